@@ -1,0 +1,1 @@
+//! The local administration API: JSON over HTTP on a unix socket.

@@ -1,0 +1,1 @@
+//! Configuration: TOML against a schema, with file, line and column for every error and origin.

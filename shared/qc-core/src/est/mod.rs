@@ -1,0 +1,1 @@
+//! Enrollment over secure transport (RFC 7030), served and asked.

@@ -1,0 +1,48 @@
+//! What two nodes must agree on, and what two binaries must do alike.
+//!
+//! Formats always live here; a mechanism enters when a second binary needs it; product flows live
+//! in the binaries. The modules are layers, and a module uses only the rows above it:
+//!
+//! | layer | modules | feature |
+//! |---|---|---|
+//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`] | - |
+//! | 1 pure | [`wire`] | - |
+//! | 2 blocking | `store`, `pki` | `store`, `pki` |
+//! | 3 network | `tls`, `est`, `link`, `admin` | `net` |
+//! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
+//!
+//! This crate never reads the environment and never prints, except through `cli::Output`.
+#![deny(missing_docs)]
+
+pub mod backoff;
+pub mod clock;
+pub mod durable;
+pub mod model;
+pub mod safe_text;
+pub mod secret;
+pub mod wire;
+
+#[cfg(feature = "store")]
+pub mod store;
+
+#[cfg(feature = "pki")]
+pub mod pki;
+
+#[cfg(feature = "net")]
+pub mod admin;
+#[cfg(feature = "net")]
+pub mod est;
+#[cfg(feature = "net")]
+pub mod link;
+#[cfg(feature = "net")]
+pub mod tls;
+
+#[cfg(feature = "shell")]
+pub mod config;
+#[cfg(feature = "shell")]
+pub mod service;
+#[cfg(feature = "shell")]
+pub mod telemetry;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,0 +1,1 @@
+//! The link between two nodes: sans-IO session, dialer, listener.

@@ -1,0 +1,1 @@
+//! Certificates: authority, requests, tokens, trust; bytes in, bytes out.

@@ -1,0 +1,1 @@
+//! A long-running process: tasks that stop, signals, the service manager.

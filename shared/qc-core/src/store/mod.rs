@@ -1,0 +1,1 @@
+//! The durable log a node stands on.

@@ -1,0 +1,1 @@
+//! TLS for links and front doors: credentials, the one peer verifier.

@@ -1,0 +1,257 @@
+//! The envelope in bytes: a list of attributes, each `key u8, [name], type+length, value`.
+//!
+//! ```text
+//! count u16
+//! then per attribute, in ascending key order, extensions last and by name:
+//!   key  u8     1 id  2 source  3 type  4 time  5 subject  6 datacontenttype  7 dataschema  0 extension
+//!   name u8+n   only for key 0
+//!   type u8     0 string  1 integer (i32)  2 boolean
+//!   len  u16    length of the value
+//!   value
+//! ```
+
+use super::{Reader, WireError};
+use crate::model::{AttrValue, Envelope, MAX_ATTR_VALUE, MAX_EXTENSIONS};
+
+const KEY_EXTENSION: u8 = 0;
+const KEY_ID: u8 = 1;
+const KEY_SOURCE: u8 = 2;
+const KEY_TYPE: u8 = 3;
+const KEY_TIME: u8 = 4;
+const KEY_SUBJECT: u8 = 5;
+const KEY_CONTENT_TYPE: u8 = 6;
+const KEY_SCHEMA: u8 = 7;
+
+const TYPE_STRING: u8 = 0;
+const TYPE_INTEGER: u8 = 1;
+const TYPE_BOOLEAN: u8 = 2;
+
+/// The attributes that a hop needs, borrowed from the encoded form without decoding the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnvelopeRef<'a> {
+    /// `id`
+    pub id: &'a str,
+    /// `source`
+    pub source: &'a str,
+    /// `type`
+    pub kind: &'a str,
+    /// `dataclassification`
+    pub data_class: Option<&'a str>,
+}
+
+impl<'a> EnvelopeRef<'a> {
+    /// Walks the whole encoding, checks its structure and picks out these attributes.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut found = Self {
+            id: "",
+            source: "",
+            kind: "",
+            data_class: None,
+        };
+        walk(bytes, |key, name, value| {
+            if let Value::String(text) = value {
+                match key {
+                    KEY_ID => found.id = text,
+                    KEY_SOURCE => found.source = text,
+                    KEY_TYPE => found.kind = text,
+                    KEY_EXTENSION if name == "dataclassification" => found.data_class = Some(text),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })?;
+        if found.id.is_empty() || found.source.is_empty() || found.kind.is_empty() {
+            return Err(WireError::Malformed("envelope without id, source or type"));
+        }
+        Ok(found)
+    }
+}
+
+/// Appends the encoding of `envelope`, which must have passed [`Envelope::check`].
+pub fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
+    let optional = [
+        (KEY_TIME, &envelope.time),
+        (KEY_SUBJECT, &envelope.subject),
+        (KEY_CONTENT_TYPE, &envelope.content_type),
+        (KEY_SCHEMA, &envelope.schema),
+    ];
+    let set = optional.iter().filter(|(_, value)| value.is_some()).count();
+    let count = u16::try_from(3 + set + envelope.extensions.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&count.to_le_bytes());
+    for (key, value) in [
+        (KEY_ID, &envelope.id),
+        (KEY_SOURCE, &envelope.source),
+        (KEY_TYPE, &envelope.kind),
+    ] {
+        out.push(key);
+        put_value(out, TYPE_STRING, value.as_bytes());
+    }
+    for (key, value) in optional {
+        if let Some(value) = value {
+            out.push(key);
+            put_value(out, TYPE_STRING, value.as_bytes());
+        }
+    }
+    for (name, value) in &envelope.extensions {
+        out.push(KEY_EXTENSION);
+        out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(name.as_bytes());
+        match value {
+            AttrValue::String(text) => put_value(out, TYPE_STRING, text.as_bytes()),
+            AttrValue::Integer(number) => put_value(out, TYPE_INTEGER, &number.to_le_bytes()),
+            AttrValue::Boolean(truth) => put_value(out, TYPE_BOOLEAN, &[u8::from(*truth)]),
+        }
+    }
+}
+
+/// Decodes an envelope and checks it against CloudEvents and the bounds of the product.
+pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, WireError> {
+    let mut envelope = Envelope::default();
+    walk(bytes, |key, name, value| {
+        let text = |what| match value {
+            Value::String(text) => Ok(text.to_owned()),
+            Value::Integer(_) | Value::Boolean(_) => Err(WireError::Malformed(what)),
+        };
+        match key {
+            KEY_ID => envelope.id = text("id")?,
+            KEY_SOURCE => envelope.source = text("source")?,
+            KEY_TYPE => envelope.kind = text("type")?,
+            KEY_TIME => envelope.time = Some(text("time")?),
+            KEY_SUBJECT => envelope.subject = Some(text("subject")?),
+            KEY_CONTENT_TYPE => envelope.content_type = Some(text("datacontenttype")?),
+            KEY_SCHEMA => envelope.schema = Some(text("dataschema")?),
+            KEY_EXTENSION => {
+                let value = match value {
+                    Value::String(text) => AttrValue::String(text.to_owned()),
+                    Value::Integer(number) => AttrValue::Integer(number),
+                    Value::Boolean(truth) => AttrValue::Boolean(truth),
+                };
+                envelope.extensions.insert(name.to_owned(), value);
+            }
+            other => {
+                return Err(WireError::Unknown {
+                    what: "attribute",
+                    number: u32::from(other),
+                });
+            }
+        }
+        Ok(())
+    })?;
+    envelope
+        .check()
+        .map_err(|_| WireError::Malformed("envelope"))?;
+    Ok(envelope)
+}
+
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    String(&'a str),
+    Integer(i32),
+    Boolean(bool),
+}
+
+fn walk<'a>(
+    bytes: &'a [u8],
+    mut each: impl FnMut(u8, &'a str, Value<'a>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let mut reader = Reader(bytes);
+    let count = reader.u16()?;
+    if usize::from(count) > MAX_EXTENSIONS + 7 {
+        return Err(WireError::Malformed("envelope with too many attributes"));
+    }
+    for _ in 0..count {
+        let key = reader.u8()?;
+        let name = if key == KEY_EXTENSION {
+            let length = reader.u8()?;
+            utf8(reader.bytes(usize::from(length))?)?
+        } else {
+            ""
+        };
+        let kind = reader.u8()?;
+        let length = usize::from(reader.u16()?);
+        if length > MAX_ATTR_VALUE {
+            return Err(WireError::TooLong {
+                what: "attribute",
+                length: length as u64,
+                max: MAX_ATTR_VALUE as u64,
+            });
+        }
+        let raw = reader.bytes(length)?;
+        let value = match (kind, raw) {
+            (TYPE_STRING, text) => Value::String(utf8(text)?),
+            (TYPE_INTEGER, &[a, b, c, d]) => Value::Integer(i32::from_le_bytes([a, b, c, d])),
+            (TYPE_BOOLEAN, &[truth @ (0 | 1)]) => Value::Boolean(truth == 1),
+            _ => return Err(WireError::Malformed("attribute value")),
+        };
+        each(key, name, value)?;
+    }
+    if reader.0.is_empty() {
+        Ok(())
+    } else {
+        Err(WireError::Malformed("envelope with trailing bytes"))
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, WireError> {
+    std::str::from_utf8(bytes).map_err(|_| WireError::Malformed("attribute that is not UTF-8"))
+}
+
+fn put_value(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn any_envelope() -> impl Strategy<Value = Envelope> {
+        let text = "[ -~é漢]{1,40}";
+        let value = prop_oneof![
+            "[ -~]{0,40}".prop_map(AttrValue::String),
+            any::<i32>().prop_map(AttrValue::Integer),
+            any::<bool>().prop_map(AttrValue::Boolean),
+        ];
+        (
+            text,
+            text,
+            text,
+            proptest::option::of(Just("2026-11-21T03:22:07.123456Z".to_owned())),
+            proptest::option::of(text),
+            proptest::collection::btree_map("x[a-z0-9]{0,19}", value, 0..8),
+        )
+            .prop_map(|(id, source, kind, time, subject, extensions)| Envelope {
+                time,
+                subject: subject.clone(),
+                content_type: subject.map(|_| "application/json".to_owned()),
+                extensions,
+                ..Envelope::new(id, source, kind)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(envelope in any_envelope()) {
+            let mut bytes = Vec::new();
+            encode_envelope(&envelope, &mut bytes);
+            prop_assert_eq!(decode_envelope(&bytes).unwrap(), envelope.clone());
+            let view = EnvelopeRef::parse(&bytes).unwrap();
+            prop_assert_eq!((view.id, view.source), (envelope.id.as_str(), envelope.source.as_str()));
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _either = decode_envelope(&bytes);
+        }
+
+        #[test]
+        fn every_truncation_is_refused(envelope in any_envelope(), cut in any::<prop::sample::Index>()) {
+            let mut bytes = Vec::new();
+            encode_envelope(&envelope, &mut bytes);
+            bytes.truncate(cut.index(bytes.len()));
+            prop_assert!(decode_envelope(&bytes).is_err());
+        }
+    }
+}
