@@ -19,7 +19,7 @@ use super::{
     StreamKey,
 };
 use crate::clock::Clock;
-use crate::model::{Epoch, NodeName, Seq};
+use crate::model::{Epoch, Lane, NodeName, Seq};
 use crate::wire::{Record, RecordKind};
 
 /// Sizes of a log.
@@ -200,6 +200,17 @@ impl Log {
         .await
     }
 
+    /// Makes sure the stream exists, so that it has an epoch before its first message.
+    pub async fn define(&self, stream: &StreamKey) -> Result<(), AppendError> {
+        let stream = stream.clone();
+        self.ask(|done| Command::Define { stream, done }).await
+    }
+
+    /// Every node that a message was ever taken over from.
+    pub fn origins(&self) -> Vec<NodeName> {
+        self.view().origins.values().cloned().collect()
+    }
+
     /// Declares everything up to `seq` of no further use; its space comes back segment by segment.
     pub async fn trim(&self, stream: &StreamKey, seq: Seq) -> Result<(), AppendError> {
         let stream = stream.clone();
@@ -228,8 +239,9 @@ impl Log {
             .collect()
     }
 
-    /// How far `node`'s stream has been taken over into `stream`, in the node's own numbering.
-    pub fn mark(&self, stream: &StreamKey, node: &NodeName) -> Option<(Epoch, Seq)> {
+    /// How far the `lane` of `node`'s stream has been taken over into `stream`, in the node's own
+    /// numbering.
+    pub fn mark(&self, stream: &StreamKey, node: &NodeName, lane: Lane) -> Option<(Epoch, Seq)> {
         let view = self.view();
         let id = view.by_key.get(stream)?;
         let node = view
@@ -237,7 +249,7 @@ impl Log {
             .iter()
             .find(|(_, name)| *name == node)
             .map(|(number, _)| *number)?;
-        view.marks.get(&(*id, node)).copied()
+        view.marks.get(&(*id, node, lane)).copied()
     }
 
     /// What lies beyond `after` in a stream.

@@ -104,8 +104,21 @@ pub struct Draft {
     pub body: Bytes,
     /// Digest of (`source`, `id`); all zero means the message is never a duplicate.
     pub dedupe: [u8; 16],
-    /// The sender's own position, for messages that came over a link.
-    pub origin: Option<(NodeName, Epoch, Seq)>,
+    /// Where the message stood at the node that sent it, if it came over a link.
+    pub hop: Option<Hop>,
+}
+
+/// A position in a peer's stream. What was taken over once is not taken over again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// The peer.
+    pub node: NodeName,
+    /// The lane of the peer's stream.
+    pub lane: Lane,
+    /// The peer's epoch.
+    pub epoch: Epoch,
+    /// The peer's number.
+    pub seq: Seq,
 }
 
 impl Draft {
@@ -119,7 +132,7 @@ impl Draft {
             head: head.into(),
             body: message.body.clone(),
             dedupe,
-            origin: None,
+            hop: None,
         }
     }
 }

@@ -142,6 +142,14 @@ impl State {
 }
 
 impl Change {
+    /// Length of a file that was empty before.
+    fn end(&self) -> u64 {
+        match self {
+            Self::Length(length) => *length,
+            Self::Write(offset, bytes) => offset + bytes.len() as u64,
+        }
+    }
+
     fn apply(&self, content: &mut Vec<u8>, tear: Option<&mut fastrand::Rng>) {
         match self {
             Self::Length(length) => content.resize(usize::try_from(*length).unwrap(), 0),
@@ -249,13 +257,11 @@ impl SimFile {
             .capacity
             .map(|capacity| capacity.saturating_sub(state.used()));
         let content = state.files.get_mut(&self.id).unwrap();
-        let before = content.current.len() as u64;
-        let mut after = content.current.clone();
-        change.apply(&mut after, None);
-        if room.is_some_and(|room| (after.len() as u64).saturating_sub(before) > room) {
+        let grows = change.end().saturating_sub(content.current.len() as u64);
+        if room.is_some_and(|room| grows > room) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        content.current = after;
+        change.apply(&mut content.current, None);
         content.pending.push(change);
         Ok(())
     }

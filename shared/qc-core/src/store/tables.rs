@@ -3,12 +3,12 @@
 //! ```text
 //! stream  header: stream, lane, epoch, seq = last   head: role u8, name   body: trim u64
 //! cursor  header: stream, seq                       head: consumer
-//! mark    header: stream, origin (node, epoch, seq)
+//! mark    header: stream, lane, origin (node, epoch, seq)
 //! trim    header: stream, seq
 //! origin  header: origin.node                       head: node name
 //! ```
 
-use super::view::{StreamView, View};
+use super::view::{MarkKey, StreamView, View};
 use super::{Role, StreamKey};
 use crate::model::{Epoch, NodeName, Seq};
 use crate::wire::{Origin, Record, RecordHeader, RecordKind, WireError};
@@ -38,9 +38,11 @@ pub(super) fn put_cursor(out: &mut Vec<u8>, stream: u32, consumer: &str, seq: Se
 }
 
 /// Appends how far a peer's stream has been taken over.
-pub(super) fn put_mark(out: &mut Vec<u8>, stream: u32, node: u32, epoch: Epoch, seq: Seq) {
+pub(super) fn put_mark(out: &mut Vec<u8>, key: MarkKey, epoch: Epoch, seq: Seq) {
+    let (stream, node, lane) = key;
     let origin = Origin { node, epoch, seq };
     let header = RecordHeader {
+        lane,
         stream,
         origin,
         ..RecordHeader::new(RecordKind::Mark)
@@ -84,7 +86,7 @@ pub(super) fn put_checkpoint(view: &View, out: &mut Vec<u8>) -> u32 {
         .for_each(|((stream, name), seq)| put_cursor(out, *stream, name, *seq));
     view.marks
         .iter()
-        .for_each(|((stream, node), (epoch, seq))| put_mark(out, *stream, *node, *epoch, *seq));
+        .for_each(|(key, (epoch, seq))| put_mark(out, *key, *epoch, *seq));
     let records = view.origins.len() + view.streams.len() + view.cursors.len() + view.marks.len();
     u32::try_from(records).unwrap_or(u32::MAX)
 }
@@ -118,8 +120,10 @@ pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
         }
         RecordKind::Mark => {
             let origin = header.origin;
-            view.marks
-                .insert((header.stream, origin.node), (origin.epoch, origin.seq));
+            view.marks.insert(
+                (header.stream, origin.node, header.lane),
+                (origin.epoch, origin.seq),
+            );
         }
         RecordKind::Trim => view.trim(header.stream, header.seq),
         RecordKind::Origin => {

@@ -133,7 +133,12 @@ fn a_hop_is_taken_over_once() {
     let disk = SimDisk::default();
     let (stream, edge): (_, NodeName) = (key("acme/a"), "edge-1.site.acme".parse().unwrap());
     let hop = |seq| Draft {
-        origin: Some((edge.clone(), Epoch(7), Seq(seq))),
+        hop: Some(Hop {
+            node: edge.clone(),
+            lane: Lane::Low,
+            epoch: Epoch(7),
+            seq: Seq(seq),
+        }),
         dedupe: [0; 16],
         ..draft(seq, 20)
     };
@@ -141,7 +146,10 @@ fn a_hop_is_taken_over_once() {
     append(&log, &stream, vec![hop(1), hop(2)]).unwrap();
     log.close();
     let (log, _) = open(&disk).unwrap();
-    assert_eq!(log.mark(&stream, &edge), Some((Epoch(7), Seq(2))));
+    assert_eq!(
+        log.mark(&stream, &edge, Lane::Low),
+        Some((Epoch(7), Seq(2)))
+    );
     let outcomes = append(&log, &stream, vec![hop(1), hop(2), hop(3)]).unwrap();
     assert!(matches!(
         outcomes[..],
@@ -164,10 +172,10 @@ fn trimmed_segments_go_and_everything_else_stays() {
     }
     let many = log.stats().segments;
     block_on(log.trim(&a, Seq(290))).unwrap();
-    let few = log.stats().segments;
+    let freed = loop_until(|| log.stats().segments < many / 2);
     assert!(
-        few < many / 2 && few >= 2,
-        "{many} segments became {few}; the slow stream pins one"
+        freed && log.stats().segments >= 2,
+        "of {many} segments the slow stream pins one"
     );
     assert_eq!(read_all(&log, &a).first().unwrap().0, 291);
     assert_eq!(read_all(&log, &slow).len(), 1);
@@ -273,7 +281,7 @@ fn check(
 #[test]
 fn nothing_acknowledged_is_lost_at_any_crash_point() {
     let mut cuts = 0;
-    for seed in 0..12 {
+    for seed in 0..8 {
         let operations = crash_once(seed, None);
         for stop in 0..operations {
             crash_once(seed, Some(stop));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::segment::Segment;
 use super::{Backlog, LogStats, StreamInfo, StreamKey};
-use crate::model::{Epoch, NodeName, Seq, Timestamp};
+use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 
 /// The state behind every read.
 #[derive(Default)]
@@ -16,11 +16,14 @@ pub(super) struct View {
     pub(super) streams: BTreeMap<u32, StreamView>,
     pub(super) by_key: HashMap<StreamKey, u32>,
     pub(super) cursors: BTreeMap<(u32, String), Seq>,
-    pub(super) marks: BTreeMap<(u32, u32), (Epoch, Seq)>,
+    pub(super) marks: BTreeMap<MarkKey, (Epoch, Seq)>,
     pub(super) origins: BTreeMap<u32, NodeName>,
     pub(super) segments: BTreeMap<u64, SegmentView>,
     pub(super) stats: LogStats,
 }
+
+/// Whose stream a mark speaks of: local stream, origin number, the peer's lane.
+pub(super) type MarkKey = (u32, u32, Lane);
 
 /// One stream: its positions and where its batches are.
 pub(super) struct StreamView {

@@ -19,7 +19,7 @@ use super::log::{BatchCache, LogOptions};
 use super::mark::DurableMark;
 use super::recover::{SPARE_NAME, segment_name};
 use super::segment::{BATCH_HEADER, ChainEnd, FIRST_BATCH, Segment};
-use super::view::{BatchIndex, SegmentView, StreamView, View};
+use super::view::{BatchIndex, MarkKey, SegmentView, StreamView, View};
 use super::{AppendError, Draft, NodeKey, Outcome, StreamKey, tables};
 use crate::clock::Clock;
 use crate::model::{Epoch, NodeName, Seq};
@@ -43,6 +43,10 @@ pub(super) enum Command {
         stream: StreamKey,
         consumer: String,
         seq: Seq,
+        done: Reply<()>,
+    },
+    Define {
+        stream: StreamKey,
         done: Reply<()>,
     },
     Trim {
@@ -98,7 +102,7 @@ struct Staged {
     last: HashMap<u32, Seq>,
     entries: BatchIndex,
     dedupe: HashMap<([u8; 16], u32), Seq>,
-    marks: HashMap<(u32, u32), (Epoch, Seq)>,
+    marks: HashMap<MarkKey, (Epoch, Seq)>,
     cursors: HashMap<(u32, String), Seq>,
     trims: Vec<(u32, Seq)>,
     duplicates: HashMap<u32, u64>,
@@ -169,6 +173,10 @@ impl Writer {
                 staged.cursors.insert((id, consumer), seq);
                 staged.answers.push(Answer::Unit(done));
             }
+            Command::Define { stream, done } => {
+                self.stream_id(stream, staged);
+                staged.answers.push(Answer::Unit(done));
+            }
             Command::Trim { stream, seq, done } => {
                 let id = self.stream_id(stream, staged);
                 tables::put_trim(&mut staged.frame, id, seq);
@@ -210,25 +218,22 @@ impl Writer {
         let mut moved_mark = None;
         for draft in drafts {
             let mut origin = Origin::default();
-            if let Some((node, from_epoch, from_seq)) = draft.origin {
-                let node = self.origin_id(node, staged);
+            if let Some(hop) = draft.hop {
+                let node = self.origin_id(hop.node, staged);
                 origin = Origin {
                     node,
-                    epoch: from_epoch,
-                    seq: from_seq,
+                    epoch: hop.epoch,
+                    seq: hop.seq,
                 };
-                let mark = staged
-                    .marks
-                    .get(&(id, node))
-                    .copied()
-                    .or_else(|| self.mark(id, node));
-                if mark.is_some_and(|(epoch, seq)| epoch == from_epoch && from_seq <= seq) {
+                let key = (id, node, hop.lane);
+                let mark = staged.marks.get(&key).copied().or_else(|| self.mark(key));
+                if mark.is_some_and(|(epoch, seq)| epoch == hop.epoch && hop.seq <= seq) {
                     outcomes.push(Outcome::Duplicate { seq: Seq::ZERO });
                     *staged.duplicates.entry(id).or_default() += 1;
                     continue;
                 }
-                staged.marks.insert((id, node), (from_epoch, from_seq));
-                moved_mark = Some(node);
+                staged.marks.insert(key, (hop.epoch, hop.seq));
+                moved_mark = Some(key);
             }
             let known = (draft.dedupe, id);
             let is_keyed = draft.dedupe != [0; 16];
@@ -265,10 +270,10 @@ impl Writer {
             outcomes.push(Outcome::Stored { seq: last });
         }
         staged.last.insert(id, last);
-        if let Some(node) = moved_mark
-            && let Some((epoch, seq)) = staged.marks.get(&(id, node)).copied()
+        if let Some(key) = moved_mark
+            && let Some((epoch, seq)) = staged.marks.get(&key).copied()
         {
-            tables::put_mark(&mut staged.frame, id, node, epoch, seq);
+            tables::put_mark(&mut staged.frame, key, epoch, seq);
             staged.records += 1;
         }
         outcomes
@@ -289,9 +294,9 @@ impl Writer {
         (epoch, staged.last.get(&id).copied().unwrap_or(committed))
     }
 
-    fn mark(&self, id: u32, node: u32) -> Option<(Epoch, Seq)> {
+    fn mark(&self, key: MarkKey) -> Option<(Epoch, Seq)> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.marks.get(&(id, node)).copied()
+        view.marks.get(&key).copied()
     }
 
     fn stream_id(&self, key: StreamKey, staged: &mut Staged) -> u32 {
