@@ -19,6 +19,7 @@
 mod disk;
 mod log;
 mod mark;
+mod positions;
 mod quarantine;
 mod recover;
 mod seal;
@@ -39,6 +40,7 @@ use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
+pub use positions::Positions;
 pub use recover::{Damage, LostRange, OpenError, OpenReport};
 pub use seal::{KeyError, NodeKey};
 

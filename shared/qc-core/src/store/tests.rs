@@ -129,6 +129,27 @@ fn a_message_is_known_again_after_reopening() {
 }
 
 #[test]
+fn positions_run_ahead_of_the_log_until_they_are_written() {
+    let disk = SimDisk::default();
+    let stream = key("acme/a");
+    let (log, _) = open(&disk).unwrap();
+    append(&log, &stream, (0..9).map(|id| draft(id, 10)).collect()).unwrap();
+    let positions = Positions::new(log.clone());
+    assert_eq!(positions.advance(&stream, "sink", Seq(4)), 4);
+    assert_eq!(positions.advance(&stream, "sink", Seq(3)), 0);
+    assert_eq!(
+        (positions.of(&stream, "sink"), log.cursor("sink", &stream)),
+        (Seq(4), Seq(0))
+    );
+    block_on(positions.flush()).unwrap();
+    assert_eq!(log.cursor("sink", &stream), Seq(4));
+    assert_eq!(
+        positions.all(&stream),
+        BTreeMap::from([("sink".to_owned(), Seq(4))])
+    );
+}
+
+#[test]
 fn a_hop_is_taken_over_once() {
     let disk = SimDisk::default();
     let (stream, edge): (_, NodeName) = (key("acme/a"), "edge-1.site.acme".parse().unwrap());

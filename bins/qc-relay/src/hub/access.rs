@@ -1,0 +1,189 @@
+//! Who may publish to and read from which stream. Pure; default deny.
+//!
+//! A stream exists only if the configuration declares it, with its class. A node reaches a stream only
+//! within its own tenant and only if a pattern names it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use qc_core::model::{DataClass, NameError, NodeName, StreamName};
+
+/// What the configuration says of every stream.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    streams: BTreeMap<StreamName, StreamRule>,
+}
+
+/// One declared stream.
+#[derive(Debug, Clone)]
+pub struct StreamRule {
+    /// Its name.
+    pub name: StreamName,
+    /// The class of data it holds.
+    pub class: DataClass,
+    /// Who may publish.
+    pub publish: Vec<NodePattern>,
+    /// Who may subscribe and read.
+    pub subscribe: Vec<NodePattern>,
+}
+
+/// A node's name in which a label may be `*`: `*.mill7.acme`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePattern(String);
+
+/// What a node wants to do with a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Add messages.
+    Publish,
+    /// Read messages.
+    Subscribe,
+}
+
+/// Why a node may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The configuration does not declare the stream.
+    #[error("there is no stream {0} on this relay")]
+    NoStream(StreamName),
+    /// The caller showed no certificate.
+    #[error("a client certificate is needed to {verb} {stream}")]
+    NoIdentity {
+        /// What was wanted.
+        verb: Verb,
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The node belongs to another tenant.
+    #[error("{node} belongs to another tenant than {stream}")]
+    OtherTenant {
+        /// The node.
+        node: NodeName,
+        /// The stream.
+        stream: StreamName,
+    },
+    /// No pattern names the node.
+    #[error("no '{verb}' pattern of stream {stream} names {node}")]
+    NoRule {
+        /// What was wanted.
+        verb: Verb,
+        /// The node.
+        node: NodeName,
+        /// The stream.
+        stream: StreamName,
+    },
+}
+
+impl Access {
+    /// Takes the declared streams; a later declaration of the same name replaces an earlier one, which
+    /// the configuration check has refused before.
+    pub fn new(streams: impl IntoIterator<Item = StreamRule>) -> Self {
+        Self { streams: streams.into_iter().map(|rule| (rule.name.clone(), rule)).collect() }
+    }
+
+    /// The declared streams by name.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamRule> {
+        self.streams.values()
+    }
+
+    /// Decides whether `node` may do `verb` on `stream`, and names the stream's rule if so.
+    pub fn check(
+        &self,
+        node: Option<&NodeName>,
+        verb: Verb,
+        stream: &StreamName,
+    ) -> Result<&StreamRule, Denied> {
+        let node =
+            node.ok_or_else(|| Denied::NoIdentity { verb, stream: stream.clone() })?.clone();
+        // another tenant learns not even whether the stream exists
+        if node.tenant() != stream.tenant() {
+            return Err(Denied::OtherTenant { node, stream: stream.clone() });
+        }
+        let rule = self.streams.get(stream).ok_or_else(|| Denied::NoStream(stream.clone()))?;
+        let patterns = match verb {
+            Verb::Publish => &rule.publish,
+            Verb::Subscribe => &rule.subscribe,
+        };
+        if patterns.iter().any(|pattern| pattern.matches(&node)) {
+            return Ok(rule);
+        }
+        Err(Denied::NoRule { verb, node, stream: stream.clone() })
+    }
+}
+
+impl NodePattern {
+    fn matches(&self, node: &NodeName) -> bool {
+        let labels = [node.node(), node.site(), node.tenant()];
+        let wanted = self.0.split('.');
+        wanted.zip(labels).all(|(wanted, label)| wanted == "*" || wanted == label)
+    }
+}
+
+impl FromStr for NodePattern {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        // with every star replaced by a letter it must be a node's name
+        let plain: Vec<_> = text.split('.').map(|l| if l == "*" { "x" } else { l }).collect();
+        plain.join(".").parse::<NodeName>()?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access() -> Access {
+        let patterns = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
+        Access::new([StreamRule {
+            name: "acme/lab".parse().unwrap(),
+            class: "phi".parse().unwrap(),
+            publish: patterns(&["*.mill7.acme"]),
+            subscribe: patterns(&["edge-1.dock2.acme", "*.hq.*"]),
+        }])
+    }
+
+    fn check(node: &str, verb: Verb, stream: &str) -> bool {
+        let node: NodeName = node.parse().unwrap();
+        access().check(Some(&node), verb, &stream.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn only_what_is_named_is_allowed() {
+        assert!(check("edge-9.mill7.acme", Verb::Publish, "acme/lab"));
+        assert!(!check("edge-9.mill7.acme", Verb::Subscribe, "acme/lab"));
+        assert!(check("edge-1.dock2.acme", Verb::Subscribe, "acme/lab"));
+        assert!(!check("edge-2.dock2.acme", Verb::Subscribe, "acme/lab"));
+        assert!(!check("edge-9.mill7.acme", Verb::Publish, "acme/other"));
+    }
+
+    #[test]
+    fn tenants_are_apart_whatever_a_pattern_says() {
+        assert!(check("app.hq.acme", Verb::Subscribe, "acme/lab"));
+        assert!(!check("app.hq.rival", Verb::Subscribe, "acme/lab"));
+    }
+
+    #[test]
+    fn nobody_without_a_name() {
+        let denied = access().check(None, Verb::Publish, &"acme/lab".parse().unwrap());
+        assert!(matches!(denied, Err(Denied::NoIdentity { .. })));
+    }
+
+    #[test]
+    fn patterns_are_parsed_at_the_door() {
+        for bad in ["", "*", "*.*", "a.b.c.d", "ed*.b.c", "A.b.c"] {
+            assert!(bad.parse::<NodePattern>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What the relay knows of every node: its link, what it said of itself, and since when.
+//!
+//! Every number has an age. A link that is silent for two heartbeats is stale, not green; a node that
+//! was known before this relay started and has not come back is down.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use qc_core::admin::api::{FleetNode, NodeState};
+use qc_core::link::{LinkState, Peer, PeerHeartbeat};
+use qc_core::model::{NodeName, Timestamp};
+use qc_core::wire::{Refusal, Status};
+
+/// Share of the disk at which a node is in a warning or critical state, in percent.
+const DISK_WARN: u8 = 80;
+const DISK_CRIT: u8 = 90;
+/// A quarter and an eighth of a node certificate's default life of 14 days.
+const CERT_WARN: Duration = Duration::from_hours(84);
+const CERT_CRIT: Duration = Duration::from_hours(42);
+
+/// All nodes that this relay has ever taken messages from or seen.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    nodes: BTreeMap<NodeName, Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    state: Link,
+    /// Where it connects from, for people.
+    address: String,
+    since: Timestamp,
+    seen: Option<(Timestamp, Instant)>,
+    status: Option<Status>,
+    rate: Rate,
+    rtt: Option<Duration>,
+    clock_skew_ms: Option<i64>,
+    /// The newest refusal, of the link or of one of its streams.
+    problem: Option<Refusal>,
+    connects: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Link {
+    Never,
+    Up,
+    Stale,
+    Down(Refusal),
+}
+
+/// Messages a second, from the counters of two statuses.
+#[derive(Debug, Default)]
+struct Rate {
+    last: Option<(Instant, u64, u64)>,
+    per_s: (f64, f64),
+}
+
+/// One node's link for `status`.
+#[derive(Debug, Clone)]
+pub struct LinkRow {
+    /// The node.
+    pub node: NodeName,
+    /// Where it connects from.
+    pub address: String,
+    /// Up, stale, down.
+    pub state: qc_core::admin::api::LinkState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The newest refusal.
+    pub problem: Option<Refusal>,
+    /// Times it has connected since this relay started.
+    pub connects: u64,
+    /// Time there and back.
+    pub rtt: Option<Duration>,
+}
+
+impl Fleet {
+    /// Begins with the nodes known from the store.
+    pub fn with_known(known: impl IntoIterator<Item = NodeName>, now: Timestamp) -> Self {
+        let nodes = known.into_iter().map(|name| (name, Node::new(now))).collect();
+        Self { nodes }
+    }
+
+    /// The link of `peer` changed.
+    pub fn link(&mut self, peer: &Peer, state: &LinkState, now: Timestamp, at: Instant) {
+        let node = self.node(&peer.node, now);
+        node.address.clone_from(&peer.address);
+        let state = match state {
+            LinkState::Up => {
+                node.problem = None;
+                node.connects += 1;
+                node.seen = Some((now, at));
+                Link::Up
+            }
+            LinkState::Stale => Link::Stale,
+            LinkState::Down(refusal) => Link::Down(refusal.clone()),
+        };
+        if node.state != state {
+            (node.state, node.since) = (state, now);
+        }
+    }
+
+    /// `peer` said how it fares.
+    pub fn status(&mut self, peer: &Peer, status: Status, now: Timestamp, at: Instant) {
+        let node = self.node(&peer.node, now);
+        node.rate.sample(at, status.messages_in, status.messages_out);
+        node.seen = Some((now, at));
+        node.status = Some(status);
+    }
+
+    /// A heartbeat of `peer` arrived.
+    pub fn heartbeat(&mut self, peer: &Peer, beat: &PeerHeartbeat, now: Timestamp, at: Instant) {
+        let node = self.node(&peer.node, now);
+        node.seen = Some((now, at));
+        node.rtt = beat.rtt.or(node.rtt);
+        let half = beat.rtt.map_or(0, |rtt| i64::try_from(rtt.as_millis() / 2).unwrap_or(0));
+        node.clock_skew_ms = Some(signed_ms(beat.time) + half - signed_ms(now));
+        if node.state == Link::Stale {
+            (node.state, node.since) = (Link::Up, now);
+        }
+    }
+
+    /// Something of `peer` was refused, or `peer` refused something.
+    pub fn problem(&mut self, name: &NodeName, refusal: &Refusal, now: Timestamp) {
+        self.node(name, now).problem = Some(refusal.clone());
+    }
+
+    /// Every node's link.
+    pub fn links(&self) -> Vec<LinkRow> {
+        use qc_core::admin::api::LinkState as Shown;
+        let row = |(name, node): (&NodeName, &Node)| {
+            let (state, closed) = match &node.state {
+                Link::Never => (Shown::Down, None),
+                Link::Up => (Shown::Up, None),
+                Link::Stale => (Shown::Stalled, None),
+                Link::Down(refusal) => (Shown::Down, Some(refusal.clone())),
+            };
+            LinkRow {
+                node: name.clone(),
+                address: node.address.clone(),
+                state,
+                since: node.since,
+                problem: closed.or_else(|| node.problem.clone()),
+                connects: node.connects,
+                rtt: node.rtt,
+            }
+        };
+        self.nodes.iter().map(row).collect()
+    }
+
+    /// The fleet view's rows; `down_messages` is left to the caller, who has the store.
+    pub fn rows(&self, now: Timestamp, at: Instant) -> Vec<FleetNode> {
+        self.nodes.iter().map(|(name, node)| node.row(name, now, at)).collect()
+    }
+
+    fn node(&mut self, name: &NodeName, now: Timestamp) -> &mut Node {
+        self.nodes.entry(name.clone()).or_insert_with(|| Node::new(now))
+    }
+}
+
+impl Node {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            state: Link::Never,
+            address: String::new(),
+            since: now,
+            seen: None,
+            status: None,
+            rate: Rate::default(),
+            rtt: None,
+            clock_skew_ms: None,
+            problem: None,
+            connects: 0,
+        }
+    }
+
+    fn row(&self, name: &NodeName, now: Timestamp, at: Instant) -> FleetNode {
+        let status = self.status.clone().unwrap_or_default();
+        let (state, code, reason) = self.judge(&status, now);
+        let live = matches!(self.state, Link::Up);
+        let (in_per_s, out_per_s) = if live { self.rate.per_s } else { (0.0, 0.0) };
+        let left = status.cert_not_after.map(|end| (signed_ms(end) - signed_ms(now)) / 1000);
+        FleetNode {
+            name: name.to_string(),
+            site: name.site().to_owned(),
+            tenant: name.tenant().to_owned(),
+            role: "edge".to_owned(),
+            state,
+            code,
+            reason,
+            since: Some(self.since.to_string()),
+            backlog_messages: status.backlog.messages,
+            backlog_bytes: status.backlog.bytes,
+            up_messages: status.backlog.messages,
+            down_messages: 0,
+            oldest_ms: status.backlog.oldest.map(|oldest| ms(now.since(oldest))),
+            in_per_s,
+            out_per_s,
+            disk_used_percent: self.status.as_ref().map(|status| status.disk_used_percent),
+            cert_not_after: status.cert_not_after.map(|end| end.to_string()),
+            cert_left_s: left,
+            clock_skew_ms: self.clock_skew_ms,
+            rtt_ms: self.rtt.map(ms),
+            version: status.version,
+            last_seen: self.seen.map(|(seen, _)| seen.to_string()),
+            age_ms: self.seen.map_or(0, |(_, seen)| ms(at.saturating_duration_since(seen))),
+        }
+    }
+
+    fn judge(&self, status: &Status, now: Timestamp) -> (NodeState, Option<String>, Option<String>) {
+        let say = |state, code: &str, reason: String| (state, Some(code.to_owned()), Some(reason));
+        match &self.state {
+            Link::Never => {
+                let reason = "it has not connected since this relay started".to_owned();
+                return say(NodeState::Down, "QC2220", reason);
+            }
+            Link::Down(refusal) => {
+                return say(NodeState::Down, &refusal.code.to_string(), refusal.reason.clone());
+            }
+            Link::Stale => {
+                let reason = "two heartbeats are missing; the line may be cut".to_owned();
+                return say(NodeState::Stale, "QC2221", reason);
+            }
+            Link::Up => {}
+        }
+        if let Some(end) = status.cert_not_after {
+            let left = end.since(now);
+            let ends = format!("its certificate ends {end}");
+            if left < CERT_CRIT {
+                return say(NodeState::Crit, "QC2103", ends);
+            }
+            if left < CERT_WARN {
+                return say(NodeState::Warn, "QC2103", ends);
+            }
+        }
+        let disk = format!("its disk is {} % full", status.disk_used_percent);
+        match status.disk_used_percent {
+            DISK_CRIT.. => return say(NodeState::Crit, "QC3301", disk),
+            DISK_WARN.. => return say(NodeState::Warn, "QC3300", disk),
+            _ => {}
+        }
+        match &self.problem {
+            Some(refusal) => {
+                say(NodeState::Warn, &refusal.code.to_string(), refusal.reason.clone())
+            }
+            None => (NodeState::Ok, None, None),
+        }
+    }
+}
+
+impl Rate {
+    fn sample(&mut self, at: Instant, messages_in: u64, messages_out: u64) {
+        if let Some((then, earlier_in, earlier_out)) = self.last {
+            let seconds = at.saturating_duration_since(then).as_secs_f64();
+            if seconds < 0.1 {
+                return;
+            }
+            let per_s = |now: u64, then: u64| f64::from(clamp(now.saturating_sub(then))) / seconds;
+            self.per_s = (per_s(messages_in, earlier_in), per_s(messages_out, earlier_out));
+        }
+        self.last = Some((at, messages_in, messages_out));
+    }
+}
+
+fn clamp(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn signed_ms(time: Timestamp) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qc_core::clock::{Clock as _, ManualClock};
+    use qc_core::wire::Code;
+
+    fn peer() -> Peer {
+        Peer { node: "edge-1.mill7.acme".parse().unwrap(), address: "127.0.0.1:9".to_owned() }
+    }
+
+    #[test]
+    fn a_node_goes_from_down_to_ok_to_stale_to_down_with_its_reason() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let mut fleet = Fleet::with_known([peer().node], clock.now());
+        let state = |fleet: &Fleet| {
+            let row = fleet.rows(clock.now(), clock.instant()).remove(0);
+            (row.state, row.code)
+        };
+        assert_eq!(state(&fleet), (NodeState::Down, Some("QC2220".to_owned())));
+        fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());
+        assert_eq!(state(&fleet), (NodeState::Ok, None));
+        fleet.link(&peer(), &LinkState::Stale, clock.now(), clock.instant());
+        assert_eq!(state(&fleet).0, NodeState::Stale);
+        let refusal = Refusal::new(Code::new(2013), "revoked");
+        fleet.link(&peer(), &LinkState::Down(refusal), clock.now(), clock.instant());
+        assert_eq!(state(&fleet), (NodeState::Down, Some("QC2013".to_owned())));
+    }
+
+    #[test]
+    fn rates_disk_and_certificate_come_from_its_status() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let mut fleet = Fleet::default();
+        fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());
+        for (messages_in, disk) in [(0, 10), (500, 91)] {
+            let status = Status {
+                messages_in,
+                disk_used_percent: disk,
+                cert_not_after: Some(clock.now().plus(Duration::from_hours(24 * 10))),
+                ..Status::default()
+            };
+            fleet.status(&peer(), status, clock.now(), clock.instant());
+            clock.advance(Duration::from_secs(5));
+        }
+        let row = fleet.rows(clock.now(), clock.instant()).remove(0);
+        assert_eq!((row.state, row.code.as_deref()), (NodeState::Crit, Some("QC3301")));
+        assert!((row.in_per_s - 100.0).abs() < 0.01, "{}", row.in_per_s);
+        assert_eq!(row.age_ms, 5000);
+    }
+}

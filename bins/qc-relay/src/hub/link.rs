@@ -1,0 +1,189 @@
+//! The hub as a link sees it: streams come in from edges and go out to subscribers.
+
+use bytes::Bytes;
+use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::model::{Lane, Seq, StreamName};
+use qc_core::store::{AppendError, Draft, Hop, ReadError, StreamKey, dedupe_key};
+use qc_core::wire::{
+    Backlog, ChannelKind, Code, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+};
+use tokio::sync::watch;
+
+use super::Hub;
+use super::access::Verb;
+
+/// Another node than the relay's links must not call itself what it wants to read as.
+const NO_RULE: Code = Code::new(5001);
+const STORE_FULL: Code = Code::new(3302);
+const STORE_STOPPED: Code = Code::new(3002);
+const STORE_DAMAGED: Code = Code::new(3004);
+const MALFORMED: Code = Code::new(2222);
+
+impl LinkApp for Hub {
+    fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
+        if open.kind != ChannelKind::Forward {
+            return Err(Refusal::new(link::NOT_ASKED, "this relay has not subscribed to anything"));
+        }
+        self.allow(Some(&peer.node), Verb::Publish, &open.stream)
+            .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
+        let stream = StreamKey::hub(open.stream.clone());
+        let mark = self.inner.log.mark(&stream, &peer.node, open.lane);
+        Ok(mark.map(|(epoch, seq)| Mark { epoch, seq }).unwrap_or_default())
+    }
+
+    fn store(
+        &self,
+        peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
+        let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
+        let allowed = self.allow(Some(&peer.node), Verb::Publish, &open.stream);
+        let submitted = allowed
+            .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))
+            .and_then(|_| records.into_iter().map(|record| draft(peer, open, record)).collect())
+            .map(|drafts| self.inner.log.submit(&StreamKey::hub(open.stream.clone()), drafts));
+        async move { submitted?.await.map(|_| last).map_err(|error| append_refusal(&error)) }
+    }
+
+    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+        self.allow(Some(&peer.node), Verb::Subscribe, &subscribe.stream)
+            .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
+        let stream = StreamKey::hub(subscribe.stream.clone());
+        let info = self.inner.log.info(&stream).ok_or_else(|| {
+            Refusal::new(link::NO_STREAM, format!("stream {} has no store yet", subscribe.stream))
+        })?;
+        let consumer = consumer_name(peer, subscribe.consumer.as_str());
+        let known = self.inner.positions.all(&stream).contains_key(&consumer);
+        let after = match subscribe.start {
+            Start::End if !known => info.last,
+            Start::Beginning | Start::End => self.inner.positions.of(&stream, &consumer),
+        };
+        // from here on the consumer counts: the relay shows what waits for it
+        self.inner.positions.advance(&stream, &consumer, after);
+        Ok(OutboundChannel {
+            kind: ChannelKind::Deliver,
+            stream: subscribe.stream.clone(),
+            lane: Lane::Normal,
+            epoch: info.epoch,
+            first: info.first,
+            last: info.last,
+            after,
+            consumer: Some(subscribe.consumer.clone()),
+        })
+    }
+
+    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+        Vec::new()
+    }
+
+    fn read(
+        &self,
+        channel: &OutboundChannel,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Chunk, Refusal> {
+        let stream = StreamKey::hub(channel.stream.clone());
+        let records = self
+            .inner
+            .log
+            .read(&stream, after, max_records, max_bytes)
+            .map_err(|error| read_refusal(&error))?;
+        Ok(Chunk { records, through: Seq::ZERO })
+    }
+
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        let Some(consumer) = &channel.consumer else { return };
+        let stream = StreamKey::hub(channel.stream.clone());
+        let consumer = consumer_name(peer, consumer.as_str());
+        let passed = self.inner.positions.advance(&stream, &consumer, seq);
+        let mut rate = self.inner.own_rate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        rate.out_total += passed;
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.inner.log.changed()
+    }
+
+    fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        let stream = StreamKey::hub(channel.stream.clone());
+        let backlog = self.inner.log.backlog(&stream, channel.after);
+        Backlog { messages: backlog.messages, bytes: backlog.bytes, oldest: backlog.oldest }
+    }
+
+    fn status(&self) -> Status {
+        let stats = self.inner.log.stats();
+        let own_rate = self.inner.own_rate.lock();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            disk_used_percent: self.disk_used(),
+            time: self.inner.clock.now(),
+            messages_in: stats.records,
+            messages_out: own_rate.map_or(0, |rate| rate.out_total),
+            ..Status::default()
+        }
+    }
+
+    fn peer_status(&self, peer: &Peer, status: Status) {
+        let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
+        self.fleet().status(peer, status, now, at);
+    }
+
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
+        let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
+        self.fleet().heartbeat(peer, &heartbeat, now, at);
+    }
+
+    fn state(&self, peer: &Peer, state: &LinkState) {
+        let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
+        match state {
+            LinkState::Up => {
+                tracing::info!(code = "QC2223", node = %peer.node, address = peer.address, "Link up.");
+            }
+            LinkState::Stale => {
+                tracing::warn!(code = "QC2221", node = %peer.node, "Two heartbeats are missing.");
+            }
+            LinkState::Down(refusal) => {
+                let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+                tracing::info!(code, node = %peer.node, reason, "Link down.");
+            }
+        }
+        self.fleet().link(peer, state, now, at);
+    }
+
+    fn refused(&self, peer: &Peer, stream: &StreamName, refusal: &Refusal) {
+        let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+        tracing::warn!(code, node = %peer.node, %stream, reason, "Refused.");
+        self.fleet().problem(&peer.node, refusal, self.inner.clock.now());
+    }
+}
+
+/// A consumer is a node's own: two nodes may both call theirs `sink`.
+fn consumer_name(peer: &Peer, consumer: &str) -> String {
+    format!("{}/{consumer}", peer.node)
+}
+
+/// Checks a record from a peer and makes a draft of it without copying head or body.
+fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
+    let view = EnvelopeRef::parse(&record.head)
+        .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))?;
+    let dedupe = dedupe_key(view.source, view.id);
+    let hop = Hop {
+        node: peer.node.clone(),
+        lane: open.lane,
+        epoch: record.header.epoch,
+        seq: record.header.seq,
+    };
+    let (head, body): (Bytes, Bytes) = (record.head, record.body);
+    Ok(Draft { lane: record.header.lane, head, body, dedupe, hop: Some(hop) })
+}
+
+fn append_refusal(error: &AppendError) -> Refusal {
+    let code = if error.is_retryable() { STORE_FULL } else { STORE_STOPPED };
+    Refusal::new(code, error.to_string())
+}
+
+fn read_refusal(error: &ReadError) -> Refusal {
+    Refusal::new(STORE_DAMAGED, error.to_string())
+}

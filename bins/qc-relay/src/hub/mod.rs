@@ -1,0 +1,359 @@
+//! The hub: streams of this relay, who may touch them, and how far every consumer has come.
+//!
+//! Links and HTTP callers meet here. Nothing in this module opens a socket; the store's writer decides
+//! order and durability, `access` decides who may.
+
+pub mod access;
+mod door;
+pub mod fleet;
+mod link;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use qc_core::admin::api::{
+    ConsumerRow, Fleet as FleetView, FleetNode, FleetTotals, Ledger, LedgerRow, NodeState, StreamRow,
+};
+use qc_core::clock::Clock;
+use qc_core::door::Limits;
+use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
+use qc_core::store::{Log, Positions, Role, StreamInfo, StreamKey};
+
+use access::{Access, StreamRule, Verb};
+use fleet::Fleet;
+
+/// The heart of a relay. Clones share one hub.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node: NodeName,
+    region: Option<String>,
+    log: Log,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    access: RwLock<Arc<Access>>,
+    fleet: Mutex<Fleet>,
+    positions: Positions,
+    refused: Mutex<BTreeMap<StreamName, u64>>,
+    own_rate: Mutex<OwnRate>,
+    http: Limits,
+    /// Percent of the disk in use, sampled by a task.
+    disk_used: std::sync::atomic::AtomicU8,
+    cert_not_after: RwLock<Option<Timestamp>>,
+}
+
+/// Messages a second through this relay.
+#[derive(Debug, Default, Clone, Copy)]
+struct OwnRate {
+    last: Option<(Instant, u64, u64)>,
+    in_per_s: f64,
+    out_per_s: f64,
+    out_total: u64,
+}
+
+/// What a hub is made of.
+pub struct HubParts {
+    /// This relay.
+    pub node: NodeName,
+    /// Where it stands.
+    pub region: Option<String>,
+    /// Its store.
+    pub log: Log,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its streams.
+    pub access: Access,
+    /// Bounds of the HTTP door.
+    pub http: Limits,
+}
+
+impl Hub {
+    /// A hub over an open log. Every declared stream is made to exist.
+    pub async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
+        for stream in parts.access.streams() {
+            parts.log.define(&StreamKey::hub(stream.name.clone())).await?;
+        }
+        let known = known_nodes(&parts.log);
+        let inner = Inner {
+            fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
+            started: parts.clock.instant(),
+            positions: Positions::new(parts.log.clone()),
+            node: parts.node,
+            region: parts.region,
+            log: parts.log,
+            clock: parts.clock,
+            access: RwLock::new(Arc::new(parts.access)),
+            refused: Mutex::default(),
+            own_rate: Mutex::default(),
+            http: parts.http,
+            disk_used: std::sync::atomic::AtomicU8::new(0),
+            cert_not_after: RwLock::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes over a new configuration of streams.
+    pub async fn reconfigure(&self, access: Access) -> Result<(), qc_core::store::AppendError> {
+        for stream in access.streams() {
+            self.inner.log.define(&StreamKey::hub(stream.name.clone())).await?;
+        }
+        *self.inner.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+        Ok(())
+    }
+
+    /// The store.
+    pub fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    /// This relay's name.
+    pub fn node(&self) -> &NodeName {
+        &self.inner.node
+    }
+
+    /// Where it stands.
+    pub fn region(&self) -> Option<&str> {
+        self.inner.region.as_deref()
+    }
+
+    /// This relay's clock.
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
+    }
+
+    /// Whole seconds since start.
+    pub fn uptime_s(&self) -> u64 {
+        self.inner.clock.instant().saturating_duration_since(self.inner.started).as_secs()
+    }
+
+    /// Percent of the disk in use.
+    pub fn disk_used(&self) -> u8 {
+        self.inner.disk_used.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Links of all nodes.
+    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        self.inner.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When this relay's own certificate ends.
+    pub fn set_certificate_end(&self, end: Timestamp) {
+        *self.inner.cert_not_after.write().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// Samples rates and the disk; called every few seconds by a task.
+    pub fn sample(&self, disk_used: u8) {
+        self.inner.disk_used.store(disk_used, std::sync::atomic::Ordering::Relaxed);
+        let taken = self.inner.log.stats().records;
+        let at = self.inner.clock.instant();
+        let mut rate = self.inner.own_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = rate.out_total;
+        if let Some((then, earlier_in, earlier_out)) = rate.last {
+            let seconds = at.saturating_duration_since(then).as_secs_f64().max(0.001);
+            let per_s = |now: u64, then: u64| {
+                f64::from(u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX)) / seconds
+            };
+            (rate.in_per_s, rate.out_per_s) = (per_s(taken, earlier_in), per_s(out, earlier_out));
+        }
+        rate.last = Some((at, taken, out));
+    }
+
+    /// Writes acknowledgements of consumers to the log; called by a task and before the end.
+    pub async fn flush_positions(&self) {
+        if let Err(error) = self.inner.positions.flush().await {
+            tracing::warn!(code = "QC3003", %error, "Cursors not written; they will be.");
+        }
+    }
+
+    /// The rule for `node` doing `verb` on `stream`; a refusal is counted.
+    fn allow(
+        &self,
+        node: Option<&NodeName>,
+        verb: Verb,
+        stream: &StreamName,
+    ) -> Result<StreamRule, access::Denied> {
+        let allowed = self.access().check(node, verb, stream).cloned();
+        if allowed.is_err() {
+            let mut refused = self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            // names are counted only for declared streams: a stranger cannot fill this table
+            if self.access().streams().any(|rule| rule.name == *stream) {
+                *refused.entry(stream.clone()).or_default() += 1;
+            }
+        }
+        allowed
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.inner.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hub_streams(&self) -> Vec<StreamInfo> {
+        self.inner.log.streams().into_iter().filter(|info| info.key.role == Role::Hub).collect()
+    }
+
+    fn refused(&self, stream: &StreamName) -> u64 {
+        let refused = self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(stream).copied().unwrap_or_default()
+    }
+
+    /// The streams with their consumers, for `streams list`.
+    pub fn stream_rows(&self) -> Vec<StreamRow> {
+        let access = self.access();
+        let row = |info: StreamInfo| {
+            let consumers = self.inner.positions.all(&info.key);
+            let pending = |seq: Seq| self.inner.log.backlog(&info.key, seq).messages;
+            StreamRow {
+                name: info.key.name.to_string(),
+                lane: None,
+                epoch: info.epoch.0,
+                first_seq: info.first.0,
+                last_seq: info.last.0,
+                messages: info.messages,
+                bytes: info.bytes,
+                oldest: info.oldest.map(|oldest| oldest.to_string()),
+                consumers: consumers
+                    .into_iter()
+                    .map(|(name, seq)| ConsumerRow { name, acked_seq: seq.0, pending: pending(seq) })
+                    .collect(),
+                class: access
+                    .streams()
+                    .find(|rule| rule.name == info.key.name)
+                    .map(|rule| rule.class.to_string()),
+                received: info.last.0,
+                duplicates: info.duplicates,
+                refused: self.refused(&info.key.name),
+            }
+        };
+        self.hub_streams().into_iter().map(row).collect()
+    }
+
+    /// The ledger: for every stream and consumer what came in and where it is.
+    pub fn ledger(&self) -> Ledger {
+        let mut rows = Vec::new();
+        for info in self.hub_streams() {
+            let mut consumers: Vec<_> = self.inner.positions.all(&info.key).into_iter().collect();
+            if consumers.is_empty() {
+                consumers.push(("-".to_owned(), Seq::ZERO));
+            }
+            for (consumer, seq) in consumers {
+                let pending = self.inner.log.backlog(&info.key, seq).messages;
+                rows.push(LedgerRow {
+                    stream: info.key.name.to_string(),
+                    consumer,
+                    received: info.last.0,
+                    acked: seq.0,
+                    pending,
+                    gaps: info.lost,
+                    duplicates: 0,
+                    refused: self.refused(&info.key.name),
+                    ..LedgerRow::default()
+                });
+            }
+        }
+        Ledger::of(rows)
+    }
+
+    /// The fleet as this relay sees it, itself included.
+    pub fn fleet_view(&self) -> FleetView {
+        let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
+        let mut nodes = self.fleet().rows(now, at);
+        let mut waiting: BTreeMap<String, (u64, u64, Option<Timestamp>)> = BTreeMap::new();
+        let mut duplicates = 0;
+        for info in self.hub_streams() {
+            duplicates += info.duplicates;
+            for (consumer, seq) in self.inner.positions.all(&info.key) {
+                let backlog = self.inner.log.backlog(&info.key, seq);
+                let node = consumer.split('/').next().unwrap_or_default().to_owned();
+                let sum = waiting.entry(node).or_default();
+                sum.0 += backlog.messages;
+                sum.1 += backlog.bytes;
+                sum.2 = earlier(sum.2, backlog.oldest);
+            }
+        }
+        for node in &mut nodes {
+            if let Some((messages, bytes, oldest)) = waiting.get(&node.name) {
+                node.down_messages = *messages;
+                node.backlog_messages += messages;
+                node.backlog_bytes += bytes;
+                let age = oldest.map(|oldest| millis(now.since(oldest)));
+                node.oldest_ms = node.oldest_ms.max(age);
+            }
+        }
+        let refused =
+            self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        let totals = FleetTotals::of(&nodes, duplicates, refused);
+        nodes.insert(0, self.own_row(now));
+        FleetView {
+            relay: self.inner.node.to_string(),
+            region: self.inner.region.clone(),
+            generated_at: now.to_string(),
+            uptime_s: self.uptime_s(),
+            nodes,
+            totals,
+        }
+    }
+
+    fn own_row(&self, now: Timestamp) -> FleetNode {
+        let rate = *self.inner.own_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = *self.inner.cert_not_after.read().unwrap_or_else(PoisonError::into_inner);
+        let stats = self.inner.log.stats();
+        let (state, code, reason) = match (stats.poisoned, stats.full) {
+            (Some(error), _) => (NodeState::Crit, Some("QC3002"), Some(error)),
+            (None, Some(full)) => (NodeState::Crit, Some("QC3302"), Some(full)),
+            (None, None) => (NodeState::Ok, None, None),
+        };
+        FleetNode {
+            name: self.inner.node.to_string(),
+            site: self.inner.node.site().to_owned(),
+            tenant: self.inner.node.tenant().to_owned(),
+            role: "relay".to_owned(),
+            state,
+            code: code.map(str::to_owned),
+            reason,
+            in_per_s: rate.in_per_s,
+            out_per_s: rate.out_per_s,
+            disk_used_percent: Some(self.disk_used()),
+            cert_not_after: end.map(|end| end.to_string()),
+            cert_left_s: end.map(|end| seconds_left(end, now)),
+            clock_skew_ms: Some(0),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            last_seen: Some(now.to_string()),
+            ..FleetNode::default()
+        }
+    }
+}
+
+/// Nodes that the store remembers: those that sent, and those that read.
+fn known_nodes(log: &Log) -> Vec<NodeName> {
+    let mut known = log.origins();
+    for info in log.streams() {
+        for (consumer, _) in log.cursors(&info.key) {
+            let node = consumer.split('/').next().and_then(|node| node.parse().ok());
+            known.extend(node);
+        }
+    }
+    known.sort();
+    known.dedup();
+    known
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seconds from `now` to `end`, negative when it is past.
+pub fn seconds_left(end: Timestamp, now: Timestamp) -> i64 {
+    let signed = |time: Timestamp| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    signed(end) - signed(now)
+}
