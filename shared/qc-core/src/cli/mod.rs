@@ -5,7 +5,8 @@ mod flags;
 mod output;
 mod progress;
 
+pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
-pub use flags::{ColorChoice, Globals, OutputFormat, parse_duration, parse_size};
+pub use flags::{ColorChoice, Globals, OutputFormat};
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
