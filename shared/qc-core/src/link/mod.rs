@@ -1,1 +1,26 @@
-//! The link between two nodes: sans-IO session, dialer, listener.
+//! The link between two nodes: who may send what, in order, acknowledged when it is on disk.
+//!
+//! - [`Session`] is the protocol without I/O: frames and calls in, bytes and events out. Every rule
+//!   about order, windows and acknowledgements lives there and nowhere else.
+//! - [`run`] drives one session over an established, authenticated byte stream and asks a
+//!   [`LinkApp`] for everything that is not protocol: what to send, where to store, who may.
+//! - [`Dialer`] keeps one link up: relay after relay, with backoff, until it is told to stop.
+//!
+//! Absent on purpose: nothing here opens a socket, reads a certificate, or decides a policy; and
+//! nothing here acknowledges a message before the application said that it is on disk.
+
+mod app;
+mod channels;
+mod codes;
+mod dialer;
+mod driver;
+mod inbound;
+mod outbound;
+mod pending;
+mod session;
+
+pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+pub use codes::*;
+pub use dialer::{Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus};
+pub use driver::{Ended, LinkOptions, Stop, run};
+pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Side};

@@ -4,9 +4,21 @@
 //! stored or sent have explicit values and never change meaning.
 
 mod attributes;
+mod code;
+mod control;
+mod frame;
 mod record;
 
 pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
+pub use code::Code;
+pub use control::{
+    Ack, Backlog, ChannelBacklog, ChannelKind, Consumer, Control, Durable, Greeting, Heartbeat,
+    MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL, Refusal, Start, Status, Subscribe,
+};
+pub use frame::{
+    FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CONTROL, MAX_FRAME,
+    MAX_GREETING, READ_STEP,
+};
 pub use record::{
     MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, SealSuite,
 };

@@ -1,0 +1,143 @@
+//! What a link asks of the program around it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
+use crate::wire::{Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Status, Subscribe};
+
+/// The node at the other end, as its certificate names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its verified name.
+    pub node: NodeName,
+    /// Where it is connected from or to, for people.
+    pub address: String,
+}
+
+/// A stream that this node sends to its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundChannel {
+    /// Why it is sent.
+    pub kind: ChannelKind,
+    /// The stream.
+    pub stream: StreamName,
+    /// Its lane.
+    pub lane: Lane,
+    /// The epoch of its numbers, never 0.
+    pub epoch: Epoch,
+    /// The oldest seq that is kept.
+    pub first: Seq,
+    /// The newest seq.
+    pub last: Seq,
+    /// Where to begin when the receiver has nothing of this epoch.
+    pub after: Seq,
+    /// Whose subscription this answers; none for a forward.
+    pub consumer: Option<Consumer>,
+}
+
+impl OutboundChannel {
+    /// Whether `other` is the same stream for the same receiver, of whatever epoch.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.lane == other.lane
+            && self.kind == other.kind
+            && self.stream == other.stream
+            && self.consumer == other.consumer
+    }
+}
+
+/// What was read for a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chunk {
+    /// Messages in rising order of their seq.
+    pub records: Vec<Record>,
+    /// Everything up to here was looked at: records that a filter leaves out lie before it. Zero
+    /// when no more than `records` was looked at.
+    pub through: Seq,
+}
+
+/// What a peer's heartbeat tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerHeartbeat {
+    /// The peer's wall clock.
+    pub time: Timestamp,
+    /// Time there and back, once measured.
+    pub rtt: Option<Duration>,
+    /// What waits at the peer on each channel that it sends on.
+    pub backlog: Vec<(Open, Backlog)>,
+}
+
+/// How a link stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Both sides have greeted each other.
+    Up,
+    /// Two heartbeats of the peer are missing.
+    Stale,
+    /// It ended.
+    Down(Refusal),
+}
+
+/// The program around a link. Methods are called from the link's own task: they return quickly, and
+/// only [`LinkApp::store`]'s future may wait.
+pub trait LinkApp: Send + Sync + 'static {
+    /// A peer wants to send a stream: how far is it here, or why not. A subscription's answer comes
+    /// here too, and was asked for.
+    fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal>;
+
+    /// Hands records to the store. The futures of one link are polled first in the order of these
+    /// calls, without waiting for each other. Each resolves after fdatasync with the last durable
+    /// seq of the sender's numbering.
+    fn store(
+        &self,
+        peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static;
+
+    /// A peer asks for a stream: what to send, or why not.
+    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal>;
+
+    /// What this node hands on to `peer` unasked. Asked again when [`LinkApp::changed`] fires, at
+    /// most ten times a second.
+    fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel>;
+
+    /// What this node wants from `peer`. Asked as often as [`LinkApp::outbound`].
+    fn subscriptions(&self, peer: &Peer) -> Vec<Subscribe>;
+
+    /// Records after `after`: at most `max_records`, and no more than `max_bytes` unless the first
+    /// one alone is longer. Empty when there is nothing yet.
+    fn read(
+        &self,
+        channel: &OutboundChannel,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Chunk, Refusal>;
+
+    /// The peer has everything up to `seq` on disk. Called again with the same seq after a
+    /// reconnect.
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq);
+
+    /// Fires when there may be more to read, to send or to subscribe.
+    fn changed(&self) -> watch::Receiver<u64>;
+
+    /// What waits on a channel.
+    fn backlog(&self, channel: &OutboundChannel) -> Backlog;
+
+    /// How this node fares.
+    fn status(&self) -> Status;
+
+    /// How the peer fares.
+    fn peer_status(&self, peer: &Peer, status: Status);
+
+    /// What the peer's heartbeat tells.
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat);
+
+    /// The link changed its state.
+    fn state(&self, peer: &Peer, state: &LinkState);
+
+    /// A channel or subscription was refused, here or there; it is tried again later.
+    fn refused(&self, peer: &Peer, stream: &StreamName, refusal: &Refusal);
+}

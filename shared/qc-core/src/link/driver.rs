@@ -1,0 +1,465 @@
+//! Runs one session over an established byte stream: one task, one buffer each way, one `select!`.
+//!
+//! Memory is bounded by the windows: the peer may have [`SessionConfig::window`] bytes of records
+//! here that are not on disk yet, and at most a batch and the answers wait to be sent. The socket is
+//! always read, so a slow disk never makes a healthy peer look silent.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+use super::app::{LinkApp, LinkState, Peer};
+use super::channels::Channels;
+use super::codes::{CUT, FRAME, GOING_AWAY, SLOW};
+use super::pending::Pending;
+use super::session::{Event, Now, Session, SessionConfig, Side};
+use crate::clock::Clock;
+use crate::model::Seq;
+use crate::wire::{FrameDecoder, Open, Record, Refusal};
+
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How many reads from the store may follow each other before the socket is looked at again.
+const READS_IN_A_ROW: usize = 16;
+
+/// How to run a link.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// The protocol's own settings.
+    pub session: SessionConfig,
+    /// How long the peer may take no byte while there is one for it.
+    pub write_timeout: Duration,
+    /// How long a drain waits for acknowledgements.
+    pub drain_timeout: Duration,
+    /// The shortest and the longest wait before a refused channel or subscription is tried again.
+    pub retry: (Duration, Duration),
+    /// How many store calls of one channel may be under way. While they are, what arrives is
+    /// collected into one call. More than one is safe only if the store refuses, behind a call that
+    /// it refused, every later one of that channel: else a hole would be taken for an end.
+    pub store_depth: usize,
+}
+
+impl LinkOptions {
+    /// The defaults around `session`.
+    pub fn new(session: SessionConfig) -> Self {
+        Self {
+            session,
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            retry: (Duration::from_millis(500), Duration::from_secs(30)),
+            store_depth: 1,
+        }
+    }
+}
+
+/// What a link's owner wants of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// Go on.
+    #[default]
+    Run,
+    /// End when everything sent is acknowledged and everything received is on disk.
+    Drain,
+    /// End now, for this reason.
+    Close(Refusal),
+}
+
+/// How a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub refusal: Refusal,
+    /// Whether the peer ended it.
+    pub by_peer: bool,
+    /// Whether both sides had greeted each other.
+    pub established: bool,
+}
+
+/// Runs a link with `peer`, whose name was verified, until it ends.
+pub async fn run<S, A>(
+    stream: S,
+    peer: &Peer,
+    side: Side,
+    app: &A,
+    clock: &dyn Clock,
+    options: &LinkOptions,
+    mut stop: watch::Receiver<Stop>,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    A: LinkApp,
+{
+    let now = Now::of(clock);
+    let session = Session::new(options.session.clone(), side, peer.node.clone(), now);
+    let mut driver = Driver {
+        app,
+        peer,
+        clock,
+        options,
+        session,
+        channels: Channels::new(options.retry),
+        inbound: BTreeMap::new(),
+        pending: Pending::default(),
+        established: false,
+        ended: None,
+        write_stalled: None,
+        drain_until: None,
+    };
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
+    app.state(peer, &LinkState::Down(ended.refusal.clone()));
+    driver.farewell(&mut reader, &mut writer).await;
+    ended
+}
+
+struct Driver<'a, A> {
+    app: &'a A,
+    peer: &'a Peer,
+    clock: &'a dyn Clock,
+    options: &'a LinkOptions,
+    session: Session,
+    channels: Channels,
+    inbound: BTreeMap<u32, Receiving>,
+    pending: Pending,
+    established: bool,
+    ended: Option<Ended>,
+    write_stalled: Option<Instant>,
+    drain_until: Option<Instant>,
+}
+
+/// A channel on which the peer sends.
+struct Receiving {
+    open: Open,
+    /// Arrived, not handed to the store yet.
+    records: Vec<Record>,
+    calls: usize,
+}
+
+impl<A: LinkApp> Driver<'_, A> {
+    async fn serve(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        stop: &mut watch::Receiver<Stop>,
+    ) -> Ended {
+        let mut decoder = FrameDecoder::default();
+        let mut changed = self.app.changed();
+        let (mut owner_is_there, mut store_is_there) = (true, true);
+        let mut unflushed = false;
+        let wanted = stop.borrow_and_update().clone();
+        self.obey(&wanted);
+        let mut timer = std::pin::pin!(sleep(Duration::ZERO));
+        let mut armed = self.clock.instant();
+        loop {
+            self.advance();
+            if let Some(ended) = self.ended.take() {
+                return ended;
+            }
+            let now = self.clock.instant();
+            let busy = self.drain_until.is_none() && self.session.can_read();
+            let write = !self.session.to_send().is_empty() || unflushed;
+            if !write {
+                self.write_stalled = None;
+            } else if self.write_stalled.is_none() {
+                self.write_stalled = Some(now);
+            }
+            let deadline = self.deadline();
+            if deadline < armed || timer.is_elapsed() {
+                armed = deadline;
+                let left = armed.saturating_duration_since(now);
+                timer.as_mut().reset(tokio::time::Instant::now() + left);
+            }
+            let bytes = self.session.to_send();
+            tokio::select! {
+                wanted = stop.changed(), if owner_is_there => match wanted {
+                    Ok(()) => {
+                        let wanted = stop.borrow_and_update().clone();
+                        self.obey(&wanted);
+                    }
+                    Err(_) => owner_is_there = false,
+                },
+                (channel, stored) = self.pending.next(), if self.pending.len() > 0 => {
+                    self.on_stored(channel, stored);
+                }
+                read = reader.read_buf(decoder.space()) => self.on_read(read, &mut decoder),
+                written = write_some(writer, bytes), if write => match written {
+                    Ok(count) => {
+                        unflushed = count > 0;
+                        self.session.sent(count);
+                        self.write_stalled = None;
+                    }
+                    Err(error) => self.cut(&error.to_string()),
+                },
+                more = changed.changed(), if store_is_there => match more {
+                    Ok(()) => {
+                        self.session.more_to_read();
+                        self.channels.look_again();
+                    }
+                    Err(_) => store_is_there = false,
+                },
+                () = timer.as_mut() => {
+                    // After a stall of this process the peer's bytes come before its silence.
+                    tokio::select! {
+                        biased;
+                        read = reader.read_buf(decoder.space()) => self.on_read(read, &mut decoder),
+                        () = ready(()) => {}
+                    }
+                    self.on_time();
+                }
+                () = yield_now(), if busy => {}
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    fn advance(&mut self) {
+        loop {
+            while let Some(event) = self.session.poll_event() {
+                self.on_event(event);
+            }
+            if self.ended.is_some() {
+                return;
+            }
+            self.submit();
+            if self.session.is_open() && self.drain_until.is_none() {
+                let now = self.clock.instant();
+                self.channels
+                    .refresh(self.app, self.peer, &mut self.session, now);
+                self.read_store();
+            }
+            match self.session.poll_event() {
+                Some(event) => self.on_event(event),
+                None => return,
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Established(_) => {
+                self.established = true;
+                self.channels.look_again();
+                self.app.state(self.peer, &LinkState::Up);
+            }
+            Event::Opened(open) => match self.app.open_inbound(self.peer, &open) {
+                Ok(mark) => {
+                    self.session.accept(open.channel, mark);
+                    let receiving = Receiving {
+                        open,
+                        records: Vec::new(),
+                        calls: 0,
+                    };
+                    self.inbound.insert(receiving.open.channel, receiving);
+                }
+                Err(refusal) => {
+                    self.app.refused(self.peer, &open.stream, &refusal);
+                    self.session.refuse(open.channel, refusal);
+                }
+            },
+            Event::Batch(channel, records) => {
+                if let Some(receiving) = self.inbound.get_mut(&channel) {
+                    receiving.records.extend(records);
+                }
+            }
+            Event::Acked(channel, seq) => self.channels.acked(self.app, self.peer, channel, seq),
+            Event::Refused(number, refusal) => {
+                if let Some(receiving) = self.inbound.remove(&number) {
+                    self.app
+                        .refused(self.peer, &receiving.open.stream, &refusal);
+                } else {
+                    let now = self.clock.instant();
+                    self.channels.refused(
+                        self.app,
+                        self.peer,
+                        &mut self.session,
+                        (number, &refusal),
+                        now,
+                    );
+                }
+            }
+            Event::Subscribe(number, subscribe) => {
+                self.channels
+                    .subscribed(self.app, self.peer, &mut self.session, number, subscribe);
+            }
+            Event::Subscribed(number) => self.channels.granted(number),
+            Event::HeartbeatDue => {
+                let backlog = self.channels.backlog(self.app);
+                let now = Now::of(self.clock);
+                self.session.heartbeat(backlog, self.app.status(), now);
+            }
+            Event::Heartbeat(heartbeat) => self.app.peer_heartbeat(self.peer, heartbeat),
+            Event::Status(status) => self.app.peer_status(self.peer, status),
+            Event::Stale => self.app.state(self.peer, &LinkState::Stale),
+            Event::Fresh => self.app.state(self.peer, &LinkState::Up),
+            Event::Drained => self.go_away(),
+            Event::Closed { refusal, by_peer } => self.end(refusal, by_peer),
+        }
+    }
+
+    /// Hands what has arrived to the store, lane by lane.
+    fn submit(&mut self) {
+        let mut ready: Vec<&mut Receiving> = self
+            .inbound
+            .values_mut()
+            .filter(|channel| {
+                !channel.records.is_empty() && channel.calls < self.options.store_depth
+            })
+            .collect();
+        ready.sort_by_key(|channel| channel.open.lane);
+        for channel in ready {
+            let records = std::mem::take(&mut channel.records);
+            channel.calls += 1;
+            let call = self.app.store(self.peer, &channel.open, records);
+            self.pending.push(channel.open.channel, call);
+        }
+    }
+
+    fn on_stored(&mut self, channel: u32, stored: Result<Seq, Refusal>) {
+        let Some(receiving) = self.inbound.get_mut(&channel) else {
+            return; // refused in the meantime
+        };
+        receiving.calls -= 1;
+        match stored {
+            Ok(seq) => self.session.durable(channel, seq),
+            Err(refusal) => {
+                self.app
+                    .refused(self.peer, &receiving.open.stream, &refusal);
+                self.inbound.remove(&channel);
+                self.session.refuse(channel, refusal);
+            }
+        }
+    }
+
+    /// A read without a result silences its channel until the store has more, so only reads with
+    /// one are counted: many quiet urgent channels do not hold up a busy one.
+    fn read_store(&mut self) {
+        let now = self.clock.instant();
+        let mut left = READS_IN_A_ROW;
+        while left > 0 {
+            let Some(permit) = self.session.next_read() else {
+                return;
+            };
+            let found = self
+                .channels
+                .read(self.app, self.peer, &mut self.session, permit, now);
+            left -= usize::from(found);
+        }
+    }
+
+    fn on_read(&mut self, read: io::Result<usize>, decoder: &mut FrameDecoder) {
+        match read {
+            Ok(0) => self.cut("end of the stream"),
+            Ok(_) => self.on_bytes(decoder),
+            Err(error) => self.cut(&error.to_string()),
+        }
+    }
+
+    fn on_bytes(&mut self, decoder: &mut FrameDecoder) {
+        let now = Now::of(self.clock);
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => {
+                    self.session.on_frame(frame, now);
+                    if self.session.is_open() {
+                        decoder.greeted();
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.session.close(Refusal::new(FRAME, error.to_string()));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Now::of(self.clock);
+        self.session.on_tick(now);
+        if self
+            .write_stalled
+            .is_some_and(|since| now.instant >= since + self.options.write_timeout)
+        {
+            self.session
+                .close(Refusal::new(SLOW, "the peer takes no bytes"));
+        }
+        if self.drain_until.is_some_and(|until| now.instant >= until) {
+            self.go_away();
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let mut deadline = self.session.deadline();
+        if let Some(since) = self.write_stalled {
+            deadline = deadline.min(since + self.options.write_timeout);
+        }
+        match (self.drain_until, self.channels.deadline()) {
+            (Some(until), _) => deadline.min(until),
+            (None, Some(at)) if self.session.is_open() => deadline.min(at),
+            (None, _) => deadline,
+        }
+    }
+
+    fn obey(&mut self, wanted: &Stop) {
+        match wanted {
+            Stop::Run => {}
+            Stop::Drain if self.session.is_open() => {
+                self.drain_until = Some(self.clock.instant() + self.options.drain_timeout);
+                self.session.drain();
+            }
+            Stop::Drain => self.go_away(),
+            Stop::Close(refusal) => self.session.close(refusal.clone()),
+        }
+    }
+
+    fn go_away(&mut self) {
+        self.session
+            .close(Refusal::new(GOING_AWAY, "the node is shutting down"));
+    }
+
+    fn cut(&mut self, what: &str) {
+        self.end(Refusal::new(CUT, format!("connection lost: {what}")), true);
+    }
+
+    fn end(&mut self, refusal: Refusal, by_peer: bool) {
+        self.ended.get_or_insert(Ended {
+            refusal,
+            by_peer,
+            established: self.established,
+        });
+    }
+
+    /// Sends what is left, says goodbye, and reads on for a moment: closing a socket with unread
+    /// bytes would take the reason away from the peer.
+    async fn farewell(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) {
+        let goodbye = async {
+            writer.write_all(self.session.to_send()).await?;
+            writer.shutdown().await?;
+            let mut sink = [0; 4096];
+            while reader.read(&mut sink).await? > 0 {}
+            Ok::<(), io::Error>(())
+        };
+        let _best_effort = timeout(FAREWELL, goodbye).await;
+    }
+}
+
+async fn write_some(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        writer.flush().await.map(|()| 0)
+    } else {
+        match writer.write(bytes).await? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            count => Ok(count),
+        }
+    }
+}

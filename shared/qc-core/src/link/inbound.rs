@@ -1,0 +1,131 @@
+//! The receiving half of a channel: what has arrived, what is on disk, what the sender may still
+//! send.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::codes::{FRAME, ORDER, WINDOW};
+use crate::model::Seq;
+use crate::wire::{Ack, Frame, Mark, Open, Record, RecordKind, Refusal};
+
+#[derive(Debug)]
+pub(super) struct Inbound {
+    pub(super) open: Open,
+    /// Whether the application has taken the channel.
+    pub(super) accepted: bool,
+    window: u64,
+    received: Seq,
+    durable: Seq,
+    /// The last position that was sent as an acknowledgement.
+    told: Seq,
+    unacked: VecDeque<(Seq, u64)>,
+    pub(super) unacked_bytes: u64,
+}
+
+impl Inbound {
+    pub(super) fn new(open: Open) -> Self {
+        Self {
+            open,
+            accepted: false,
+            window: 0,
+            received: Seq::ZERO,
+            durable: Seq::ZERO,
+            told: Seq::ZERO,
+            unacked: VecDeque::new(),
+            unacked_bytes: 0,
+        }
+    }
+
+    pub(super) fn accept(&mut self, mark: Mark, window: u64) {
+        self.accepted = true;
+        self.window = window;
+        if mark.epoch == self.open.epoch {
+            (self.received, self.durable, self.told) = (mark.seq, mark.seq, mark.seq);
+        }
+    }
+
+    /// Checks a batch against everything that was agreed and returns its records.
+    pub(super) fn take(&mut self, frame: Frame) -> Result<Vec<Record>, Refusal> {
+        let bytes = frame.payload.len() as u64;
+        if self.unacked_bytes > 0 && self.unacked_bytes + bytes > self.window {
+            return Err(Refusal::new(
+                WINDOW,
+                format!("{bytes} bytes of {} exceed the window", self.open.stream),
+            ));
+        }
+        if frame.header.lane != self.open.lane as u16 {
+            return Err(self.out_of_order("another lane"));
+        }
+        let records = decode(frame.payload, frame.header.count)?;
+        let mut last = self.received;
+        for record in &records {
+            let header = &record.header;
+            if header.kind != RecordKind::Message {
+                return Err(self.out_of_order("a record that is no message"));
+            }
+            if header.stream != self.open.channel || header.epoch != self.open.epoch {
+                return Err(self.out_of_order("a record of another channel or epoch"));
+            }
+            if header.seq <= last {
+                return Err(self.out_of_order("a seq that does not rise"));
+            }
+            last = header.seq;
+        }
+        self.received = last;
+        self.unacked.push_back((last, bytes));
+        self.unacked_bytes += bytes;
+        Ok(records)
+    }
+
+    /// Notes that everything up to `seq` is on disk; returns the bytes the sender may send instead.
+    /// A seq beyond what has arrived counts as far as that.
+    pub(super) fn note_durable(&mut self, seq: Seq) -> u64 {
+        self.durable = self.durable.max(seq.min(self.received));
+        let mut freed = 0;
+        while let Some((_, bytes)) = self.unacked.pop_front_if(|(last, _)| *last <= self.durable) {
+            freed += bytes;
+        }
+        self.unacked_bytes -= freed;
+        freed
+    }
+
+    /// The acknowledgement that is due, if the sender has not been told yet.
+    pub(super) fn ack_due(&mut self) -> Option<Ack> {
+        (self.durable > self.told).then(|| {
+            self.told = self.durable;
+            self.position()
+        })
+    }
+
+    /// How far this channel is on disk.
+    pub(super) fn position(&self) -> Ack {
+        Ack {
+            channel: self.open.channel,
+            mark: Mark {
+                epoch: self.open.epoch,
+                seq: self.durable,
+            },
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.unacked.is_empty() && self.durable == self.told
+    }
+
+    fn out_of_order(&self, what: &str) -> Refusal {
+        Refusal::new(ORDER, format!("{what} in a batch of {}", self.open.stream))
+    }
+}
+
+fn decode(mut payload: Bytes, count: u32) -> Result<Vec<Record>, Refusal> {
+    let wrong = |what: &dyn std::fmt::Display| Refusal::new(FRAME, format!("batch: {what}"));
+    let mut records = Vec::new();
+    while !payload.is_empty() {
+        records.push(Record::split_from(&mut payload).map_err(|error| wrong(&error))?);
+    }
+    if records.is_empty() || records.len() != count as usize {
+        return Err(wrong(&"the number of records is not as announced"));
+    }
+    Ok(records)
+}

@@ -1,0 +1,253 @@
+//! The sending half of a channel: what was sent, what is acknowledged, how much more may go.
+
+use std::collections::VecDeque;
+
+use super::codes::{FORGED_ACK, REWOUND};
+use crate::model::{Lane, Seq};
+use crate::wire::{Mark, Open, OpenAck, Refusal};
+
+/// Below this much room a channel waits for acknowledgements instead of sending crumbs.
+const CRUMB: u64 = 16 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Outbound {
+    pub(super) open: Open,
+    /// Where to begin when the receiver has nothing of this epoch.
+    after: Seq,
+    /// Whether the receiver has answered.
+    pub(super) ready: bool,
+    /// Whether the store may have more than was read.
+    pub(super) more: bool,
+    /// Everything up to here was sent or skipped.
+    pub(super) read: Seq,
+    /// The last seq that was really sent.
+    sent: Seq,
+    pub(super) acked: Seq,
+    window: u64,
+    in_flight: VecDeque<Sent>,
+    pub(super) bytes_in_flight: u64,
+    /// The size of a record that did not fit.
+    needs: u64,
+}
+
+#[derive(Debug)]
+struct Sent {
+    last: Seq,
+    /// 0 for seqs that were skipped behind what is in flight.
+    bytes: u64,
+}
+
+impl Outbound {
+    pub(super) fn new(open: Open, after: Seq) -> Self {
+        Self {
+            open,
+            after,
+            ready: false,
+            more: true,
+            read: Seq::ZERO,
+            sent: Seq::ZERO,
+            acked: Seq::ZERO,
+            window: 0,
+            in_flight: VecDeque::new(),
+            bytes_in_flight: 0,
+            needs: 0,
+        }
+    }
+
+    /// The receiver says where it stands; sending goes on from there.
+    pub(super) fn resume(&mut self, ack: &OpenAck) -> Result<Seq, Refusal> {
+        let after = if ack.mark.epoch == self.open.epoch {
+            if ack.mark.seq > self.open.last {
+                return Err(Refusal::new(
+                    REWOUND,
+                    format!(
+                        "the receiver has {} up to seq {}, the sender only up to {}",
+                        self.open.stream, ack.mark.seq, self.open.last
+                    ),
+                ));
+            }
+            ack.mark.seq
+        } else {
+            self.after
+        };
+        self.ready = true;
+        self.window = ack.window;
+        (self.read, self.sent, self.acked) = (after, after, after);
+        Ok(after)
+    }
+
+    /// Takes a cumulative acknowledgement: how far everything is done now, if that is further than
+    /// before, and the bytes that are no longer in flight.
+    pub(super) fn ack(&mut self, mark: Mark) -> Result<Option<(Seq, u64)>, Refusal> {
+        if mark.epoch != self.open.epoch || mark.seq > self.sent || !self.ready {
+            return Err(Refusal::new(
+                FORGED_ACK,
+                format!(
+                    "acknowledged epoch {} seq {} of {}, sent was epoch {} seq {}",
+                    mark.epoch, mark.seq, self.open.stream, self.open.epoch, self.sent
+                ),
+            ));
+        }
+        if mark.seq <= self.acked {
+            return Ok(None);
+        }
+        self.acked = mark.seq;
+        let mut freed = 0;
+        while let Some(sent) = self
+            .in_flight
+            .pop_front_if(|sent| sent.last <= mark.seq || sent.bytes == 0 && freed > 0)
+        {
+            freed += sent.bytes;
+            self.acked = self.acked.max(sent.last);
+        }
+        self.bytes_in_flight -= freed;
+        Ok(Some((self.acked, freed)))
+    }
+
+    /// How many bytes may be sent now, given what the session has left for this lane.
+    pub(super) fn room(&self, session_room: u64) -> u64 {
+        if !self.ready || !self.more {
+            return 0;
+        }
+        let left = if self.bytes_in_flight == 0 {
+            u64::MAX
+        } else {
+            self.window.saturating_sub(self.bytes_in_flight)
+        };
+        let room = left.min(session_room);
+        let least = self.needs.max(CRUMB.min(self.window / 4)).max(1);
+        if room >= least { room } else { 0 }
+    }
+
+    /// Notes that everything up to `last` has been sent, in `bytes`.
+    pub(super) fn note_sent(&mut self, last: Seq, bytes: u64) {
+        self.in_flight.push_back(Sent { last, bytes });
+        self.bytes_in_flight += bytes;
+        (self.read, self.sent) = (last, last);
+        self.needs = 0;
+    }
+
+    /// Notes that nothing up to `through` is to be sent. With nothing in flight that is as good as
+    /// acknowledged: returns how far.
+    pub(super) fn note_skipped(&mut self, through: Seq) -> Option<Seq> {
+        if through <= self.read {
+            return None;
+        }
+        self.read = through;
+        match self.in_flight.back_mut() {
+            None => {
+                self.acked = through;
+                return Some(through);
+            }
+            Some(sent) if sent.bytes == 0 => sent.last = through,
+            Some(_) => self.in_flight.push_back(Sent {
+                last: through,
+                bytes: 0,
+            }),
+        }
+        None
+    }
+
+    /// Notes that a record of `bytes` had no room.
+    pub(super) fn note_too_big(&mut self, bytes: u64) {
+        self.needs = bytes;
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+}
+
+/// The part of a session's window that `lane` may fill, so that bulk never shuts out an alarm.
+pub(super) fn share(window: u64, lane: Lane) -> u64 {
+    match lane {
+        Lane::Critical => window,
+        Lane::High => window - window / 8,
+        Lane::Normal | Lane::Low => window - window / 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Epoch;
+    use crate::wire::ChannelKind;
+
+    fn channel() -> Outbound {
+        let open = Open {
+            channel: 1,
+            kind: ChannelKind::Forward,
+            stream: "acme/orders".parse().unwrap(),
+            lane: Lane::Normal,
+            epoch: Epoch(9),
+            first: Seq(1),
+            last: Seq(100),
+            consumer: None,
+        };
+        Outbound::new(open, Seq::ZERO)
+    }
+
+    fn mark(epoch: u64, seq: u64) -> Mark {
+        Mark {
+            epoch: Epoch(epoch),
+            seq: Seq(seq),
+        }
+    }
+
+    fn answered(mark: Mark) -> OpenAck {
+        OpenAck {
+            channel: 1,
+            mark,
+            window: 1000,
+        }
+    }
+
+    #[test]
+    fn resumes_where_the_receiver_stands() {
+        assert_eq!(channel().resume(&answered(mark(9, 40))), Ok(Seq(40)));
+        assert_eq!(channel().resume(&answered(mark(8, 40))), Ok(Seq(0)));
+        assert_eq!(channel().resume(&answered(mark(9, 100))), Ok(Seq(100)));
+        let rewound = channel().resume(&answered(mark(9, 101))).unwrap_err();
+        assert_eq!(rewound.code, REWOUND);
+    }
+
+    #[test]
+    fn only_what_was_sent_can_be_acknowledged() {
+        let mut channel = channel();
+        assert_eq!(channel.ack(mark(9, 0)).unwrap_err().code, FORGED_ACK);
+        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.note_sent(Seq(3), 300);
+        channel.note_sent(Seq(5), 200);
+        assert_eq!(channel.ack(mark(9, 6)).unwrap_err().code, FORGED_ACK);
+        assert_eq!(channel.ack(mark(8, 3)).unwrap_err().code, FORGED_ACK);
+        assert_eq!(channel.ack(mark(9, 4)), Ok(Some((Seq(4), 300))));
+        assert_eq!(channel.ack(mark(9, 4)), Ok(None));
+        assert_eq!(channel.ack(mark(9, 5)), Ok(Some((Seq(5), 200))));
+        assert!(channel.is_settled());
+    }
+
+    #[test]
+    fn what_is_skipped_counts_as_done_in_its_turn() {
+        let mut channel = channel();
+        channel.resume(&answered(mark(0, 0))).unwrap();
+        assert_eq!(channel.note_skipped(Seq(2)), Some(Seq(2)));
+        channel.note_sent(Seq(3), 300);
+        assert_eq!(channel.note_skipped(Seq(7)), None);
+        assert_eq!(channel.note_skipped(Seq(9)), None);
+        assert_eq!(channel.ack(mark(9, 3)), Ok(Some((Seq(9), 300))));
+        assert!(channel.is_settled());
+    }
+
+    #[test]
+    fn a_record_larger_than_the_window_goes_alone() {
+        let mut channel = channel();
+        channel.resume(&answered(mark(0, 0))).unwrap();
+        assert_eq!(channel.room(5000), 5000);
+        channel.note_sent(Seq(1), 100);
+        assert_eq!(channel.room(5000), 900);
+        channel.note_too_big(4000);
+        assert_eq!(channel.room(5000), 0);
+        channel.ack(mark(9, 1)).unwrap();
+        assert_eq!(channel.room(5000), 5000);
+    }
+}
