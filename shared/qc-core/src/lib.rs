@@ -6,7 +6,7 @@
 //! | layer | modules | feature |
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`] | - |
-//! | 1 pure | [`wire`] | - |
+//! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
 //! | 3 network | `tls`, `est`, `link`, `admin` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
@@ -16,6 +16,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod cloudevents;
 pub mod durable;
 pub mod model;
 pub mod safe_text;
