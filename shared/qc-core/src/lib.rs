@@ -8,7 +8,7 @@
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
-//! | 3 network | `tls`, `est`, `link`, `admin` | `net` |
+//! | 3 network | `tls`, `est`, `link`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
@@ -31,6 +31,8 @@ pub mod pki;
 
 #[cfg(feature = "net")]
 pub mod admin;
+#[cfg(feature = "net")]
+pub mod door;
 #[cfg(feature = "net")]
 pub mod est;
 #[cfg(feature = "net")]

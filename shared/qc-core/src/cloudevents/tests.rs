@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::AttrValue;
+use crate::model::{AttrValue, Message};
 
 fn decode_text(text: &str) -> Result<Message, EventError> {
     decode(text.as_bytes(), &Bounds::default())
