@@ -6,9 +6,9 @@
 //! | layer | modules | feature |
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`] | - |
-//! | 1 pure | [`wire`] | - |
+//! | 1 pure | [`wire`], [`cloudevents`], [`filter`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
-//! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin` | `net` |
+//! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
@@ -16,6 +16,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod cloudevents;
 pub mod durable;
 pub mod failure;
 pub mod model;
@@ -31,6 +32,8 @@ pub mod pki;
 
 #[cfg(feature = "net")]
 pub mod admin;
+#[cfg(feature = "net")]
+pub mod door;
 #[cfg(feature = "net")]
 pub mod est;
 #[cfg(feature = "net")]
