@@ -1,1 +1,1 @@
-
+//! The Site kit and the stories that run the real binaries.

@@ -1,1 +1,3 @@
+//! The qc-edge binary.
+
 fn main() {}

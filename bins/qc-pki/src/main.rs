@@ -1,1 +1,3 @@
+//! The qc-pki binary.
+
 fn main() {}

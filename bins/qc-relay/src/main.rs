@@ -1,1 +1,3 @@
+//! The qc-relay binary.
+
 fn main() {}

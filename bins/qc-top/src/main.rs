@@ -1,1 +1,3 @@
+//! The qc-top binary.
+
 fn main() {}

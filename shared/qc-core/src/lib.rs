@@ -5,10 +5,10 @@
 //!
 //! | layer | modules | feature |
 //! |---|---|---|
-//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`] | - |
+//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`] | - |
 //! | 1 pure | [`wire`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
-//! | 3 network | `tls`, `est`, `link`, `admin` | `net` |
+//! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
@@ -17,6 +17,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod durable;
+pub mod failure;
 pub mod model;
 pub mod safe_text;
 pub mod secret;
@@ -39,7 +40,7 @@ pub mod tls;
 
 #[cfg(feature = "shell")]
 pub mod config;
-#[cfg(feature = "shell")]
+#[cfg(any(feature = "net", feature = "shell"))]
 pub mod service;
 #[cfg(feature = "shell")]
 pub mod telemetry;

@@ -290,7 +290,7 @@ pub struct StoreStatus {
 /// What is wrong, or was last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Problem {
+pub struct LastError {
     /// The stable code, such as `QC2201`.
     pub code: String,
     /// One sentence.
@@ -332,7 +332,7 @@ pub struct LinkStatus {
     /// Since when it is in this state.
     pub since: Option<String>,
     /// Why it was last down.
-    pub last_error: Option<Problem>,
+    pub last_error: Option<LastError>,
     /// Attempts since it was last up.
     pub attempts: u64,
     /// The time until the next attempt.
@@ -366,7 +366,7 @@ pub struct CertificateStatus {
     /// When it will be renewed.
     pub renew_at: Option<String>,
     /// Why the last renewal failed.
-    pub last_error: Option<Problem>,
+    pub last_error: Option<LastError>,
 }
 
 /// How a source or a sink does.
@@ -408,7 +408,7 @@ pub struct ConnectorStatus {
     /// Messages it gave up on, now in the dead-letter stream.
     pub dead_lettered: u64,
     /// The last failure.
-    pub last_error: Option<Problem>,
+    pub last_error: Option<LastError>,
     /// The time until the next attempt.
     pub next_try_s: Option<u64>,
 }

@@ -1,3 +1,25 @@
 //! The local administration API: JSON over HTTP on a unix socket.
+//!
+//! Who may connect is decided by the socket's group and mode (0660); who did is known from the
+//! kernel ([`PeerCred`]). A refusal is a [`Problem`], which the [`Client`] turns back into the
+//! [`Failure`](crate::failure::Failure) that it was.
 
 pub mod api;
+mod client;
+mod problem;
+mod server;
+mod socket;
+
+pub use client::{Client, Lines};
+pub use problem::Problem;
+pub use server::{PeerCred, serve, serve_on};
+pub use socket::bind;
+
+/// The largest request body: a message of 16 MiB in base64 and its envelope.
+pub const MAX_REQUEST: usize = 24 * 1024 * 1024;
+
+/// The largest answer or line that a client takes.
+pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! The one failure at the top: a stable code, an exit code, the causes, and the next command.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// The documented exit codes (`man 7 qc-exit`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,35 @@ pub enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    const ALL: [Self; 17] = [
+        Self::Ok,
+        Self::Other,
+        Self::Usage,
+        Self::Partial,
+        Self::Problems,
+        Self::Waiting,
+        Self::Unreachable,
+        Self::Refused,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Config,
+        Self::Verification,
+        Self::Disk,
+        Self::Bug,
+        Self::Interrupted,
+        Self::ClosedPipe,
+        Self::Terminated,
+    ];
+
+    /// The exit with this number, if one is documented.
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|exit| u64::from(*exit as u8) == number)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -52,6 +83,23 @@ impl From<Exit> for ExitCode {
 
 /// A stable code such as `QC1004`; its number never changes meaning. `qc-X explain CODE` tells more.
 pub type ErrorCode = &'static str;
+
+/// `text` as an [`ErrorCode`] if it has the form of one: a daemon's answer carries its code as text.
+pub fn known_code(text: &str) -> Option<ErrorCode> {
+    static HEARD: Mutex<BTreeSet<ErrorCode>> = Mutex::new(BTreeSet::new());
+    let digits = text.strip_prefix("QC")?;
+    if digits.len() != 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(code) = heard.get(text) {
+        return Some(code);
+    }
+    // Leaks each code once: six bytes, at most 10,000 of them.
+    let code: ErrorCode = Box::leak(text.to_owned().into_boxed_str());
+    heard.insert(code);
+    Some(code)
+}
 
 /// Why a command failed, with what to do next. Reads as
 /// `error[QC1004] message`, then the causes, then `help:` lines.
@@ -134,6 +182,16 @@ impl Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_and_exits_come_back_from_text_and_number() {
+        assert_eq!(known_code("QC3001"), Some("QC3001"));
+        for bad in ["", "QC", "QC12345", "QC12x4", "XX1234"] {
+            assert_eq!(known_code(bad), None);
+        }
+        assert_eq!(Exit::from_number(12), Some(Exit::Disk));
+        assert_eq!(Exit::from_number(99), None);
+    }
 
     #[test]
     fn reads_as_one_story() {

@@ -1,0 +1,162 @@
+//! Serving the API: bounded requests, a deadline for slow peers, an end with the drain.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::Request;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_service::Service as _;
+
+use super::{MAX_REQUEST, Problem, socket};
+use crate::failure::{Exit, Failure};
+use crate::service::Drain;
+
+const CONNECTIONS: usize = 64;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Who is at the other end of a request, told by the kernel; a request extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerCred {
+    /// The user.
+    pub uid: u32,
+    /// The user's primary group.
+    pub gid: u32,
+    /// The process, where the kernel knows it.
+    pub pid: Option<i32>,
+}
+
+/// Serves `router` at `path` (mode 0660, owned by `group`) until `drain` begins; then the socket
+/// file goes away and answers under way get two seconds.
+pub fn serve(
+    path: &Path,
+    router: Router,
+    drain: &Drain,
+    group: Option<&str>,
+) -> Result<(), Failure> {
+    let listener = socket::bind(path, group)?;
+    let (path, until) = (path.to_owned(), drain.clone());
+    drain.spawn("admin", async move {
+        accept(listener, router, &until).await;
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::debug!(%error, "The admin socket was gone already.");
+        }
+    });
+    Ok(())
+}
+
+/// Serves `router` on a listener that someone else bound, until `drain` begins.
+pub fn serve_on(listener: UnixListener, router: Router, drain: &Drain) {
+    let until = drain.clone();
+    drain.spawn("admin", async move {
+        accept(listener, router, &until).await;
+    });
+}
+
+async fn accept(listener: UnixListener, router: Router, drain: &Drain) {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = drain.signaled() => return,
+            accepted = next(&listener, &free) => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let (router, until) = (router.clone(), drain.clone());
+                drain.spawn("admin connection", async move {
+                    converse(stream, router, &until).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(code = "QC0606", %error, "Cannot accept on the admin socket.");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn next(
+    listener: &UnixListener,
+    free: &Arc<Semaphore>,
+) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(free).acquire_owned().await;
+    let permit = permit.map_err(io::Error::other)?;
+    let (stream, _unnamed) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn converse(stream: UnixStream, router: Router, drain: &Drain) {
+    let peer = match stream.peer_cred() {
+        Ok(cred) => PeerCred {
+            uid: cred.uid(),
+            gid: cred.gid(),
+            pid: cred.pid(),
+        },
+        Err(error) => {
+            tracing::warn!(code = "QC0606", %error, "A peer of the admin socket has no identity.");
+            return;
+        }
+    };
+    let service = service_fn(|request: Request<Incoming>| {
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(answer(router, peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(64)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drain.signaled() => {
+            connection.as_mut().graceful_shutdown();
+            // An endless answer, such as a tail, ends here.
+            tokio::time::timeout(LAST_WORDS, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, uid = peer.uid, "An admin connection ended early.");
+    }
+}
+
+/// Takes the whole body first: no handler waits for a peer that stalls.
+async fn answer(mut router: Router, peer: PeerCred, request: Request<Incoming>) -> Response {
+    let (mut head, body) = request.into_parts();
+    let body = Limited::new(body, MAX_REQUEST).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) => {
+            let message = format!("the request body is broken or larger than {MAX_REQUEST} bytes");
+            let failure = Failure::new(Exit::Usage, "QC0607", message).because(&*error);
+            return Problem(failure).into_response();
+        }
+        Err(_elapsed) => {
+            let failure = Failure::new(Exit::Usage, "QC0607", "the request body came too slowly");
+            return Problem(failure).into_response();
+        }
+    };
+    head.extensions.insert(peer);
+    match router
+        .call(Request::from_parts(head, Body::from(body)))
+        .await
+    {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
