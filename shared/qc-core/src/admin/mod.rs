@@ -4,6 +4,7 @@
 //! kernel ([`PeerCred`]). A refusal is a [`Problem`], which the [`Client`] turns back into the
 //! [`Failure`](crate::failure::Failure) that it was.
 
+pub mod api;
 mod client;
 mod problem;
 mod server;
