@@ -1,15 +1,114 @@
-//! bench
+//! `cargo xtask bench`: figures that mean something elsewhere.
+//!
+//! A figure is printed and recorded with the machine it was measured on ([`Environment`]: file
+//! system, fdatasync time, CPU, kernel) and, where one exists, with its ratio to a raw limit or a peer
+//! measured in the same run ([`Figure::ratio_to`]). A bench that writes to tmpfs or overlay is void.
+//! Another bench is a module here that fills a [`Run`]; [`raw::limit`] gives it the raw limit to
+//! stand beside.
+
+mod environment;
+mod figure;
+mod fio;
+pub mod raw;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use qc_core::cli::{Exit, Failure, Output};
+use qc_core::durable;
+
+use crate::CHORE;
 use crate::workspace::Workspace;
-use qc_core::cli::{Failure, Output};
-/// Bench
+pub use environment::Environment;
+pub use figure::{Figure, Ratio, Run};
+
+/// Measure speed, each figure beside a raw limit of the same run
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    Raw(raw::Args),
+}
+
+/// What every bench takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Write the bench's files here (default: bench in the target directory)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Repeat everything this often and take medians
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+
+    /// Keep the figures in docs/evidence, under the day that --date names
+    #[arg(long, requires = "date")]
+    pub record: bool,
+
+    /// The day to record, such as 2026-11-21
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    pub date: Option<String>,
+
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Args {
     pub(crate) fn json(&self) -> bool {
-        false
+        let Bench::Raw(args) = &self.bench;
+        args.common.json
     }
 }
-/// run
-pub fn run(_: &Args, _: &Workspace, _: &Output) -> Result<(), Failure> {
-    Ok(())
+
+/// Runs the bench that `args` names.
+pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
+    match &args.bench {
+        Bench::Raw(args) => raw::run(args, workspace, output),
+    }
+}
+
+/// The bench's directory, made if it is missing.
+pub fn directory(common: &Common, workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let dir = match &common.dir {
+        Some(dir) => dir.clone(),
+        None => workspace.target_dir()?.join("bench"),
+    };
+    durable::create_dir_all(&dir, 0o755).map_err(|error| disk(&dir, &error))?;
+    Ok(dir)
+}
+
+/// A failure of the bench's own disk.
+pub(crate) fn disk(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("the bench cannot use {}", path.display());
+    Failure::new(Exit::Disk, CHORE, message).because(error)
+}
+
+fn parse_day(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits =
+        |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    match parts.as_slice() {
+        [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("a day is written 2026-11-21".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days() {
+        assert_eq!(parse_day("2026-11-21").as_deref(), Ok("2026-11-21"));
+        for bad in ["", "today", "21.11.2026", "2026-11-1", "2026-11-21-1"] {
+            assert!(parse_day(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,268 @@
+//! A figure, a run of figures, and how both are printed and kept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use qc_core::cli::{Exit, Failure, Table};
+use qc_core::durable;
+use serde::{Deserialize, Serialize};
+
+use super::{Common, Environment};
+use crate::CHORE;
+use crate::workspace::Workspace;
+
+/// One measured value: the median of its rounds, and how far they lay apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// Unit of the values, such as `msg/s`.
+    pub unit: String,
+    /// Median over the rounds.
+    pub value: f64,
+    /// Smallest round.
+    pub low: f64,
+    /// Largest round.
+    pub high: f64,
+    /// Median time of one operation, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_us: Option<f64>,
+    /// The 99th of 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_us: Option<f64>,
+    /// The same work by a raw limit or a peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_to: Option<Ratio>,
+}
+
+/// A figure against another of the same run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// What it is compared with.
+    pub to: String,
+    /// The other's value, in the figure's unit.
+    pub value: f64,
+    /// Median over the rounds of figure / other.
+    pub ratio: f64,
+    /// The same for the typical operation alone, stalls left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typical: Option<f64>,
+}
+
+impl Figure {
+    /// A figure from the values of its rounds.
+    pub fn of_rounds(name: impl Into<String>, unit: impl Into<String>, rounds: &[f64]) -> Self {
+        let ends = |pick: fn(f64, f64) -> f64| rounds.iter().copied().reduce(pick).unwrap_or(0.0);
+        Self {
+            name: name.into(),
+            unit: unit.into(),
+            value: median(rounds),
+            low: ends(f64::min),
+            high: ends(f64::max),
+            p50_us: None,
+            p99_us: None,
+            ratio_to: None,
+        }
+    }
+
+    /// Adds the times of single operations.
+    #[must_use]
+    pub fn with_times(mut self, times: &mut [Duration]) -> Self {
+        self.p50_us = Some(percentile(times, 50));
+        self.p99_us = Some(percentile(times, 99));
+        self
+    }
+
+    /// Compares with `other`, whose rounds were interleaved with this one's: the ratio is the median
+    /// of the pairs', so what disturbs both disturbs it little.
+    #[must_use]
+    pub fn against(mut self, to: impl Into<String>, own: &[f64], other: &[f64]) -> Self {
+        let pairs = own.iter().zip(other).filter(|(_, other)| **other > 0.0);
+        let ratios: Vec<f64> = pairs.map(|(own, other)| own / other).collect();
+        self.ratio_to = Some(Ratio {
+            to: to.into(),
+            value: median(other),
+            ratio: median(&ratios),
+            typical: None,
+        });
+        self
+    }
+
+    /// Adds the rounds' ratios of the typical operation.
+    #[must_use]
+    pub fn typically(mut self, ratios: &[f64]) -> Self {
+        if let Some(ratio) = &mut self.ratio_to {
+            ratio.typical = Some(median(ratios));
+        }
+        self
+    }
+}
+
+/// All figures of one run, with what a reader needs to repeat it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of this format.
+    pub schema: String,
+    /// Name of the bench; it is kept in `docs/evidence/bench-NAME.json`.
+    pub bench: String,
+    /// The line that repeats it.
+    pub command: String,
+    /// Commit that was measured; `-dirty` when files had changed.
+    pub commit: String,
+    /// Day of the run, as the caller named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// The machine.
+    pub environment: Environment,
+    /// What was measured.
+    pub figures: Vec<Figure>,
+}
+
+impl Run {
+    /// Version of the format.
+    pub const SCHEMA: &str = "qc.bench/1";
+
+    /// The run as a table below its environment.
+    pub fn text(&self) -> String {
+        let mut table = Table::new(&[
+            "FIGURE", ">VALUE", "UNIT", ">LOW", ">HIGH", ">P50 us", ">P99 us", ">RATIO",
+            ">TYPICAL", "TO",
+        ]);
+        for figure in &self.figures {
+            let time = |us: Option<f64>| us.map_or_else(String::new, |us| format!("{us:.0}"));
+            let ratio = figure.ratio_to.as_ref();
+            table.row([
+                figure.name.clone(),
+                short(figure.value),
+                figure.unit.clone(),
+                short(figure.low),
+                short(figure.high),
+                time(figure.p50_us),
+                time(figure.p99_us),
+                ratio.map_or_else(String::new, |r| format!("{:.2}", r.ratio)),
+                ratio
+                    .and_then(|r| r.typical)
+                    .map_or_else(String::new, |t| format!("{t:.2}")),
+                ratio.map_or_else(String::new, |r| format!("{} {}", r.to, short(r.value))),
+            ]);
+        }
+        format!("{}{}", self.environment.text(), table.render(true))
+    }
+
+    /// Keeps the run in `docs/evidence` if `common` asks for it.
+    pub fn record(
+        &self,
+        common: &Common,
+        workspace: &Workspace,
+    ) -> Result<Option<PathBuf>, Failure> {
+        if !common.record {
+            return Ok(None);
+        }
+        let name = PathBuf::from(format!("docs/evidence/bench-{}.json", self.bench));
+        let path = workspace.root().join(&name);
+        let failed = |message: String| Failure::new(Exit::Disk, CHORE, message);
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(|error| failed("cannot write JSON".to_owned()).because(&error))?;
+        json.push(b'\n');
+        let folder = path.parent().unwrap_or_else(|| workspace.root());
+        durable::create_dir_all(folder, 0o755)
+            .and_then(|()| durable::write_atomic(&path, &json, 0o644))
+            .map_err(|error| failed(format!("cannot write {}", name.display())).because(&error))?;
+        Ok(Some(name))
+    }
+}
+
+/// The commit that is checked out.
+pub(super) fn commit(workspace: &Workspace) -> String {
+    let git = |args: &[&str]| Workspace::capture(workspace.command("git").args(args)).ok();
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let dirty = changed.is_none_or(|files| !files.trim().is_empty());
+    format!("{}{}", commit.trim(), if dirty { "-dirty" } else { "" })
+}
+
+/// The value below which `percent` of the times lie, in microseconds; sorts them.
+pub(super) fn percentile(times: &mut [Duration], percent: usize) -> f64 {
+    times.sort_unstable();
+    let at = times.len().saturating_sub(1) * percent / 100;
+    let time = times.get(at).copied().unwrap_or_default();
+    (time.as_secs_f64() * 1e7).round() / 10.0
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    let at = |at: usize| sorted.get(at).copied().unwrap_or(0.0);
+    if sorted.len() % 2 == 1 || sorted.is_empty() {
+        at(half)
+    } else {
+        f64::midpoint(at(half - 1), at(half))
+    }
+}
+
+/// Whole numbers from 100 on, two places below.
+fn short(value: f64) -> String {
+    if value.abs() >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-9
+    }
+
+    #[test]
+    fn medians_and_percentiles() {
+        assert!(close(median(&[]), 0.0));
+        assert!(close(median(&[3.0, 1.0, 2.0]), 2.0));
+        assert!(close(median(&[4.0, 1.0, 2.0, 3.0]), 2.5));
+        let mut times: Vec<_> = (1..=100).rev().map(Duration::from_micros).collect();
+        assert!(close(percentile(&mut times, 50), 50.0));
+        assert!(close(percentile(&mut times, 99), 99.0));
+        assert!(close(percentile(&mut [], 50), 0.0));
+    }
+
+    #[test]
+    fn ratios_pair_the_rounds() {
+        let own = [100.0, 10.0, 110.0];
+        let figure =
+            Figure::of_rounds("x", "msg/s", &own).against("fio", &own, &[100.0, 10.0, 100.0]);
+        assert!(close(figure.ratio_to.as_ref().unwrap().ratio, 1.0));
+        assert!(close(figure.low, 10.0) && close(figure.high, 110.0));
+    }
+
+    #[test]
+    fn a_recorded_run_reads_back() {
+        let run = Run {
+            schema: Run::SCHEMA.to_owned(),
+            bench: "x".to_owned(),
+            command: "cargo xtask bench x".to_owned(),
+            commit: "abc".to_owned(),
+            date: Some("2026-11-21".to_owned()),
+            environment: Environment {
+                file_system: "ext4".to_owned(),
+                fdatasync_p50_us: 110.0,
+                fdatasync_p99_us: 900.5,
+                cpu: "Fast One".to_owned(),
+                cores: 2,
+                kernel: "6.1".to_owned(),
+                load: 0.5,
+            },
+            figures: vec![Figure::of_rounds("append", "msg/s", &[1.0, 2.0, 3.0])],
+        };
+        let json = serde_json::to_string(&run).unwrap();
+        assert_eq!(serde_json::from_str::<Run>(&json).unwrap(), run);
+        let text = run.text();
+        assert!(text.starts_with("ext4, fdatasync p50 110 us"), "{text}");
+        assert!(text.contains("append   2.00  msg/s  1.00  3.00"), "{text}");
+    }
+}
