@@ -1,8 +1,41 @@
-//! The durable hub: links, streams, delivery, HTTP ingest and read.
+//! `qc-relay`: the durable hub. It accepts links of edges, keeps streams, decides who may publish and
+//! read, delivers to subscribers, and speaks CloudEvents over HTTP on the same port.
 
-/// The command line, as the parser, the completions and the manual pages see it.
-pub fn command() -> clap::Command {
-    clap::Command::new(env!("CARGO_PKG_NAME"))
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(env!("CARGO_PKG_DESCRIPTION"))
+mod admin;
+mod app;
+mod cli;
+mod commands;
+mod config;
+mod hub;
+mod listener;
+mod metrics;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use qc_core::cli::{Failure, Output, run_main};
+
+pub use cli::command;
+
+/// Runs the command line `args` and gives the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    qc_core::tls::install_crypto_provider();
+    run_main::<cli::Cli>("qc-relay", args, |cli| &cli.globals, dispatch)
+}
+
+fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
+    use cli::Command;
+    let context = commands::Context { globals: cli.globals, socket: cli.socket, out: out.clone() };
+    match cli.command {
+        Command::Run(args) => commands::run::run(&context, &args),
+        Command::Status(args) => commands::status::run(&context, &args),
+        Command::Streams(args) => commands::streams::run(&context, &args),
+        Command::Tail(args) => commands::tail::run(&context, &args),
+        Command::Publish(args) => commands::publish::run(&context, &args),
+        Command::Fleet(args) => commands::fleet::run(&context, &args),
+        Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Reload(args) => commands::reload::run(&context, &args),
+        Command::Config(verb) => commands::config(&context, &verb),
+        Command::Explain(verb) => verb.run(out, context.now()),
+    }
 }

@@ -1,3 +1,5 @@
-//! The qc-relay binary.
+//! `qc-relay`, see the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    qc_relay::run(std::env::args_os())
+}

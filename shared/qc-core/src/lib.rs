@@ -6,7 +6,7 @@
 //! | layer | modules | feature |
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`] | - |
-//! | 1 pure | [`wire`], [`cloudevents`], [`filter`] | - |
+//! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
 //! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |

@@ -1,0 +1,284 @@
+//! The admin API of a relay: JSON over HTTP on the unix socket.
+//!
+//! ```text
+//! GET  /v1/status   /v1/streams   /v1/fleet   /v1/ledger   /metrics
+//! GET  /v1/tail?stream=TENANT/NAME&after=SEQ&limit=N&wait_ms=N    metadata, never bodies
+//! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
+//! POST /v1/reload
+//! ```
+
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use qc_core::admin::api::{
+    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LinkStatus, Problem as Shown, RELAY_STATUS_SCHEMA,
+    RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+};
+use qc_core::cloudevents;
+use qc_core::door::{Entry, Problem, ReadQuery};
+use qc_core::model::{Seq, StreamName};
+use qc_core::store::{OpenReport, Outcome};
+use qc_core::telemetry::Metrics;
+use serde::{Deserialize, Serialize};
+
+use crate::hub::{Hub, seconds_left};
+use crate::metrics::RelayMetrics;
+
+/// What the API answers from.
+#[derive(Clone)]
+pub struct Admin {
+    /// The hub.
+    pub hub: Hub,
+    /// What recovery found at start.
+    pub recovered: OpenReport,
+    /// The state directory.
+    pub state_dir: String,
+    /// Where it listens.
+    pub listeners: Vec<String>,
+    /// This relay's certificate, as loaded last.
+    pub certificate: tokio::sync::watch::Receiver<Option<CertificateStatus>>,
+    /// Reload wishes.
+    pub reload: tokio::sync::mpsc::Sender<Reloaded>,
+    /// Drain state.
+    pub drain: qc_core::service::Drain,
+    /// Metrics.
+    pub metrics: RelayMetrics,
+}
+
+/// Where the outcome of a reload is reported.
+pub type Reloaded = tokio::sync::oneshot::Sender<Result<(), qc_core::cli::Failure>>;
+
+/// The routes.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/streams", get(streams))
+        .route("/v1/fleet", get(fleet))
+        .route("/v1/ledger", get(ledger))
+        .route("/v1/tail", get(tail))
+        .route("/v1/publish", post(publish))
+        .route("/v1/reload", post(reload))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+/// One message as an operator may see it: attributes and sizes, no body.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TailRow {
+    /// Its number.
+    pub seq: u64,
+    /// When this relay accepted it.
+    pub accepted: String,
+    /// `id`
+    pub id: String,
+    /// `source`
+    pub source: String,
+    /// `type`
+    pub kind: String,
+    /// `subject`
+    pub subject: Option<String>,
+    /// Its class.
+    pub class: Option<String>,
+    /// Length of its body.
+    pub body_bytes: u64,
+}
+
+/// What became of what was published.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PublishReceipt {
+    /// Newly stored messages.
+    pub stored: u64,
+    /// Messages that were there already.
+    pub duplicates: u64,
+    /// The number of the last one.
+    pub last_seq: u64,
+}
+
+async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
+    let now = admin.hub.clock().now();
+    let stats = admin.hub.log().stats();
+    let streams = admin.hub.log().streams();
+    let links = admin.hub.fleet().links();
+    let oldest = streams.iter().filter_map(|info| info.oldest).min();
+    let mut certificate = admin.certificate.borrow().clone();
+    if let Some(certificate) = &mut certificate
+        && let Some(end) = qc_core::model::Timestamp::parse_rfc3339(&certificate.not_after)
+    {
+        certificate.left_s = seconds_left(end, now);
+    }
+    let data = RelayStatus {
+        node: admin.hub.node().to_string(),
+        region: admin.hub.region().map(str::to_owned),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: admin.hub.uptime_s(),
+        state_dir: admin.state_dir.clone(),
+        draining: admin.drain.is_draining(),
+        listeners: admin.listeners.clone(),
+        store: StoreStatus {
+            streams: streams.len() as u64,
+            segments: stats.segments,
+            bytes: stats.bytes,
+            oldest: oldest.map(|oldest| oldest.to_string()),
+            disk_used_percent: Some(admin.hub.disk_used()),
+            recovered: recovered_lines(&admin.recovered, stats.full, stats.poisoned),
+        },
+        links: links
+            .into_iter()
+            .map(|row| LinkStatus {
+                peer: row.node.to_string(),
+                address: row.address,
+                state: row.state,
+                since: Some(row.since.to_string()),
+                last_error: row.problem.map(|problem| Shown {
+                    code: problem.code.to_string(),
+                    reason: problem.reason,
+                    at: None,
+                }),
+                attempts: row.connects,
+                rtt_ms: row.rtt.map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
+                ..LinkStatus::default()
+            })
+            .collect(),
+        certificate,
+        totals: admin.hub.fleet_view().totals,
+    };
+    reply(&admin, RELAY_STATUS_SCHEMA, data)
+}
+
+/// What recovery found and what stands in the way of appends, a line each.
+fn recovered_lines(
+    report: &OpenReport,
+    full: Option<String>,
+    poisoned: Option<String>,
+) -> Vec<String> {
+    let mut lines = report.lines();
+    lines.extend(full.map(|reason| format!("QC3302 appends are refused: {reason}")));
+    lines.extend(poisoned.map(|reason| format!("QC3002 the store stopped: {reason}")));
+    lines
+}
+
+async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
+    let rows = admin.hub.stream_rows();
+    reply(&admin, STREAM_LIST_SCHEMA, rows)
+}
+
+async fn fleet(State(admin): State<Admin>) -> impl IntoResponse {
+    let view = admin.hub.fleet_view();
+    reply(&admin, FLEET_SCHEMA, view)
+}
+
+async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
+    let ledger = admin.hub.ledger();
+    reply(&admin, LEDGER_SCHEMA, ledger)
+}
+
+#[derive(Debug, Deserialize)]
+struct TailQuery {
+    stream: String,
+    #[serde(default)]
+    after: u64,
+    #[serde(default = "default_limit")]
+    limit: usize,
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+fn default_limit() -> usize {
+    100
+}
+
+async fn tail(
+    State(admin): State<Admin>,
+    Query(query): Query<TailQuery>,
+) -> Result<Json<Reply<Vec<TailRow>>>, Problem> {
+    let stream = parse_stream(&query.stream)?;
+    let ask = ReadQuery {
+        after: Seq(query.after),
+        limit: query.limit.clamp(1, 1000),
+        max_bytes: 4 << 20,
+        wait: Duration::from_millis(query.wait_ms.min(60_000)),
+    };
+    let entries = tokio::select! {
+        entries = admin.hub.entries(&stream, ask) => entries?,
+        () = admin.drain.signaled() => Vec::new(),
+    };
+    let rows = entries.into_iter().map(|entry| row(&admin, &stream, entry)).collect();
+    Ok(reply(&admin, "qc.tail/1", rows))
+}
+
+fn row(admin: &Admin, stream: &StreamName, entry: Entry) -> TailRow {
+    let class = entry.message.envelope.data_class().map(str::to_owned);
+    let key = qc_core::store::StreamKey::hub(stream.clone());
+    let accepted = admin.hub.log().accepted(&key, entry.seq);
+    TailRow {
+        seq: entry.seq.0,
+        accepted: accepted.map(|time| time.to_string()).unwrap_or_default(),
+        class,
+        id: entry.message.envelope.id,
+        source: entry.message.envelope.source,
+        kind: entry.message.envelope.kind,
+        subject: entry.message.envelope.subject,
+        body_bytes: entry.message.body.len() as u64,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamQuery {
+    stream: String,
+}
+
+async fn publish(
+    State(admin): State<Admin>,
+    Query(query): Query<StreamQuery>,
+    body: Bytes,
+) -> Result<Json<Reply<PublishReceipt>>, Problem> {
+    let stream = parse_stream(&query.stream)?;
+    let messages = cloudevents::parse_batch(&body)
+        .map_err(|error| Problem::malformed_event(error.to_string()))?;
+    let outcomes = admin.hub.publish_locally(&stream, messages).await?;
+    let stored = |outcome: &&Outcome| matches!(outcome, Outcome::Stored { .. });
+    let stored = outcomes.iter().filter(stored).count() as u64;
+    let receipt = PublishReceipt {
+        stored,
+        duplicates: outcomes.len() as u64 - stored,
+        last_seq: outcomes.last().map_or(0, |outcome| outcome.seq().0),
+    };
+    Ok(reply(&admin, "qc.publish/1", receipt))
+}
+
+async fn reload(
+    State(admin): State<Admin>,
+) -> Result<Json<Reply<&'static str>>, qc_core::admin::Problem> {
+    use qc_core::cli::{Exit, Failure};
+    let (done, outcome) = tokio::sync::oneshot::channel();
+    let gone = || Failure::new(Exit::Unreachable, "QC0601", "the relay is stopping");
+    admin.reload.send(done).await.map_err(|_| gone())?;
+    outcome.await.map_err(|_| gone())??;
+    Ok(reply(&admin, "qc.reload/1", "reloaded"))
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.metrics.refresh(&admin.hub);
+    let headers = [(CONTENT_TYPE, Metrics::CONTENT_TYPE)];
+    (headers, admin.metrics.encode()).into_response()
+}
+
+fn parse_stream(text: &str) -> Result<StreamName, Problem> {
+    text.parse().map_err(|error| Problem::bad_request(format!("the stream's name: {error}")))
+}
+
+fn reply<T>(admin: &Admin, schema: &str, data: T) -> Json<Reply<T>> {
+    Json(Reply {
+        schema: schema.to_owned(),
+        generated_at: admin.hub.clock().now().to_string(),
+        source: admin.hub.node().to_string(),
+        stale_s: 0,
+        data,
+        warnings: Vec::new(),
+    })
+}

@@ -1,0 +1,40 @@
+//! The command line of `qc-relay`.
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use qc_core::cli::{ConfigCommand, ExplainCommand, Globals};
+
+use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
+
+/// The durable hub: accepts links, keeps streams, delivers
+#[derive(Debug, Parser)]
+#[command(name = "qc-relay", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+
+    /// Talk to the relay behind this socket
+    #[arg(long, global = true, value_name = "PATH", env = "QC_RELAY_SOCKET", hide_env = true)]
+    pub socket: Option<std::path::PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(run::Args),
+    Status(status::Args),
+    Streams(streams::Args),
+    Tail(tail::Args),
+    Publish(publish::Args),
+    Fleet(fleet::Args),
+    Ledger(ledger::Args),
+    Reload(reload::Args),
+    Config(ConfigCommand),
+    Explain(ExplainCommand),
+}
+
+/// The command line as data, for completions and man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,31 @@
+//! `qc-relay publish`
+
+use qc_core::admin::api::Reply;
+use qc_core::cli::{Failure, MessageArgs};
+use qc_core::cloudevents;
+use qc_core::model::StreamName;
+
+use super::{Context, block_on};
+use crate::admin::PublishReceipt;
+
+/// Publish to a stream of this relay, as its local operator
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// TENANT/NAME
+    stream: StreamName,
+
+    #[command(flatten)]
+    message: MessageArgs,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let messages = args.message.messages("/qc-relay/publish")?;
+    let client = context.client()?;
+    let path = format!("/v1/publish?stream={}", args.stream);
+    let batch = cloudevents::json_batch(&messages);
+    let reply: Reply<PublishReceipt> = block_on(client.post_json(&path, &batch))?;
+    context.out.result("qc.publish/1", context.now(), &reply.data, || {
+        let PublishReceipt { stored, duplicates, last_seq } = reply.data;
+        format!("{} stored {stored}, duplicates {duplicates}, last seq {last_seq}", args.stream)
+    })
+}

@@ -1,0 +1,16 @@
+//! `qc-relay reload`
+
+use qc_core::admin::api::Reply;
+use qc_core::cli::Failure;
+
+use super::{Context, block_on};
+
+/// Read configuration, certificates and trust again, without a restart
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+    let client = context.client()?;
+    let reply: Reply<String> = block_on(client.post_json("/v1/reload", &()))?;
+    context.out.result("qc.reload/1", context.now(), &reply.data, || reply.data.clone())
+}

@@ -1,0 +1,55 @@
+//! `qc-relay streams list`
+
+use qc_core::admin::api::{Reply, STREAM_LIST_SCHEMA, StreamRow};
+use qc_core::cli::{Failure, Table, human_bytes};
+use qc_core::safe_text::safe;
+
+use super::{Context, block_on};
+
+/// Look at the streams of the relay
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List the streams with their consumers
+    #[command(alias = "ls")]
+    List,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let Verb::List = args.verb;
+    let client = context.client()?;
+    let reply: Reply<Vec<StreamRow>> = block_on(client.get_json("/v1/streams"))?;
+    let headers = !context.out.no_headers();
+    context.out.result(STREAM_LIST_SCHEMA, context.now(), &reply.data, || {
+        table(&reply.data).render(headers)
+    })
+}
+
+fn table(rows: &[StreamRow]) -> Table {
+    let mut table = Table::new(&[
+        "STREAM", "CLASS", ">FIRST", ">LAST", ">MESSAGES", ">BYTES", ">DUP", ">REFUSED", "CONSUMERS",
+    ]);
+    for row in rows {
+        let consumer = |c: &qc_core::admin::api::ConsumerRow| {
+            format!("{} at {} ({} wait)", safe(&c.name, 200), c.acked_seq, c.pending)
+        };
+        let consumers: Vec<_> = row.consumers.iter().map(consumer).collect();
+        table.row([
+            safe(&row.name, 200),
+            row.class.clone().unwrap_or_else(|| "-".to_owned()),
+            row.first_seq.to_string(),
+            row.last_seq.to_string(),
+            row.messages.to_string(),
+            human_bytes(row.bytes),
+            row.duplicates.to_string(),
+            row.refused.to_string(),
+            consumers.join(", "),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,319 @@
+//! `/etc/qc/relay.toml`: what it may say, and what it says, parsed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use qc_core::cli::Failure;
+use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, de};
+use qc_core::model::{DataClass, Region, StreamName};
+use serde::Deserialize;
+
+use crate::hub::access::{Access, NodePattern, StreamRule};
+
+/// The main file where `-c` does not name another.
+pub const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
+/// The admin socket where nothing names another.
+pub const DEFAULT_SOCKET: &str = "/run/qc-relay/admin.sock";
+
+/// What the file may say.
+pub const SCHEMA: Schema = Schema {
+    program: "qc-relay",
+    file: DEFAULT_FILE,
+    sections: &[
+        Section {
+            name: "node",
+            shape: Shape::One,
+            required: false,
+            doc: "This relay. Its name and tenant come from its certificate, not from here.",
+            keys: &[
+                Key::new("state", Kind::Path, "Directory of the store, the identity and the trust bundle.")
+                    .default("\"/var/lib/qc-relay\""),
+                Key::new("region", Kind::Label, "Where this relay stands, shown in status and fleet.")
+                    .example("\"eu-de\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "listen",
+            shape: Shape::One,
+            required: false,
+            doc: "The one port: links, HTTP and enrollment are told apart by ALPN.",
+            keys: &[
+                Key::new("address", Kind::Listen, "Address and port.").default("\"0.0.0.0:7443\""),
+                Key::new("handshake", Kind::Duration, "Time for a whole TLS handshake.")
+                    .default("\"5s\""),
+                Key::new(
+                    "pending",
+                    Kind::Integer { min: 1, max: 65_536 },
+                    "Connections that may be in their handshake at once.",
+                )
+                .default("512"),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "admin",
+            shape: Shape::One,
+            required: false,
+            doc: "The local administration socket; there is no TCP port for it.",
+            keys: &[
+                Key::new("socket", Kind::Path, "Path of the unix socket.")
+                    .default("\"/run/qc-relay/admin.sock\""),
+                Key::new("group", Kind::String, "Group that may use it besides the owner.")
+                    .example("\"qc-admin\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "store",
+            shape: Shape::One,
+            required: false,
+            doc: "The durable log. Every acknowledgement follows an fdatasync of it.",
+            keys: &[
+                Key::new("max", Kind::Size, "The most bytes its segments may take.")
+                    .default("\"100GiB\""),
+                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"64MiB\""),
+                Key::new("min_free", Kind::Size, "Bytes of the disk that are left to others.")
+                    .default("\"256MiB\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "http",
+            shape: Shape::One,
+            required: false,
+            doc: "Ingest and read over HTTP, on the same port.",
+            keys: &[
+                Key::new("max_body", Kind::Size, "The largest request body, at most 16MiB.")
+                    .default("\"1MiB\""),
+                Key::new("max_wait", Kind::Duration, "The longest time a reader may wait.")
+                    .default("\"60s\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "link",
+            shape: Shape::One,
+            required: false,
+            doc: "Links of edges.",
+            keys: &[
+                Key::new("heartbeat", Kind::Duration, "Time between heartbeats; after two missing ones a link is stale.")
+                    .default("\"5s\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "est",
+            shape: Shape::One,
+            required: false,
+            doc: "Enrollment on this relay's port (RFC 7030). Without 'pki' it is off.",
+            keys: &[
+                Key::new("pki", Kind::Path, "The directory that qc-pki init made.")
+                    .example("\"/var/lib/qc-pki\""),
+                Key::new("ca", Kind::Label, "The issuing CA that signs.").example("\"issuing-hq\""),
+                Key::new("passphrase_file", Kind::Path, "File with the passphrase of that CA's key.")
+                    .example("\"/run/credentials/qc-relay.service/ca-pass\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "stream",
+            shape: Shape::Many,
+            required: false,
+            doc: "A stream of this relay. What is not declared here does not exist, and whom no pattern \
+                  names may not.",
+            keys: &[
+                Key::new("name", Kind::StreamName, "TENANT/NAME.")
+                    .required()
+                    .example("\"acme/lab-results\"")
+                    .reload(),
+                Key::new("class", Kind::Label, "The class of the data in it; messages of another class are refused.")
+                    .required()
+                    .example("\"internal\"")
+                    .reload(),
+                Key::new("publish", Kind::List(&Kind::String), "Nodes that may publish: NODE.SITE.TENANT, a label may be *.")
+                    .default("[]")
+                    .example("[\"*.mill7.acme\"]")
+                    .reload(),
+                Key::new("subscribe", Kind::List(&Kind::String), "Nodes that may subscribe and read.")
+                    .default("[]")
+                    .example("[\"*.dock2.acme\"]")
+                    .reload(),
+            ],
+            variants: &[],
+        },
+    ],
+};
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+pub struct RelayConfig {
+    /// `[node]`
+    pub node: NodeSection,
+    /// `[listen]`
+    pub listen: ListenSection,
+    /// `[admin]`
+    pub admin: AdminSection,
+    /// `[store]`
+    pub store: StoreSection,
+    /// `[http]`
+    pub http: HttpSection,
+    /// `[link]`
+    pub link: LinkSection,
+    /// `[est]`
+    #[serde(default)]
+    pub est: EstSection,
+    /// `[[stream]]`
+    #[serde(default)]
+    stream: Vec<StreamSection>,
+}
+
+/// `[node]`
+#[derive(Debug, Deserialize)]
+pub struct NodeSection {
+    /// The state directory.
+    pub state: PathBuf,
+    /// Where this relay stands.
+    #[serde(default, deserialize_with = "de::maybe_parsed")]
+    pub region: Option<Region>,
+}
+
+/// `[listen]`
+#[derive(Debug, Deserialize)]
+pub struct ListenSection {
+    /// Address and port.
+    #[serde(deserialize_with = "de::parsed")]
+    pub address: SocketAddr,
+    /// Time for a whole handshake.
+    #[serde(deserialize_with = "de::duration")]
+    pub handshake: Duration,
+    /// Handshakes at once.
+    pub pending: usize,
+}
+
+/// `[admin]`
+#[derive(Debug, Deserialize)]
+pub struct AdminSection {
+    /// The unix socket.
+    pub socket: PathBuf,
+    /// The group that may use it.
+    pub group: Option<String>,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+pub struct StoreSection {
+    /// The most bytes.
+    #[serde(deserialize_with = "de::size")]
+    pub max: u64,
+    /// Bytes a segment.
+    #[serde(deserialize_with = "de::size")]
+    pub segment: u64,
+    /// Bytes left to others.
+    #[serde(deserialize_with = "de::size")]
+    pub min_free: u64,
+}
+
+/// `[http]`
+#[derive(Debug, Deserialize)]
+pub struct HttpSection {
+    /// The largest body.
+    #[serde(deserialize_with = "de::size")]
+    pub max_body: u64,
+    /// The longest wait of a reader.
+    #[serde(deserialize_with = "de::duration")]
+    pub max_wait: Duration,
+}
+
+/// `[link]`
+#[derive(Debug, Deserialize)]
+pub struct LinkSection {
+    /// Time between heartbeats.
+    #[serde(deserialize_with = "de::duration")]
+    pub heartbeat: Duration,
+}
+
+/// `[est]`
+#[derive(Debug, Default, Deserialize)]
+pub struct EstSection {
+    /// The PKI directory.
+    pub pki: Option<PathBuf>,
+    /// The issuing CA.
+    pub ca: Option<String>,
+    /// Its passphrase.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamSection {
+    #[serde(deserialize_with = "de::parsed")]
+    name: StreamName,
+    #[serde(deserialize_with = "de::parsed")]
+    class: DataClass,
+    publish: Vec<String>,
+    subscribe: Vec<String>,
+}
+
+impl RelayConfig {
+    /// Reads a configuration that the schema has accepted and checks what only this binary can see.
+    pub fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
+        let config: Self = loaded.parse()?;
+        let mut problems = Vec::new();
+        let mut problem = |path: String, message: String| {
+            problems.push(loaded.problem(&path, "QC1020", message));
+        };
+        for stream in &config.stream {
+            for (key, patterns) in [("publish", &stream.publish), ("subscribe", &stream.subscribe)] {
+                for pattern in patterns {
+                    if let Err(error) = pattern.parse::<NodePattern>() {
+                        problem(format!("stream[{}].{key}", stream.name), error.to_string());
+                    }
+                }
+            }
+        }
+        if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
+            problem("http.max_body".to_owned(), "at most 16MiB are possible".to_owned());
+        }
+        if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
+            problem("store.segment".to_owned(), "a segment has 1MiB to 1GiB".to_owned());
+        }
+        if config.est.pki.is_some() != config.est.ca.is_some() {
+            problem("est.pki".to_owned(), "'pki' and 'ca' belong together".to_owned());
+        }
+        loaded.refuse(problems)?;
+        Ok(config)
+    }
+
+    /// The declared streams.
+    pub fn access(&self) -> Access {
+        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
+        Access::new(self.stream.iter().map(|stream| StreamRule {
+            name: stream.name.clone(),
+            class: stream.class.clone(),
+            publish: parsed(&stream.publish),
+            subscribe: parsed(&stream.subscribe),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qc_core::config::{Source, load};
+
+    #[test]
+    fn the_schema_is_sound_and_its_sample_passes() {
+        assert_eq!(SCHEMA.lint(), Vec::<String>::new());
+        let sample = Source::new("sample.toml", SCHEMA.sample());
+        RelayConfig::from_loaded(&load(&SCHEMA, vec![sample], &[]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_bad_pattern_is_named_with_its_place() {
+        let text = "schema = 1\n[[stream]]\nname = \"acme/x\"\nclass = \"c\"\npublish = [\"mill7\"]\n";
+        let loaded = load(&SCHEMA, vec![Source::new("relay.toml", text)], &[]).unwrap();
+        let error = RelayConfig::from_loaded(&loaded).unwrap_err().to_string();
+        assert!(error.contains("relay.toml:5") && error.contains("'mill7'"), "{error}");
+    }
+}

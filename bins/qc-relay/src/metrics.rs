@@ -1,0 +1,74 @@
+//! What the relay counts, as OpenMetrics. Series are per stream or per node, never per message.
+
+use qc_core::admin::api::NodeState;
+use qc_core::telemetry::{Gauge, Gauges, Metrics};
+
+use crate::hub::Hub;
+
+/// The relay's metrics; values are taken from the hub when they are asked for.
+#[derive(Clone)]
+pub struct RelayMetrics {
+    metrics: Metrics,
+    stream_last: Gauges,
+    stream_messages: Gauges,
+    stream_bytes: Gauges,
+    stream_duplicates: Gauges,
+    stream_refused: Gauges,
+    node_up: Gauges,
+    node_backlog: Gauges,
+    store_segments: Gauge,
+    store_bytes: Gauge,
+    store_sync_us: Gauge,
+    store_full: Gauge,
+}
+
+impl RelayMetrics {
+    /// Registers everything.
+    pub fn new() -> Self {
+        let m = Metrics::new("qc-relay", env!("CARGO_PKG_VERSION"));
+        Self {
+            stream_last: m.gauges("qc_stream_last_seq", "Newest number of a stream", "stream"),
+            stream_messages: m.gauges("qc_stream_messages", "Messages that are kept", "stream"),
+            stream_bytes: m.gauges("qc_stream_bytes", "Bytes that are kept", "stream"),
+            stream_duplicates: m.gauges("qc_stream_duplicates", "Appends that were there", "stream"),
+            stream_refused: m.gauges("qc_stream_refused", "Requests that no rule allows", "stream"),
+            node_up: m.gauges("qc_node_up", "1 while the node's link is up and heard", "node"),
+            node_backlog: m.gauges("qc_node_backlog_messages", "Messages that wait", "node"),
+            store_segments: m.gauge("qc_store_segments", "Segment files"),
+            store_bytes: m.gauge("qc_store_bytes", "Bytes of all segments"),
+            store_sync_us: m.gauge("qc_store_last_sync_microseconds", "Time of the last fdatasync"),
+            store_full: m.gauge("qc_store_full", "1 while appends are refused for want of space"),
+            metrics: m,
+        }
+    }
+
+    /// Takes the values from the hub.
+    pub fn refresh(&self, hub: &Hub) {
+        for row in hub.stream_rows() {
+            self.stream_last.of(&row.name).set(signed(row.last_seq));
+            self.stream_messages.of(&row.name).set(signed(row.messages));
+            self.stream_bytes.of(&row.name).set(signed(row.bytes));
+            self.stream_duplicates.of(&row.name).set(signed(row.duplicates));
+            self.stream_refused.of(&row.name).set(signed(row.refused));
+        }
+        for node in hub.fleet_view().nodes {
+            let heard = !matches!(node.state, NodeState::Down | NodeState::Stale);
+            self.node_up.of(&node.name).set(i64::from(heard));
+            self.node_backlog.of(&node.name).set(signed(node.backlog_messages));
+        }
+        let stats = hub.log().stats();
+        self.store_segments.set(signed(stats.segments));
+        self.store_bytes.set(signed(stats.bytes));
+        self.store_sync_us.set(signed(stats.last_sync_us));
+        self.store_full.set(i64::from(stats.full.is_some()));
+    }
+
+    /// All of it as text.
+    pub fn encode(&self) -> String {
+        self.metrics.encode()
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
