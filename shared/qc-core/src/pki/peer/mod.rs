@@ -1,0 +1,431 @@
+//! The one judge of other nodes' certificates.
+//!
+//! Chain to a root that has not ended, with role and TLS usage on every CA of the way; exactly one
+//! name, under the trust domain; not revoked. Everything that connects asks here.
+
+use std::fmt;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{
+    EndEntityCert, ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter,
+    KeyUsage, RequiredEkuNotFoundContext, RevocationCheckDepth, RevocationOptionsBuilder,
+    UnknownStatusPolicy,
+};
+
+use super::{CertView, Role, TrustAnchors};
+use crate::model::{NodeName, Timestamp};
+
+/// The most certificates a peer may send.
+const MAX_CHAIN: usize = 8;
+
+/// In which place of a TLS connection the peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// It dialled.
+    Client,
+    /// It was dialled.
+    Server,
+}
+
+/// Who the peer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Its name.
+    pub name: NodeName,
+    /// Its role.
+    pub role: Role,
+    /// The serial of its certificate, in hex.
+    pub serial: String,
+    /// SHA-256 of its public key.
+    pub spki_sha256: [u8; 32],
+    /// When its certificate ends.
+    pub not_after: Timestamp,
+}
+
+/// Why a peer is not let in. Every text in it is safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerRefusal {
+    /// It sent no certificate.
+    NoCertificate,
+    /// No root that is trusted stands above it.
+    UnknownCa {
+        /// Who signed its certificate.
+        issuer: String,
+        /// How many roots were left out because they have ended.
+        expired_roots: usize,
+    },
+    /// Its certificate, or a CA's above it, has ended.
+    Expired {
+        /// Whom the leaf names.
+        subject: String,
+        /// When it ended.
+        not_after: Timestamp,
+        /// The time here.
+        now: Timestamp,
+    },
+    /// Its certificate, or a CA's above it, is not valid yet: a clock is wrong.
+    NotYetValid {
+        /// Whom the leaf names.
+        subject: String,
+        /// From when it is valid.
+        not_before: Timestamp,
+        /// The time here.
+        now: Timestamp,
+    },
+    /// It has none of the roles wanted, or a CA above it may not give them.
+    WrongRole {
+        /// The roles in its certificate.
+        found: Vec<Role>,
+        /// The roles wanted.
+        wanted: Vec<Role>,
+        /// Whether the role is there but a CA above may not give it.
+        above_ceiling: bool,
+    },
+    /// Its certificate is not for this side of a connection.
+    WrongUsage {
+        /// The usage wanted.
+        wanted: Usage,
+    },
+    /// It does not carry exactly one good name.
+    WrongName {
+        /// What is wrong.
+        why: String,
+    },
+    /// Its name lies under another trust domain.
+    WrongDomain {
+        /// The name found.
+        found: String,
+        /// The domain here.
+        domain: String,
+    },
+    /// It is a good node, but not the one that was dialled.
+    UnexpectedNode {
+        /// Who answered.
+        found: NodeName,
+        /// Who was dialled.
+        wanted: NodeName,
+    },
+    /// Its certificate, or a CA's above it, was revoked.
+    Revoked {
+        /// Whom it names.
+        subject: String,
+        /// The serial of the leaf.
+        serial: String,
+    },
+    /// Its certificates do not parse or do not fit together.
+    Malformed {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl PeerRefusal {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCertificate => "QC2001",
+            Self::UnknownCa { .. } => "QC2002",
+            Self::Expired { .. } => "QC2003",
+            Self::NotYetValid { .. } => "QC2004",
+            Self::WrongRole { .. } => "QC2005",
+            Self::WrongName { .. } => "QC2006",
+            Self::WrongDomain { .. } => "QC2007",
+            Self::Revoked { .. } => "QC2008",
+            Self::Malformed { .. } => "QC2009",
+            Self::UnexpectedNode { .. } => "QC2010",
+            Self::WrongUsage { .. } => "QC2011",
+        }
+    }
+}
+
+impl fmt::Display for PeerRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCertificate => f.write_str("the peer sent no certificate"),
+            Self::UnknownCa {
+                issuer,
+                expired_roots: 0,
+            } => write!(f, "no trusted root stands above the issuer {issuer}"),
+            Self::UnknownCa {
+                issuer,
+                expired_roots,
+            } => write!(
+                f,
+                "no trusted root stands above the issuer {issuer} ({expired_roots} expired root left out)"
+            ),
+            Self::Expired {
+                subject,
+                not_after,
+                now,
+            } => write!(
+                f,
+                "the certificate of {subject} or its CA expired at {not_after}; it is {now} here"
+            ),
+            Self::NotYetValid {
+                subject,
+                not_before,
+                now,
+            } => write!(
+                f,
+                "the certificate of {subject} is valid from {not_before} but it is {now} here: one of the clocks is wrong by {} s or more",
+                not_before.since(*now).as_secs()
+            ),
+            Self::WrongRole {
+                found,
+                wanted,
+                above_ceiling: false,
+            } => write!(
+                f,
+                "the role is {}, wanted is {}",
+                list(found, "none"),
+                list(wanted, "none")
+            ),
+            Self::WrongRole { wanted, .. } => write!(
+                f,
+                "the role {} is above the ceiling of the CA that gave it",
+                list(wanted, "none")
+            ),
+            Self::WrongUsage { wanted } => write!(
+                f,
+                "the certificate is not for a TLS {}",
+                match wanted {
+                    Usage::Client => "client",
+                    Usage::Server => "server",
+                }
+            ),
+            Self::WrongName { why } => write!(f, "the name is not acceptable: {why}"),
+            Self::WrongDomain { found, domain } => {
+                write!(f, "the name {found} is not under the trust domain {domain}")
+            }
+            Self::UnexpectedNode { found, wanted } => {
+                write!(f, "{found} answered, but {wanted} was dialled")
+            }
+            Self::Revoked { subject, serial } => {
+                write!(
+                    f,
+                    "the certificate {serial} of {subject} or its CA was revoked"
+                )
+            }
+            Self::Malformed { why } => write!(f, "the certificates are not acceptable: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for PeerRefusal {}
+
+fn list(roles: &[Role], none: &str) -> String {
+    if roles.is_empty() {
+        return none.to_owned();
+    }
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    names.join(" or ")
+}
+
+/// Judges the certificates that a peer sent, the leaf first. `roles` are those that may come in; the
+/// first that the peer has is its role.
+pub fn verify_peer(
+    chain: &[CertificateDer<'_>],
+    trust: &TrustAnchors,
+    usage: Usage,
+    roles: &[Role],
+    now: Timestamp,
+) -> Result<PeerIdentity, PeerRefusal> {
+    let (leaf, intermediates) = chain.split_first().ok_or(PeerRefusal::NoCertificate)?;
+    let malformed = |why: &dyn fmt::Display| PeerRefusal::Malformed {
+        why: crate::safe_text::safe(&why.to_string(), 200),
+    };
+    if chain.len() > MAX_CHAIN {
+        return Err(malformed(&format!("more than {MAX_CHAIN} were sent")));
+    }
+    let view = CertView::parse(leaf).map_err(|e| malformed(&e))?;
+    let end_entity = EndEntityCert::try_from(leaf).map_err(|e| malformed(&e))?;
+    let role = roles.iter().find(|role| view.roles.contains(role)).copied();
+
+    // the chain is judged first, so that an expired or foreign certificate is called that even if its
+    // role is wrong as well
+    let needs = Needs {
+        usage,
+        role: role.map(Role::oid),
+    };
+    verify_chain(&end_entity, intermediates, trust, &needs, &view, roles, now)?;
+    let role = role.ok_or_else(|| PeerRefusal::WrongRole {
+        found: view.roles.clone(),
+        wanted: roles.to_vec(),
+        above_ceiling: false,
+    })?;
+    Ok(PeerIdentity {
+        name: name_of(&view, trust)?,
+        role,
+        serial: view.serial,
+        spki_sha256: view.spki_sha256,
+        not_after: view.not_after,
+    })
+}
+
+fn verify_chain(
+    leaf: &EndEntityCert<'_>,
+    intermediates: &[CertificateDer<'_>],
+    trust: &TrustAnchors,
+    needs: &Needs,
+    view: &CertView,
+    roles: &[Role],
+    now: Timestamp,
+) -> Result<(), PeerRefusal> {
+    let (anchors, expired_roots) = trust.anchors(now);
+    let crls = trust.revocation_lists();
+    // a CA without a list here is judged without one; a list past its date still counts
+    let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
+        options
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Allow)
+            .with_expiration_policy(ExpirationPolicy::Ignore)
+            .build()
+    });
+    let sent = intermediates.iter().map(AsRef::<[u8]>::as_ref);
+    let known = sent.chain(trust.cas().map(AsRef::<[u8]>::as_ref));
+    let known: Vec<CertificateDer<'_>> = known
+        .map(CertificateDer::from)
+        .filter(|cert| !is_self_issued(cert))
+        .collect();
+    let time = UnixTime::since_unix_epoch(std::time::Duration::from_millis(now.as_millis()));
+    leaf.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &anchors,
+        &known,
+        time,
+        needs,
+        revocation,
+        None,
+    )
+    .map(drop)
+    .map_err(|error| refusal(&error, view, needs, roles, expired_roots, now))
+}
+
+/// A root that came along in the chain: it is an anchor or nothing, and as an intermediate it would
+/// only blur the reason of a refusal.
+fn is_self_issued(cert: &CertificateDer<'_>) -> bool {
+    EndEntityCert::try_from(cert).is_ok_and(|cert| cert.subject() == cert.issuer())
+}
+
+fn refusal(
+    error: &webpki::Error,
+    view: &CertView,
+    needs: &Needs,
+    roles: &[Role],
+    expired_roots: usize,
+    now: Timestamp,
+) -> PeerRefusal {
+    let moment = |time: &UnixTime| Timestamp::from_millis(time.as_secs().saturating_mul(1000));
+    let subject = view.subject.clone();
+    match error {
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            PeerRefusal::UnknownCa {
+                issuer: view.issuer.clone(),
+                expired_roots,
+            }
+        }
+        webpki::Error::CertExpired { not_after, .. } => PeerRefusal::Expired {
+            subject,
+            not_after: moment(not_after),
+            now,
+        },
+        webpki::Error::CertNotValidYet { not_before, .. } => PeerRefusal::NotYetValid {
+            subject,
+            not_before: moment(not_before),
+            now,
+        },
+        webpki::Error::CertRevoked => PeerRefusal::Revoked {
+            subject,
+            serial: view.serial.clone(),
+        },
+        webpki::Error::RequiredEkuNotFoundContext(_) if !needs.usage_of(view) => {
+            PeerRefusal::WrongUsage {
+                wanted: needs.usage,
+            }
+        }
+        webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension => {
+            PeerRefusal::WrongRole {
+                found: view.roles.clone(),
+                wanted: roles.to_vec(),
+                above_ceiling: needs.role.is_some(),
+            }
+        }
+        webpki::Error::NameConstraintViolation => PeerRefusal::WrongName {
+            why: "it lies outside of what its CA may name".to_owned(),
+        },
+        other => PeerRefusal::Malformed {
+            why: crate::safe_text::safe(&other.to_string(), 200),
+        },
+    }
+}
+
+/// Exactly one DNS name and no name of another kind: a CA bound by DNS names can put anything into a
+/// URI, so a URI is not believed.
+fn name_of(view: &CertView, trust: &TrustAnchors) -> Result<NodeName, PeerRefusal> {
+    let wrong = |why: String| Err(PeerRefusal::WrongName { why });
+    if let Some(other) = view.other_names.first() {
+        return wrong(format!("it also names {other}"));
+    }
+    let [dns] = view.dns.as_slice() else {
+        return wrong(format!("it has {} DNS names, not one", view.dns.len()));
+    };
+    let suffix = format!(".{}", trust.domain());
+    if !dns.ends_with(&suffix) {
+        return Err(PeerRefusal::WrongDomain {
+            found: dns.clone(),
+            domain: trust.domain().to_string(),
+        });
+    }
+    NodeName::from_dns_name(dns, trust.domain()).or_else(|e| wrong(e.to_string()))
+}
+
+/// The usages that the leaf and every CA above it must carry.
+struct Needs {
+    usage: Usage,
+    role: Option<&'static [u8]>,
+}
+
+/// id-kp-serverAuth and id-kp-clientAuth
+const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+
+impl Needs {
+    fn usage_oid(&self) -> &'static [u8] {
+        match self.usage {
+            Usage::Client => CLIENT_AUTH,
+            Usage::Server => SERVER_AUTH,
+        }
+    }
+
+    fn usage_of(&self, view: &CertView) -> bool {
+        match self.usage {
+            Usage::Client => view.client_auth,
+            Usage::Server => view.server_auth,
+        }
+    }
+}
+
+impl ExtendedKeyUsageValidator for Needs {
+    fn validate(&self, present: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let usage = KeyPurposeId::new(self.usage_oid());
+        let role = self.role.map(KeyPurposeId::new);
+        let (mut has_usage, mut has_role) = (false, role.is_none());
+        for id in present {
+            let id = id?;
+            has_usage |= id == usage;
+            has_role |= role == Some(id);
+        }
+        if has_usage && has_role {
+            return Ok(());
+        }
+        Err(webpki::Error::RequiredEkuNotFoundContext(
+            RequiredEkuNotFoundContext {
+                required: KeyUsage::required(self.role.unwrap_or_else(|| self.usage_oid())),
+                present: Vec::new(),
+            },
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+//! What a node trusts, as files in one directory:
+//!
+//! ```text
+//! domain        the trust domain, one line
+//! roots.pem     the roots
+//! cas.pem       CAs below them that are known (peers send theirs, too)
+//! crl/*.der     revocation lists, one per CA
+//! ```
+//!
+//! Stock verifiers neither look at a root's end nor at a list's number, so both are judged here: an
+//! expired root is not used, and of two lists of one CA the higher number wins, in whatever order
+//! they come.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+
+use super::certificate::{CertError, CertView, certs_from_pem, certs_to_pem};
+use super::crl::{self, CrlError, CrlView, MAX_CRL};
+use crate::durable;
+use crate::model::{NameError, Timestamp, TrustDomain};
+
+const MAX_CRLS: usize = 1024;
+
+/// Why trust could not be loaded or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A file cannot be used.
+    #[error("{path} cannot be used")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The domain file holds no domain.
+    #[error("{path} holds no trust domain")]
+    Domain {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: NameError,
+    },
+    /// A certificate does not parse.
+    #[error("{path} holds a broken certificate")]
+    Cert {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CertError,
+    },
+    /// A certificate given as a root or CA is none.
+    #[error("{subject} is not the certificate of an authority")]
+    NotCa {
+        /// Whom it names.
+        subject: String,
+    },
+    /// A revocation list does not parse.
+    #[error(transparent)]
+    Crl(#[from] CrlError),
+    /// A list older than the one held.
+    #[error("revocation list {offered} of {issuer} is older than number {held}, which is held")]
+    Rollback {
+        /// Whose list.
+        issuer: String,
+        /// The number held.
+        held: u64,
+        /// The number offered.
+        offered: u64,
+    },
+    /// A list that none of the known CAs has signed.
+    #[error("the revocation list of {issuer} is not signed by a CA that is known here")]
+    ForeignCrl {
+        /// Who it claims to be from.
+        issuer: String,
+    },
+}
+
+struct Root {
+    view: CertView,
+    cert: CertificateDer<'static>,
+    anchor: TrustAnchor<'static>,
+}
+
+struct HeldCrl {
+    view: CrlView,
+    der: Vec<u8>,
+    list: CertRevocationList<'static>,
+}
+
+/// Roots, known CAs and revocation lists under one trust domain.
+pub struct TrustAnchors {
+    domain: TrustDomain,
+    roots: Vec<Root>,
+    cas: Vec<(CertView, CertificateDer<'static>)>,
+    crls: Vec<HeldCrl>,
+}
+
+impl std::fmt::Debug for TrustAnchors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrustAnchors")
+            .field("domain", &self.domain)
+            .field("roots", &self.roots.len())
+            .field("cas", &self.cas.len())
+            .field("crls", &self.crls.len())
+            .finish()
+    }
+}
+
+impl TrustAnchors {
+    /// Trust in nobody under `domain`.
+    pub fn new(domain: TrustDomain) -> Self {
+        Self {
+            domain,
+            roots: Vec::new(),
+            cas: Vec::new(),
+            crls: Vec::new(),
+        }
+    }
+
+    /// Loads a trust directory. Lists that no known CA signed are refused; of two lists of one CA
+    /// the higher number is taken.
+    pub fn load(dir: &Path) -> Result<Self, TrustError> {
+        let domain_path = dir.join("domain");
+        let domain = read(&domain_path, 1024)?;
+        let domain = String::from_utf8_lossy(&domain);
+        let domain = domain.trim().parse().map_err(|source| TrustError::Domain {
+            path: domain_path,
+            source,
+        })?;
+        let mut trust = Self::new(domain);
+        for cert in read_certs(&dir.join("roots.pem"))? {
+            trust.add_root(cert)?;
+        }
+        let cas = dir.join("cas.pem");
+        if cas.exists() {
+            for cert in read_certs(&cas)? {
+                trust.add_ca(cert)?;
+            }
+        }
+        let crl_dir = dir.join("crl");
+        if crl_dir.is_dir() {
+            let failed = |source| TrustError::File {
+                path: crl_dir.clone(),
+                source,
+            };
+            for entry in std::fs::read_dir(&crl_dir).map_err(failed)?.take(MAX_CRLS) {
+                let path = entry.map_err(failed)?.path();
+                let bytes = read(&path, MAX_CRL)?;
+                let der = match path.extension().and_then(|e| e.to_str()) {
+                    Some("der" | "crl") => bytes,
+                    Some("pem") => pem_crl(&bytes)?,
+                    _ => continue,
+                };
+                match trust.add_crl(der) {
+                    // an older list in the directory is not an error: the newer one is used
+                    Ok(()) | Err(TrustError::Rollback { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(trust)
+    }
+
+    /// Writes everything into a trust directory.
+    pub fn save(&self, dir: &Path) -> Result<(), TrustError> {
+        let crl_dir = dir.join("crl");
+        durable::create_dir_all(&crl_dir, 0o755).map_err(|source| TrustError::File {
+            path: crl_dir.clone(),
+            source,
+        })?;
+        let put = |path: PathBuf, bytes: &[u8]| {
+            durable::write_atomic(&path, bytes, 0o644)
+                .map_err(|source| TrustError::File { path, source })
+        };
+        put(dir.join("domain"), format!("{}\n", self.domain).as_bytes())?;
+        put(dir.join("roots.pem"), certs_to_pem(self.roots()).as_bytes())?;
+        put(dir.join("cas.pem"), certs_to_pem(self.cas()).as_bytes())?;
+        for crl in &self.crls {
+            let id = super::certificate::sha256(&crl.view.issuer_der);
+            let id = data_encoding::HEXLOWER.encode(id.get(..8).unwrap_or_default());
+            put(crl_dir.join(format!("{id}.der")), &crl.der)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a root.
+    pub fn add_root(&mut self, cert: CertificateDer<'static>) -> Result<(), TrustError> {
+        let view = view_of_ca(&cert)?;
+        let not_ca = || TrustError::NotCa {
+            subject: view.subject.clone(),
+        };
+        let anchor = webpki::anchor_from_trusted_cert(&cert).map_err(|_| not_ca())?;
+        let anchor = anchor.to_owned();
+        if !self.roots.iter().any(|root| root.cert == cert) {
+            self.roots.push(Root { view, cert, anchor });
+        }
+        Ok(())
+    }
+
+    /// Adds a CA below a root.
+    pub fn add_ca(&mut self, cert: CertificateDer<'static>) -> Result<(), TrustError> {
+        let view = view_of_ca(&cert)?;
+        if !self.cas.iter().any(|(_, known)| *known == cert) {
+            self.cas.push((view, cert));
+        }
+        Ok(())
+    }
+
+    /// Adds a revocation list, which one of the roots or CAs must have signed. A number lower than
+    /// the one held is refused.
+    pub fn add_crl(&mut self, der: Vec<u8>) -> Result<(), TrustError> {
+        let view = CrlView::parse(&der)?;
+        let signed = |cert: &CertificateDer<'_>| crl::is_signed_by(&der, cert);
+        if !self.roots().any(signed) && !self.cas().any(signed) {
+            return Err(TrustError::ForeignCrl {
+                issuer: view.issuer,
+            });
+        }
+        let at = self
+            .crls
+            .iter()
+            .position(|held| held.view.issuer_der == view.issuer_der);
+        let list = OwnedCertRevocationList::from_der(&der)
+            .map_err(|_| CrlError::Malformed("the encoding is broken"))?;
+        let list = CertRevocationList::Owned(list);
+        let new = HeldCrl { view, der, list };
+        match at.and_then(|at| self.crls.get_mut(at)) {
+            Some(held) if new.view.number < held.view.number => Err(TrustError::Rollback {
+                issuer: new.view.issuer,
+                held: held.view.number,
+                offered: new.view.number,
+            }),
+            Some(held) => {
+                *held = new;
+                Ok(())
+            }
+            None => {
+                self.crls.push(new);
+                Ok(())
+            }
+        }
+    }
+
+    /// The trust domain.
+    pub fn domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// The roots, also expired ones.
+    pub fn roots(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.roots.iter().map(|root| &root.cert)
+    }
+
+    /// The facts of the roots.
+    pub fn root_views(&self) -> impl Iterator<Item = &CertView> {
+        self.roots.iter().map(|root| &root.view)
+    }
+
+    /// The CAs below the roots.
+    pub fn cas(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.cas.iter().map(|(_, cert)| cert)
+    }
+
+    /// The facts of the CAs below the roots.
+    pub fn ca_views(&self) -> impl Iterator<Item = &CertView> {
+        self.cas.iter().map(|(view, _)| view)
+    }
+
+    /// The revocation lists in DER.
+    pub fn crls(&self) -> impl Iterator<Item = &[u8]> {
+        self.crls.iter().map(|crl| crl.der.as_slice())
+    }
+
+    /// The facts of the revocation lists.
+    pub fn crl_views(&self) -> impl Iterator<Item = &CrlView> {
+        self.crls.iter().map(|crl| &crl.view)
+    }
+
+    /// Roots that have not ended, and how many have.
+    pub(super) fn anchors(&self, now: Timestamp) -> (Vec<TrustAnchor<'static>>, usize) {
+        let live = self.roots.iter().filter(|root| now <= root.view.not_after);
+        let live: Vec<_> = live.map(|root| root.anchor.clone()).collect();
+        let expired = self.roots.len() - live.len();
+        (live, expired)
+    }
+
+    pub(super) fn revocation_lists(&self) -> Vec<&CertRevocationList<'static>> {
+        self.crls.iter().map(|crl| &crl.list).collect()
+    }
+}
+
+fn view_of_ca(cert: &CertificateDer<'_>) -> Result<CertView, TrustError> {
+    let view = CertView::parse(cert).map_err(|source| TrustError::Cert {
+        path: PathBuf::from("trust"),
+        source,
+    })?;
+    if view.is_ca {
+        Ok(view)
+    } else {
+        Err(TrustError::NotCa {
+            subject: view.subject,
+        })
+    }
+}
+
+fn pem_crl(pem: &[u8]) -> Result<Vec<u8>, TrustError> {
+    use rustls_pki_types::CertificateRevocationListDer;
+    use rustls_pki_types::pem::PemObject as _;
+    let crl = CertificateRevocationListDer::from_pem_slice(pem)
+        .map_err(|_| CrlError::Malformed("no X509 CRL in PEM form"))?;
+    Ok(crl.to_vec())
+}
+
+fn read(path: &Path, max: usize) -> Result<Vec<u8>, TrustError> {
+    let failed = |source| TrustError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if usize::try_from(length).map_or(true, |length| length > max) {
+        return Err(failed(io::Error::from(io::ErrorKind::FileTooLarge)));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+fn read_certs(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let pem = read(path, super::MAX_PEM)?;
+    if pem.is_empty() {
+        return Ok(Vec::new());
+    }
+    certs_from_pem(&pem).map_err(|source| TrustError::Cert {
+        path: path.to_owned(),
+        source,
+    })
+}
