@@ -1,6 +1,8 @@
 //! The bytes of every kind of frame, as they were sent first and stay. A change here is a new
 //! protocol version.
+#![expect(clippy::unwrap_used, reason = "a test may fail in its helpers")]
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -151,11 +153,11 @@ fn the_bytes_are_those_of_version_1() {
     for control in controls() {
         let bytes = encode(&control);
         let frame = decode(&bytes).unwrap().unwrap();
-        shown += &format!("{:?} {}\n", frame.header.kind, HEXLOWER.encode(&bytes));
+        writeln!(shown, "{:?} {}", frame.header.kind, HEXLOWER.encode(&bytes)).unwrap();
         assert_eq!(Control::decode(&frame), Ok(control));
     }
     let bytes = batch();
-    shown += &format!("Batch {}\n", HEXLOWER.encode(&bytes));
+    writeln!(shown, "Batch {}", HEXLOWER.encode(&bytes)).unwrap();
     assert_eq!(shown, GOLDEN);
     let mut payload = decode(&bytes).unwrap().unwrap().payload;
     let record = Record::split_from(&mut payload).unwrap();
