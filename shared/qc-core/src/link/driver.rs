@@ -114,7 +114,9 @@ where
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
     app.state(peer, &LinkState::Down(ended.refusal.clone()));
-    driver.farewell(&mut reader, &mut writer).await;
+    if ended.refusal.code != CUT {
+        driver.farewell(&mut reader, &mut writer).await;
+    }
     ended
 }
 

@@ -350,7 +350,7 @@ mod tests {
         let hex = data_encoding::HEXLOWER.encode(&bytes);
         assert_eq!(
             hex,
-            "030000000800020001020304050000007b3f4b3655f4b8c2616263"
+            "03000000080002000102030405000000b73f4b367b4a6cd8616263"
         );
     }
 
