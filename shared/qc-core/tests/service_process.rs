@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use qc_core::failure::Failure;
 use qc_core::service::{Notify, Service, ServiceOptions, StateLock, run_service};
+use qc_core::telemetry::{self, LogOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Not a test: the daemon, when the environment names its state directory.
@@ -24,7 +25,10 @@ fn daemon() {
     let Ok(state) = std::env::var("QC_TEST_STATE") else {
         return;
     };
-    let notify = Notify::from_env_reader(&|name| std::env::var(name).ok());
+    let env = |name: &str| std::env::var(name).ok();
+    let log = LogOptions::from_env_reader("qc-test", "info", 0, &env).unwrap();
+    telemetry::init(log).unwrap();
+    let notify = Notify::from_env_reader(&env);
     let options = ServiceOptions { workers: 1, notify };
     let ended = run_service(options, async |service| {
         live(service, Path::new(&state)).await
@@ -109,6 +113,7 @@ fn command(dir: &Path) -> Command {
     command
         .args(["--exact", "daemon", "--ignored", "--nocapture"])
         .env("QC_TEST_STATE", dir.join("state"))
+        .env("QC_LOG_FORMAT", "json")
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
@@ -117,12 +122,22 @@ fn command(dir: &Path) -> Command {
 #[test]
 fn reloads_drains_and_exits_with_0() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon = Daemon::start(dir.path(), false);
+    let mut daemon = Daemon::start(dir.path(), false);
     daemon.signal(Signal::HUP);
     assert!(daemon.hear().starts_with("RELOADING=1\n"));
     assert_eq!(daemon.hear(), "READY=1\n");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.hear(), "STOPPING=1\n");
+    let log = std::io::read_to_string(daemon.child.stderr.take().unwrap()).unwrap();
+    let codes: Vec<_> = log
+        .lines()
+        .map(|line| line.contains("\"code\":\"QC001"))
+        .collect();
+    assert_eq!(
+        codes,
+        [true, true],
+        "draining and drained, nothing else: {log}"
+    );
     assert_eq!(daemon.code(), Some(0));
 }
 

@@ -85,3 +85,78 @@ fn load(place: &ConfigPlace<'_>) -> Result<Loaded, Failure> {
     let sources = config::read(place.path, place.schema.program)?;
     config::load(place.schema, sources, place.env)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Exit, Globals};
+    use crate::config::{Key, Kind, Section, Shape};
+    use crate::durable::write_atomic;
+
+    static SCHEMA: Schema = Schema {
+        program: "qc-test",
+        file: "/etc/qc/test.toml",
+        sections: &[Section {
+            name: "node",
+            shape: Shape::One,
+            required: true,
+            doc: "This node.",
+            keys: &[Key::new("name", Kind::Label, "Who.")
+                .required()
+                .example("\"a\"")],
+            variants: &[],
+        }],
+    };
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        command: ConfigCommand,
+    }
+
+    fn run(path: &Path, words: &[&str]) -> Result<(), Failure> {
+        let words = std::iter::once("config").chain(words.iter().copied());
+        let line = Line::try_parse_from(words).unwrap();
+        let place = ConfigPlace {
+            schema: &SCHEMA,
+            path,
+            env: &[],
+        };
+        let out = Output::new(&Globals::default(), "qc-test");
+        let now = Timestamp::from_millis(0);
+        line.command.run(&place, &out, now, |loaded| {
+            let taken = loaded.problem("node.name", "QC2001", "has no certificate");
+            let bad = loaded.table().to_string().contains("\"b\"");
+            loaded.refuse(bad.then_some(taken).into_iter().collect())
+        })
+    }
+
+    #[test]
+    fn every_verb_does_its_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("test.toml");
+        for verb in [&["check"][..], &["show", "--origin"]] {
+            let failure = run(&path, verb).unwrap_err();
+            assert_eq!((failure.code, failure.exit), ("QC1001", Exit::Config));
+        }
+        run(&path, &["sample"]).unwrap();
+        run(&path, &["explain"]).unwrap();
+        assert_eq!(
+            run(&path, &["explain", "x"]).unwrap_err().exit,
+            Exit::NotFound
+        );
+        write_atomic(&path, SCHEMA.sample().as_bytes(), 0o600).unwrap();
+        run(&path, &["check"]).unwrap();
+        run(&path, &["show", "--origin"]).unwrap();
+        write_atomic(&path, b"schema = 1\nnode.name = \"b\"\n", 0o600).unwrap();
+        let failure = run(&path, &["check"]).unwrap_err();
+        assert_eq!(failure.code, "QC2001");
+        assert!(
+            failure
+                .message
+                .ends_with("test.toml:2:6: has no certificate")
+        );
+    }
+}
