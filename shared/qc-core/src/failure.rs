@@ -38,6 +38,8 @@ pub enum Exit {
     Disk = 12,
     /// A bug.
     Bug = 70,
+    /// Ended by a hang-up of the terminal.
+    HungUp = 129,
     /// Ended by SIGINT.
     Interrupted = 130,
     /// The reader of a pipe went away.
@@ -47,7 +49,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
@@ -62,6 +64,7 @@ impl Exit {
         Self::Verification,
         Self::Disk,
         Self::Bug,
+        Self::HungUp,
         Self::Interrupted,
         Self::ClosedPipe,
         Self::Terminated,
@@ -191,6 +194,15 @@ mod tests {
         }
         assert_eq!(Exit::from_number(12), Some(Exit::Disk));
         assert_eq!(Exit::from_number(99), None);
+    }
+
+    #[test]
+    fn every_exit_stands_in_the_manual() {
+        let manual = include_str!("../../../man/qc-exit.7");
+        for exit in Exit::ALL {
+            let entry = format!("\n.It {}\n", exit as u8);
+            assert!(manual.contains(&entry), "{exit:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! What every binary does alike on a terminal and in a script: failures with stable codes, output
 //! that is data on stdout and talk on stderr, progress that is calm on a slow line.
 
+mod codes;
+mod config_command;
 mod flags;
 mod output;
 mod progress;
+mod run_main;
 
 pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
+pub use codes::{CODES, Code, ExplainCommand};
+pub use config_command::{ConfigCommand, ConfigPlace};
 pub use flags::{ColorChoice, Globals, OutputFormat};
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
+pub use run_main::run_main;

@@ -175,6 +175,7 @@ impl Walk {
             message,
             meant: None,
             help,
+            hide: false,
         });
     }
 }

@@ -1,6 +1,8 @@
 //! Checking all files against the schema in one walk, and merging them on the way.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -17,7 +19,7 @@ use crate::safe_text::safe;
 const SYNTAX_ERRORS: usize = 10;
 
 /// A configuration that the schema accepts: merged, complete, with an origin for every key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     pub(super) schema: Schema,
     pub(super) sources: Vec<Source>,
@@ -58,6 +60,26 @@ pub fn load(
         })
     } else {
         Err(problem::failure(&sources, walk.problems))
+    }
+}
+
+/// The pairs of `vars`, usually `std::env::vars_os()`, that may be overrides for [`load`].
+pub fn overrides(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    vars.into_iter()
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let value = value.into_string().ok()?;
+            name.starts_with("QC_").then_some((name, value))
+        })
+        .collect()
+}
+
+impl fmt::Debug for Loaded {
+    /// Without values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,6 +131,7 @@ impl Loaded {
             message: message.into(),
             meant: None,
             help: Some(explain(&self.schema, section)),
+            hide: false,
         }
     }
 
@@ -313,7 +336,13 @@ impl Walk {
                 let known = known.chain(level.variants.iter().map(|variant| variant.name));
                 let message = format!("unknown key '{}' in {}", safe(name, 80), level.label);
                 let help = Some(self.explain(level.explain));
-                self.report("QC1004", key.span(), message, nearest(name, known), help);
+                let meant = nearest(name, known);
+                let secret = |key: &Key| key.secret && Some(key.name) == meant;
+                let first = self.problems.len();
+                self.report("QC1004", key.span(), message, meant, help);
+                if level.keys.iter().any(secret) {
+                    self.hide_from(first);
+                }
             }
         }
     }
@@ -354,8 +383,17 @@ impl Walk {
                 merged.insert(key.name.to_owned(), Value::Table(below));
             }
             (kind, _) => {
+                let first = self.problems.len();
                 if let Some(value) = self.value(level, key.name, kind, found) {
                     merged.insert(key.name.to_owned(), value);
+                }
+                if key.secret && self.problems.len() > first {
+                    self.problems.truncate(first);
+                    let expected = kind.expected();
+                    let message = format!("'{}' in {} is not {expected}", key.name, level.label);
+                    let help = Some(self.explain(level.explain));
+                    self.report("QC1005", found.span(), message, None, help);
+                    self.hide_from(first);
                 }
             }
         }
@@ -446,6 +484,7 @@ impl Walk {
                     message: format!("'{path}' {message}"),
                     meant: None,
                     help: None,
+                    hide: false,
                 }),
             }
         }
@@ -485,7 +524,15 @@ impl Walk {
             message,
             meant,
             help,
+            hide: false,
         });
+    }
+
+    /// Shows no source line for the problems from the `first` on: a secret may stand in it.
+    fn hide_from(&mut self, first: usize) {
+        for problem in self.problems.iter_mut().skip(first) {
+            problem.hide = true;
+        }
     }
 }
 

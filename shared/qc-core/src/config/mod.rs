@@ -27,7 +27,7 @@ mod suggest;
 mod units;
 mod value;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, overrides};
 pub use problem::{Origin, Problem};
 pub use schema::{Key, Kind, Schema, Section, Shape, Variant};
 pub use source::{Source, read};

@@ -52,6 +52,8 @@ pub struct Problem {
     pub(super) message: String,
     pub(super) meant: Option<&'static str>,
     pub(super) help: Option<String>,
+    /// Whether the source line must not be shown.
+    pub(super) hide: bool,
 }
 
 /// All problems as one failure, in the order of the files.
@@ -118,8 +120,10 @@ fn excerpt(sources: &[Source], problem: &Problem) -> String {
         .map(|word| format!("did you mean '{word}'?"))
         .unwrap_or_default();
     let located = match &problem.place {
-        Place::File { file, span } => sources.get(*file).map(|source| (source, span)),
-        Place::Env(_) | Place::Default => None,
+        Place::File { file, span } if !problem.hide => {
+            sources.get(*file).map(|source| (source, span))
+        }
+        _ => None,
     };
     let Some((source, span)) = located else {
         return if meant.is_empty() {

@@ -1,5 +1,6 @@
 //! The files of one configuration: the main file and its drop-ins, bounded and in order.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,17 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_DROP_INS: usize = 200;
 
 /// One file: its name for people and its text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Source {
     pub(super) name: String,
     pub(super) text: String,
+}
+
+impl fmt::Debug for Source {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
 }
 
 impl Source {
