@@ -1,0 +1,200 @@
+//! Where messages come from: each source submits them to an [`Intake`] and tells the other side
+//! "done" only when the intake says that they are on disk.
+
+mod activity;
+//pub mod file_drop;
+pub mod settings;
+pub mod signature;
+pub mod webhook;
+
+use std::time::Duration;
+
+use qc_core::model::{Message, Seq};
+
+pub use activity::{Activity, Snapshot};
+
+/// What became of a submitted message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// On disk, under a new number.
+    Stored {
+        /// Its number.
+        seq: Seq,
+    },
+    /// On disk before, under this number.
+    Duplicate {
+        /// Its number.
+        seq: Seq,
+    },
+}
+
+impl Outcome {
+    /// The number, new or old.
+    pub fn seq(self) -> Seq {
+        match self {
+            Self::Stored { seq } | Self::Duplicate { seq } => seq,
+        }
+    }
+
+    /// Whether the message had been there already.
+    pub fn is_duplicate(self) -> bool {
+        matches!(self, Self::Duplicate { .. })
+    }
+}
+
+/// Why messages were not taken. Nothing of the submission was kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// The buffer is full: the source holds its breath and tries again.
+    #[error("the buffer is full")]
+    Full {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Not now, for example while draining or after a disk error.
+    #[error("not taken now: {reason}")]
+    Unavailable {
+        /// What is the matter.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// These messages will never be taken.
+    #[error("refused [{code}]: {reason}")]
+    Refused {
+        /// The stable code.
+        code: &'static str,
+        /// The rule that they break.
+        reason: String,
+    },
+}
+
+impl IntakeError {
+    /// When to try again; `None` if that is pointless.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { retry_after } | Self::Unavailable { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Takes messages durably: the edge's buffer as one source sees it.
+pub trait Intake: Clone + Send + Sync + 'static {
+    /// Stores `messages`, all or none. When this returns `Ok`, they are on disk, and there is one
+    /// outcome for each, in order.
+    fn submit(
+        &self,
+        messages: Vec<Message>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, IntakeError>> + Send;
+}
+
+/// Why a source cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A directory or file that it needs.
+    #[error("{what} '{path}'")]
+    File {
+        /// What could not be done.
+        what: &'static str,
+        /// The path, safe to show.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting that cannot work.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The key.
+        setting: &'static str,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl SourceError {
+    pub(crate) fn file(
+        what: &'static str,
+        path: &std::path::Path,
+        source: impl Into<std::io::Error>,
+    ) -> Self {
+        Self::File {
+            what,
+            path: qc_core::safe_text::safe(&path.to_string_lossy(), 200),
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn setting(setting: &'static str, reason: impl Into<String>) -> Self {
+        Self::Setting {
+            setting,
+            reason: reason.into(),
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "QC4101",
+            Self::Setting { .. } => "QC4102",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! An intake that keeps what it takes and knows (source, id) again.
+
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Kept {
+        pub(crate) messages: Arc<Mutex<Vec<Message>>>,
+        pub(crate) duplicates: Arc<Mutex<usize>>,
+        pub(crate) refuse_with: Arc<Mutex<Option<IntakeError>>>,
+    }
+
+    impl Kept {
+        pub(crate) fn len(&self) -> usize {
+            self.messages.lock().unwrap().len()
+        }
+
+        pub(crate) fn bodies(&self) -> Vec<String> {
+            let messages = self.messages.lock().unwrap();
+            messages
+                .iter()
+                .map(|m| String::from_utf8_lossy(&m.body).into_owned())
+                .collect()
+        }
+    }
+
+    impl Intake for Kept {
+        async fn submit(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, IntakeError> {
+            if let Some(error) = self.refuse_with.lock().unwrap().clone() {
+                return Err(error);
+            }
+            let mut kept = self.messages.lock().unwrap();
+            let mut keep = |message: Message| {
+                message.envelope.check().unwrap();
+                let same = |other: &Message| {
+                    (&other.envelope.source, &other.envelope.id)
+                        == (&message.envelope.source, &message.envelope.id)
+                };
+                if let Some(at) = kept.iter().position(same) {
+                    *self.duplicates.lock().unwrap() += 1;
+                    let seq = Seq(at as u64 + 1);
+                    return Outcome::Duplicate { seq };
+                }
+                kept.push(message);
+                let seq = Seq(kept.len() as u64);
+                Outcome::Stored { seq }
+            };
+            Ok(messages.into_iter().map(&mut keep).collect())
+        }
+    }
+}

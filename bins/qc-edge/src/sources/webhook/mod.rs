@@ -1,0 +1,317 @@
+//! Webhook in: an HTTP listener that answers 201 when the message is on disk.
+//!
+//! A body may be a CloudEvent in any form or anything at all. With a secret, every body must be
+//! signed; with a header that numbers deliveries, a repeated delivery is answered 200 and kept once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use qc_core::clock::Clock;
+use qc_core::door::{
+    Defaults, Limits, Problem, Published, check_headers, messages, read_body, receipts,
+};
+use qc_core::model::NodeName;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::settings::Size;
+use super::signature::Signer;
+use super::{Activity, Intake, IntakeError, SourceError};
+
+/// Connections served at once; the next ones wait in the listener's queue.
+const MAX_CONNECTIONS: usize = 256;
+/// Time for a request's headers to arrive, and for a silent connection to be closed.
+const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for requests in progress to end when the source stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// `[source.NAME]` with `kind = "webhook"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The one path that is served.
+    pub path: String,
+    /// File with the secret that senders sign with; without it nobody signs.
+    pub hmac_secret_file: Option<PathBuf>,
+    /// Header with the signature.
+    pub hmac_header: String,
+    /// The largest body.
+    pub max_body: Size,
+    /// Header whose value names a delivery, so that a repeated one is kept once.
+    pub dedupe_header: String,
+    /// `type` of messages that do not say.
+    #[serde(rename = "type")]
+    pub event_type: String,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8480)),
+            path: "/".to_owned(),
+            hmac_secret_file: None,
+            hmac_header: "X-Hub-Signature-256".to_owned(),
+            max_body: Size(1024 * 1024),
+            dedupe_header: "Idempotency-Key".to_owned(),
+            event_type: "qc.webhook".to_owned(),
+        }
+    }
+}
+
+/// A webhook source that is ready to serve.
+#[derive(Clone)]
+pub struct Webhook {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: String,
+    signer: Option<Signer>,
+    signature_header: String,
+    limits: Limits,
+    defaults: Defaults,
+    node: String,
+    clock: Arc<dyn Clock>,
+    activity: Activity,
+}
+
+impl Webhook {
+    /// Reads the secret and checks the settings. Binding the listener is the caller's, who knows how
+    /// to say that a port is in use.
+    pub fn new(
+        name: &str,
+        config: &WebhookConfig,
+        node: &NodeName,
+        clock: Arc<dyn Clock>,
+        activity: Activity,
+    ) -> Result<Self, SourceError> {
+        if !config.path.starts_with('/') {
+            return Err(SourceError::setting("path", "must begin with '/'"));
+        }
+        let body = usize::try_from(config.max_body.0).unwrap_or(usize::MAX);
+        if body == 0 || body > Limits::MAX_BODY {
+            return Err(SourceError::setting("max_body", "must be 1 byte to 16MiB"));
+        }
+        let header = |setting, name: &str| {
+            http::HeaderName::try_from(name)
+                .map(|name| name.as_str().to_owned())
+                .map_err(|_| SourceError::setting(setting, "is not the name of a header"))
+        };
+        let signer = config
+            .hmac_secret_file
+            .as_deref()
+            .map(Signer::from_file)
+            .transpose()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path: config.path.clone(),
+                signer,
+                signature_header: header("hmac_header", &config.hmac_header)?,
+                limits: Limits {
+                    body,
+                    ..Limits::default()
+                },
+                defaults: Defaults {
+                    source: format!("/{node}/{name}"),
+                    kind: config.event_type.clone(),
+                    id_header: header("dedupe_header", &config.dedupe_header)?,
+                },
+                node: node.to_string(),
+                clock,
+                activity,
+            }),
+        })
+    }
+
+    /// Serves until `stop`, then lets requests in progress end.
+    pub async fn run<I: Intake>(
+        self,
+        listener: TcpListener,
+        intake: I,
+        stop: impl Future<Output = ()> + Send,
+    ) {
+        let app = Router::new()
+            .fallback(receive::<I>)
+            .layer(Extension(intake))
+            .with_state(self);
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = async {
+                let slot = Arc::clone(&slots).acquire_owned().await;
+                let slot = slot.expect("the semaphore is never closed");
+                (listener.accept().await, slot)
+            };
+            tokio::select! {
+                () = &mut stop => break,
+                (accepted, slot) = accepted => match accepted {
+                    Ok((stream, _)) => {
+                        let (app, stopped) = (app.clone(), stopped.clone());
+                        connections.spawn(async move {
+                            serve(stream, app, stopped).await;
+                            drop(slot);
+                        });
+                    }
+                    Err(error) => {
+                        // out of file descriptors: a pause, not a spin
+                        tracing::warn!(%error, "Webhook connection not accepted.");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "Webhook connection ended in a fault.");
+                    }
+                }
+            }
+        }
+        drop(listener);
+        stopping.send_replace(true);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all_ended).await.is_err() {
+            tracing::warn!("Webhook requests cut off after the grace period.");
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, app: Router, mut stopped: tokio::sync::watch::Receiver<bool>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(64 * 1024);
+    let builder = builder.http1_only();
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = async { drop(stopped.wait_for(|stopped| *stopped).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "Webhook connection broke off.");
+    }
+}
+
+async fn receive<I: Intake>(
+    State(webhook): State<Webhook>,
+    Extension(intake): Extension<I>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answer = webhook.take(&intake, &method, &uri, &headers, body).await;
+    answer.unwrap_or_else(|problem| {
+        let shared = &webhook.shared;
+        if problem.status != StatusCode::NOT_FOUND && problem.retry_after.is_none() {
+            shared.activity.refused(&problem.detail, shared.clock.now());
+        }
+        problem.into_response()
+    })
+}
+
+impl Webhook {
+    async fn take<I: Intake>(
+        &self,
+        intake: &I,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Problem> {
+        let shared = &*self.shared;
+        check_headers(headers, &shared.limits)?;
+        if uri.path() != shared.path {
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "QC4018",
+                "Nothing here",
+                "no webhook has this path",
+            ));
+        }
+        if method != Method::POST {
+            return Err(Problem::method_not_allowed("POST"));
+        }
+        let body = read_body(body, &shared.limits).await?;
+        if let Some(signer) = &shared.signer {
+            let signed = headers
+                .get(&shared.signature_header)
+                .and_then(|value| value.to_str().ok())
+                .is_some_and(|signature| signer.verify(signature, &body));
+            if !signed {
+                return Err(Problem::unauthenticated(
+                    "the signature is missing or does not match the body",
+                ));
+            }
+        }
+        let (messages, form) = messages(headers, body, &shared.defaults, &shared.limits)?;
+        let count = messages.len();
+        let outcomes = if count == 0 {
+            Vec::new()
+        } else {
+            let submitted = intake.submit(messages).await;
+            submitted.map_err(|error| self.problem(&error))?
+        };
+        let published: Vec<Published> = outcomes
+            .iter()
+            .map(|outcome| Published {
+                seq: outcome.seq(),
+                duplicate: outcome.is_duplicate(),
+            })
+            .collect();
+        let duplicates = published.iter().filter(|p| p.duplicate).count() as u64;
+        shared.activity.duplicates(duplicates);
+        shared
+            .activity
+            .done(count as u64 - duplicates, shared.clock.now());
+        Ok(receipts(&published, form, &shared.node))
+    }
+
+    fn problem(&self, error: &IntakeError) -> Problem {
+        let now = self.shared.clock.now();
+        match error {
+            IntakeError::Full { retry_after } => {
+                self.shared
+                    .activity
+                    .retrying("the buffer is full", now, *retry_after);
+                Problem::full("the edge's buffer is full", *retry_after)
+            }
+            IntakeError::Unavailable {
+                reason,
+                retry_after,
+            } => {
+                self.shared.activity.retrying(reason, now, *retry_after);
+                Problem::unavailable(reason, *retry_after)
+            }
+            IntakeError::Refused { code, reason } => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                code,
+                "The event cannot be accepted",
+                reason,
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
