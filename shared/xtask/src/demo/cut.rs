@@ -56,7 +56,7 @@ impl Cut {
         self.address
     }
 
-    /// Bytes that went through in either direction.
+    /// Bytes that were let through in either direction.
     pub fn forwarded(&self) -> u64 {
         self.cable.forwarded.load(Ordering::SeqCst)
     }
@@ -140,6 +140,7 @@ impl Cable {
         let cable = Arc::clone(self);
         thread::spawn(move || cable.pump(&near_in, &far_out));
         self.pump(&far_in, &near_out);
+        self.streams().retain(|stream| stream.peer_addr().is_ok());
     }
 
     fn pump(&self, mut from: &TcpStream, mut to: &TcpStream) {
@@ -152,12 +153,15 @@ impl Cable {
             while self.is(SILENT) {
                 thread::sleep(GLANCE);
             }
-            let bytes = buffer.get(..count).unwrap_or_default();
-            if self.is(SEVERED) || self.is(ENDED) || to.write_all(bytes).is_err() {
+            if self.is(SEVERED) || self.is(ENDED) {
                 break;
             }
+            let bytes = buffer.get(..count).unwrap_or_default();
             self.forwarded
                 .fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            if to.write_all(bytes).is_err() {
+                break;
+            }
         }
         let _already_gone = to.shutdown(Shutdown::Write);
     }

@@ -351,7 +351,9 @@ mod tests {
 
         let path = dir.path().to_owned();
         let leaked = thread::spawn(move || {
-            let proc = shell("exec sleep 100", &path);
+            let mut proc = shell("echo up; exec sleep 100", &path);
+            proc.wait_ready(&Ready::Line("up".to_owned()), LONG)
+                .unwrap();
             let pid = proc.pid();
             // the drop never runs, as after SIGKILL
             std::mem::forget(proc);
