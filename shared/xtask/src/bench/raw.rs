@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use qc_core::cli::{Exit, Failure, Output};
 use qc_core::clock::{Clock, SystemClock};
+use qc_core::durable;
 
 use super::figure::{commit, percentile};
 use super::{Common, Environment, Figure, Run, directory, disk, fio};
@@ -267,6 +268,11 @@ fn prepare(kind: Kind, dir: &Path) -> io::Result<File> {
             file.sync_all()?;
         }
         return Ok(file);
+    }
+    // a new file, not a truncated one: its freed blocks would be the first to be taken again
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => durable::sync_dir(dir)?,
     }
     let file = File::create(&path)?;
     if kind == Kind::Allocated {
