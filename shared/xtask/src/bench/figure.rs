@@ -44,7 +44,7 @@ pub struct Ratio {
     pub value: f64,
     /// Median over the rounds of figure / other.
     pub ratio: f64,
-    /// The same for the typical operation alone, stalls left out.
+    /// The same for the typical operation in each one's quietest round, so without stalls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical: Option<f64>,
 }
@@ -88,11 +88,11 @@ impl Figure {
         self
     }
 
-    /// Adds the rounds' ratios of the typical operation.
+    /// Adds the ratio of the typical operation.
     #[must_use]
-    pub fn typically(mut self, ratios: &[f64]) -> Self {
+    pub fn typically(mut self, typical: f64) -> Self {
         if let Some(ratio) = &mut self.ratio_to {
-            ratio.typical = Some(median(ratios));
+            ratio.typical = Some(typical);
         }
         self
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use qc_core::cli::{Exit, Failure, Output};
 use qc_core::clock::{Clock, SystemClock};
+use qc_core::durable;
 
 use super::figure::{commit, percentile};
 use super::{Common, Environment, Figure, Run, directory, disk, fio};
@@ -164,8 +165,8 @@ struct Rounds {
     own: Vec<f64>,
     times: Vec<Duration>,
     fio: Vec<f64>,
-    /// fio's typical time of a batch against ours: above 1 we are faster, as with rates.
-    typical: Vec<f64>,
+    /// Typical times of a batch, ours and fio's.
+    typical: Vec<(f64, f64)>,
 }
 
 /// All rounds of all patterns; a round goes through every pattern, so noise meets them alike.
@@ -185,9 +186,7 @@ fn measure(
             if args.fio {
                 let peer = fio::round(*pattern, dir, sample.batches)?;
                 rounds.fio.push(peer.rate);
-                rounds
-                    .typical
-                    .push(peer.typical_us / sample.typical_us.max(0.1));
+                rounds.typical.push((sample.typical_us, peer.typical_us));
             }
             rounds.times.extend(sample.times);
         }
@@ -202,12 +201,19 @@ fn measure(
         if args.fio {
             figure
                 .against("fio", &rounds.own, &rounds.fio)
-                .typically(&rounds.typical)
+                .typically(quietest(&rounds.typical))
         } else {
             figure
         }
     });
     Ok(figures.collect())
+}
+
+/// fio's typical time against ours, each in its quietest round: what else the machine does only ever
+/// adds time, so the least is the least disturbed. Above 1 we are faster, as with rates.
+fn quietest(rounds: &[(f64, f64)]) -> f64 {
+    let least = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
+    least(|round| round.1) / least(|round| round.0).max(0.1)
 }
 
 /// Writes and syncs batches for `time`, or until a file that is not recycled is full.
@@ -262,6 +268,11 @@ fn prepare(kind: Kind, dir: &Path) -> io::Result<File> {
             file.sync_all()?;
         }
         return Ok(file);
+    }
+    // a new file, not a truncated one: its freed blocks would be the first to be taken again
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => durable::sync_dir(dir)?,
     }
     let file = File::create(&path)?;
     if kind == Kind::Allocated {
