@@ -16,8 +16,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
-    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LinkStatus, Problem as Shown, RELAY_STATUS_SCHEMA,
-    RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LinkStatus, Problem as Shown,
+    RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
 };
 use qc_core::cloudevents;
 use qc_core::door::{Entry, Problem, ReadQuery};
@@ -140,7 +140,9 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
                     at: None,
                 }),
                 attempts: row.connects,
-                rtt_ms: row.rtt.map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
+                rtt_ms: row
+                    .rtt
+                    .map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
                 ..LinkStatus::default()
             })
             .collect(),
@@ -207,7 +209,10 @@ async fn tail(
         entries = admin.hub.entries(&stream, ask) => entries?,
         () = admin.drain.signaled() => Vec::new(),
     };
-    let rows = entries.into_iter().map(|entry| row(&admin, &stream, entry)).collect();
+    let rows = entries
+        .into_iter()
+        .map(|entry| row(&admin, &stream, entry))
+        .collect();
     Ok(reply(&admin, "qc.tail/1", rows))
 }
 
@@ -269,7 +274,8 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 fn parse_stream(text: &str) -> Result<StreamName, Problem> {
-    text.parse().map_err(|error| Problem::bad_request(format!("the stream's name: {error}")))
+    text.parse()
+        .map_err(|error| Problem::bad_request(format!("the stream's name: {error}")))
 }
 
 fn reply<T>(admin: &Admin, schema: &str, data: T) -> Json<Reply<T>> {

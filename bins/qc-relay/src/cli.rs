@@ -7,13 +7,24 @@ use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
-#[command(name = "qc-relay", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "qc-relay",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
 
     /// Talk to the relay behind this socket
-    #[arg(long, global = true, value_name = "PATH", env = "QC_RELAY_SOCKET", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "QC_RELAY_SOCKET",
+        hide_env = true
+    )]
     pub socket: Option<std::path::PathBuf>,
 
     #[command(subcommand)]

@@ -27,10 +27,18 @@ pub const SCHEMA: Schema = Schema {
             required: false,
             doc: "This relay. Its name and tenant come from its certificate, not from here.",
             keys: &[
-                Key::new("state", Kind::Path, "Directory of the store, the identity and the trust bundle.")
-                    .default("\"/var/lib/qc-relay\""),
-                Key::new("region", Kind::Label, "Where this relay stands, shown in status and fleet.")
-                    .example("\"eu-de\""),
+                Key::new(
+                    "state",
+                    Kind::Path,
+                    "Directory of the store, the identity and the trust bundle.",
+                )
+                .default("\"/var/lib/qc-relay\""),
+                Key::new(
+                    "region",
+                    Kind::Label,
+                    "Where this relay stands, shown in status and fleet.",
+                )
+                .example("\"eu-de\""),
             ],
             variants: &[],
         },
@@ -41,11 +49,18 @@ pub const SCHEMA: Schema = Schema {
             doc: "The one port: links, HTTP and enrollment are told apart by ALPN.",
             keys: &[
                 Key::new("address", Kind::Listen, "Address and port.").default("\"0.0.0.0:7443\""),
-                Key::new("handshake", Kind::Duration, "Time for a whole TLS handshake.")
-                    .default("\"5s\""),
+                Key::new(
+                    "handshake",
+                    Kind::Duration,
+                    "Time for a whole TLS handshake.",
+                )
+                .default("\"5s\""),
                 Key::new(
                     "pending",
-                    Kind::Integer { min: 1, max: 65_536 },
+                    Kind::Integer {
+                        min: 1,
+                        max: 65_536,
+                    },
                     "Connections that may be in their handshake at once.",
                 )
                 .default("512"),
@@ -60,8 +75,12 @@ pub const SCHEMA: Schema = Schema {
             keys: &[
                 Key::new("socket", Kind::Path, "Path of the unix socket.")
                     .default("\"/run/qc-relay/admin.sock\""),
-                Key::new("group", Kind::String, "Group that may use it besides the owner.")
-                    .example("\"qc-admin\""),
+                Key::new(
+                    "group",
+                    Kind::String,
+                    "Group that may use it besides the owner.",
+                )
+                .example("\"qc-admin\""),
             ],
             variants: &[],
         },
@@ -74,8 +93,12 @@ pub const SCHEMA: Schema = Schema {
                 Key::new("max", Kind::Size, "The most bytes its segments may take.")
                     .default("\"100GiB\""),
                 Key::new("segment", Kind::Size, "Size of one segment file.").default("\"64MiB\""),
-                Key::new("min_free", Kind::Size, "Bytes of the disk that are left to others.")
-                    .default("\"256MiB\""),
+                Key::new(
+                    "min_free",
+                    Kind::Size,
+                    "Bytes of the disk that are left to others.",
+                )
+                .default("\"256MiB\""),
             ],
             variants: &[],
         },
@@ -85,10 +108,18 @@ pub const SCHEMA: Schema = Schema {
             required: false,
             doc: "Ingest and read over HTTP, on the same port.",
             keys: &[
-                Key::new("max_body", Kind::Size, "The largest request body, at most 16MiB.")
-                    .default("\"1MiB\""),
-                Key::new("max_wait", Kind::Duration, "The longest time a reader may wait.")
-                    .default("\"60s\""),
+                Key::new(
+                    "max_body",
+                    Kind::Size,
+                    "The largest request body, at most 16MiB.",
+                )
+                .default("\"1MiB\""),
+                Key::new(
+                    "max_wait",
+                    Kind::Duration,
+                    "The longest time a reader may wait.",
+                )
+                .default("\"60s\""),
             ],
             variants: &[],
         },
@@ -97,10 +128,12 @@ pub const SCHEMA: Schema = Schema {
             shape: Shape::One,
             required: false,
             doc: "Links of edges.",
-            keys: &[
-                Key::new("heartbeat", Kind::Duration, "Time between heartbeats; after two missing ones a link is stale.")
-                    .default("\"5s\""),
-            ],
+            keys: &[Key::new(
+                "heartbeat",
+                Kind::Duration,
+                "Time between heartbeats; after two missing ones a link is stale.",
+            )
+            .default("\"5s\"")],
             variants: &[],
         },
         Section {
@@ -112,8 +145,12 @@ pub const SCHEMA: Schema = Schema {
                 Key::new("pki", Kind::Path, "The directory that qc-pki init made.")
                     .example("\"/var/lib/qc-pki\""),
                 Key::new("ca", Kind::Label, "The issuing CA that signs.").example("\"issuing-hq\""),
-                Key::new("passphrase_file", Kind::Path, "File with the passphrase of that CA's key.")
-                    .example("\"/run/credentials/qc-relay.service/ca-pass\""),
+                Key::new(
+                    "passphrase_file",
+                    Kind::Path,
+                    "File with the passphrase of that CA's key.",
+                )
+                .example("\"/run/credentials/qc-relay.service/ca-pass\""),
             ],
             variants: &[],
         },
@@ -128,18 +165,30 @@ pub const SCHEMA: Schema = Schema {
                     .required()
                     .example("\"acme/lab-results\"")
                     .reload(),
-                Key::new("class", Kind::Label, "The class of the data in it; messages of another class are refused.")
-                    .required()
-                    .example("\"internal\"")
-                    .reload(),
-                Key::new("publish", Kind::List(&Kind::String), "Nodes that may publish: NODE.SITE.TENANT, a label may be *.")
-                    .default("[]")
-                    .example("[\"*.mill7.acme\"]")
-                    .reload(),
-                Key::new("subscribe", Kind::List(&Kind::String), "Nodes that may subscribe and read.")
-                    .default("[]")
-                    .example("[\"*.dock2.acme\"]")
-                    .reload(),
+                Key::new(
+                    "class",
+                    Kind::Label,
+                    "The class of the data in it; messages of another class are refused.",
+                )
+                .required()
+                .example("\"internal\"")
+                .reload(),
+                Key::new(
+                    "publish",
+                    Kind::List(&Kind::String),
+                    "Nodes that may publish: NODE.SITE.TENANT, a label may be *.",
+                )
+                .default("[]")
+                .example("[\"*.mill7.acme\"]")
+                .reload(),
+                Key::new(
+                    "subscribe",
+                    Kind::List(&Kind::String),
+                    "Nodes that may subscribe and read.",
+                )
+                .default("[]")
+                .example("[\"*.dock2.acme\"]")
+                .reload(),
             ],
             variants: &[],
         },
@@ -264,7 +313,10 @@ impl RelayConfig {
             problems.push(loaded.problem(&path, "QC1020", message));
         };
         for stream in &config.stream {
-            for (key, patterns) in [("publish", &stream.publish), ("subscribe", &stream.subscribe)] {
+            for (key, patterns) in [
+                ("publish", &stream.publish),
+                ("subscribe", &stream.subscribe),
+            ] {
                 for pattern in patterns {
                     if let Err(error) = pattern.parse::<NodePattern>() {
                         problem(format!("stream[{}].{key}", stream.name), error.to_string());
@@ -273,13 +325,22 @@ impl RelayConfig {
             }
         }
         if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
-            problem("http.max_body".to_owned(), "at most 16MiB are possible".to_owned());
+            problem(
+                "http.max_body".to_owned(),
+                "at most 16MiB are possible".to_owned(),
+            );
         }
         if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
-            problem("store.segment".to_owned(), "a segment has 1MiB to 1GiB".to_owned());
+            problem(
+                "store.segment".to_owned(),
+                "a segment has 1MiB to 1GiB".to_owned(),
+            );
         }
         if config.est.pki.is_some() != config.est.ca.is_some() {
-            problem("est.pki".to_owned(), "'pki' and 'ca' belong together".to_owned());
+            problem(
+                "est.pki".to_owned(),
+                "'pki' and 'ca' belong together".to_owned(),
+            );
         }
         loaded.refuse(problems)?;
         Ok(config)
@@ -311,9 +372,13 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named_with_its_place() {
-        let text = "schema = 1\n[[stream]]\nname = \"acme/x\"\nclass = \"c\"\npublish = [\"mill7\"]\n";
+        let text =
+            "schema = 1\n[[stream]]\nname = \"acme/x\"\nclass = \"c\"\npublish = [\"mill7\"]\n";
         let loaded = load(&SCHEMA, vec![Source::new("relay.toml", text)], &[]).unwrap();
         let error = RelayConfig::from_loaded(&loaded).unwrap_err().to_string();
-        assert!(error.contains("relay.toml:5") && error.contains("'mill7'"), "{error}");
+        assert!(
+            error.contains("relay.toml:5") && error.contains("'mill7'"),
+            "{error}"
+        );
     }
 }

@@ -25,7 +25,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
     use cli::Command;
-    let context = commands::Context { globals: cli.globals, socket: cli.socket, out: out.clone() };
+    let context = commands::Context {
+        globals: cli.globals,
+        socket: cli.socket,
+        out: out.clone(),
+    };
     match cli.command {
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Status(args) => commands::status::run(&context, &args),

@@ -30,14 +30,32 @@ impl RelayMetrics {
             stream_last: m.gauges("qc_stream_last_seq", "Newest number of a stream", "stream"),
             stream_messages: m.gauges("qc_stream_messages", "Messages that are kept", "stream"),
             stream_bytes: m.gauges("qc_stream_bytes", "Bytes that are kept", "stream"),
-            stream_duplicates: m.gauges("qc_stream_duplicates", "Appends that were there", "stream"),
-            stream_refused: m.gauges("qc_stream_refused", "Requests that no rule allows", "stream"),
-            node_up: m.gauges("qc_node_up", "1 while the node's link is up and heard", "node"),
+            stream_duplicates: m.gauges(
+                "qc_stream_duplicates",
+                "Appends that were there",
+                "stream",
+            ),
+            stream_refused: m.gauges(
+                "qc_stream_refused",
+                "Requests that no rule allows",
+                "stream",
+            ),
+            node_up: m.gauges(
+                "qc_node_up",
+                "1 while the node's link is up and heard",
+                "node",
+            ),
             node_backlog: m.gauges("qc_node_backlog_messages", "Messages that wait", "node"),
             store_segments: m.gauge("qc_store_segments", "Segment files"),
             store_bytes: m.gauge("qc_store_bytes", "Bytes of all segments"),
-            store_sync_us: m.gauge("qc_store_last_sync_microseconds", "Time of the last fdatasync"),
-            store_full: m.gauge("qc_store_full", "1 while appends are refused for want of space"),
+            store_sync_us: m.gauge(
+                "qc_store_last_sync_microseconds",
+                "Time of the last fdatasync",
+            ),
+            store_full: m.gauge(
+                "qc_store_full",
+                "1 while appends are refused for want of space",
+            ),
             metrics: m,
         }
     }
@@ -48,13 +66,17 @@ impl RelayMetrics {
             self.stream_last.of(&row.name).set(signed(row.last_seq));
             self.stream_messages.of(&row.name).set(signed(row.messages));
             self.stream_bytes.of(&row.name).set(signed(row.bytes));
-            self.stream_duplicates.of(&row.name).set(signed(row.duplicates));
+            self.stream_duplicates
+                .of(&row.name)
+                .set(signed(row.duplicates));
             self.stream_refused.of(&row.name).set(signed(row.refused));
         }
         for node in hub.fleet_view().nodes {
             let heard = !matches!(node.state, NodeState::Down | NodeState::Stale);
             self.node_up.of(&node.name).set(i64::from(heard));
-            self.node_backlog.of(&node.name).set(signed(node.backlog_messages));
+            self.node_backlog
+                .of(&node.name)
+                .set(signed(node.backlog_messages));
         }
         let stats = hub.log().stats();
         self.store_segments.set(signed(stats.segments));

@@ -9,7 +9,7 @@
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
 //! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin`, `door` | `net` |
-//! | 4 shell | `config`, `telemetry`, `service`, `cli` | `shell`, `cli` |
+//! | 4 shell | `config`, `telemetry`, `service`, `node`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
 #![deny(missing_docs)]
@@ -47,6 +47,9 @@ pub mod config;
 pub mod service;
 #[cfg(feature = "shell")]
 pub mod telemetry;
+
+#[cfg(all(feature = "net", feature = "shell", feature = "store"))]
+pub mod node;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -24,23 +24,30 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<Ledger> = block_on(client.get_json("/v1/ledger"))?;
     let headers = !context.out.no_headers();
-    context.out.result(LEDGER_SCHEMA, context.now(), &reply.data, || {
-        let mut table =
-            Table::new(&["STREAM", "CONSUMER", ">IN", ">ACKED", ">PENDING", ">GAPS", ">REFUSED", ""]);
-        for row in &reply.data.rows {
-            table.row([
-                safe(&row.stream, 200),
-                safe(&row.consumer, 200),
-                row.received.to_string(),
-                row.acked.to_string(),
-                row.pending.to_string(),
-                row.gaps.to_string(),
-                row.refused.to_string(),
-                if row.balanced { "ok".to_owned() } else { "UNBALANCED".to_owned() },
+    context
+        .out
+        .result(LEDGER_SCHEMA, context.now(), &reply.data, || {
+            let mut table = Table::new(&[
+                "STREAM", "CONSUMER", ">IN", ">ACKED", ">PENDING", ">GAPS", ">REFUSED", "",
             ]);
-        }
-        table.render(headers)
-    })?;
+            for row in &reply.data.rows {
+                table.row([
+                    safe(&row.stream, 200),
+                    safe(&row.consumer, 200),
+                    row.received.to_string(),
+                    row.acked.to_string(),
+                    row.pending.to_string(),
+                    row.gaps.to_string(),
+                    row.refused.to_string(),
+                    if row.balanced {
+                        "ok".to_owned()
+                    } else {
+                        "UNBALANCED".to_owned()
+                    },
+                ]);
+            }
+            table.render(headers)
+        })?;
     if reply.data.balanced {
         return Ok(());
     }

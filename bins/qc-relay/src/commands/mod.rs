@@ -31,7 +31,10 @@ pub struct Context {
 
 impl Context {
     /// Now, for output.
-    #[expect(clippy::unused_self, reason = "time comes from the context, wherever that has it from")]
+    #[expect(
+        clippy::unused_self,
+        reason = "time comes from the context, wherever that has it from"
+    )]
     pub fn now(&self) -> Timestamp {
         SystemClock::machine_time()
     }
@@ -50,22 +53,30 @@ impl Context {
         let socket = match (&self.socket, &self.globals.config) {
             (Some(socket), _) => socket.clone(),
             (None, Some(_)) => self.load()?.1.admin.socket,
-            (None, None) => self
-                .load()
-                .map_or_else(|_| PathBuf::from(DEFAULT_SOCKET), |(_, config)| config.admin.socket),
+            (None, None) => self.load().map_or_else(
+                |_| PathBuf::from(DEFAULT_SOCKET),
+                |(_, config)| config.admin.socket,
+            ),
         };
         Ok(Client::new(socket, self.globals.timeout))
     }
 
     fn config_path(&self) -> PathBuf {
-        self.globals.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+        self.globals
+            .config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
     }
 }
 
 /// Runs `config check|show|sample|explain`.
 pub fn config(context: &Context, verb: &ConfigCommand) -> Result<(), Failure> {
     let (path, env) = (context.config_path(), overrides());
-    let place = ConfigPlace { schema: &SCHEMA, path: &path, env: &env };
+    let place = ConfigPlace {
+        schema: &SCHEMA,
+        path: &path,
+        env: &env,
+    };
     verb.run(&place, &context.out, context.now(), |loaded| {
         RelayConfig::from_loaded(loaded).map(drop)
     })
@@ -77,5 +88,7 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 fn overrides() -> Vec<(String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with("QC_")).collect()
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with("QC_"))
+        .collect()
 }

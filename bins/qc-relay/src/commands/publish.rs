@@ -22,10 +22,19 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let messages = args.message.messages("/qc-relay/publish")?;
     let client = context.client()?;
     let path = format!("/v1/publish?stream={}", args.stream);
-    let batch = cloudevents::json_batch(&messages);
+    let batch = cloudevents::encode_batch(&messages);
     let reply: Reply<PublishReceipt> = block_on(client.post_json(&path, &batch))?;
-    context.out.result("qc.publish/1", context.now(), &reply.data, || {
-        let PublishReceipt { stored, duplicates, last_seq } = reply.data;
-        format!("{} stored {stored}, duplicates {duplicates}, last seq {last_seq}", args.stream)
-    })
+    context
+        .out
+        .result("qc.publish/1", context.now(), &reply.data, || {
+            let PublishReceipt {
+                stored,
+                duplicates,
+                last_seq,
+            } = reply.data;
+            format!(
+                "{} stored {stored}, duplicates {duplicates}, last seq {last_seq}",
+                args.stream
+            )
+        })
 }

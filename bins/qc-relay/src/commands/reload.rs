@@ -12,5 +12,9 @@ pub struct Args {}
 pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<String> = block_on(client.post_json("/v1/reload", &()))?;
-    context.out.result("qc.reload/1", context.now(), &reply.data, || reply.data.clone())
+    context
+        .out
+        .result("qc.reload/1", context.now(), &reply.data, || {
+            reply.data.clone()
+        })
 }

@@ -14,7 +14,11 @@ pub struct Args {}
 pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<RelayStatus> = block_on(client.get_json("/v1/status"))?;
-    context.out.result(RELAY_STATUS_SCHEMA, context.now(), &reply.data, || text(&reply.data))
+    context
+        .out
+        .result(RELAY_STATUS_SCHEMA, context.now(), &reply.data, || {
+            text(&reply.data)
+        })
 }
 
 fn text(status: &RelayStatus) -> String {
@@ -36,7 +40,13 @@ fn text(status: &RelayStatus) -> String {
             status.state_dir
         ),
     ];
-    lines.extend(status.store.recovered.iter().map(|line| format!("        {line}")));
+    lines.extend(
+        status
+            .store
+            .recovered
+            .iter()
+            .map(|line| format!("        {line}")),
+    );
     if let Some(certificate) = &status.certificate {
         let left = Duration::from_secs(u64::try_from(certificate.left_s).unwrap_or(0));
         lines.push(format!(
@@ -53,8 +63,11 @@ fn text(status: &RelayStatus) -> String {
             safe(&link.peer, 200),
             format!("{:?}", link.state).to_lowercase(),
             link.since.clone().unwrap_or_default(),
-            link.rtt_ms.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt}ms")),
-            refusal.map(|r| format!("{} {}", r.code, safe(&r.reason, 200))).unwrap_or_default(),
+            link.rtt_ms
+                .map_or_else(|| "-".to_owned(), |rtt| format!("{rtt}ms")),
+            refusal
+                .map(|r| format!("{} {}", r.code, safe(&r.reason, 200)))
+                .unwrap_or_default(),
         ]);
     }
     let mut text = lines.join("\n");

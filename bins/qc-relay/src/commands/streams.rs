@@ -25,18 +25,33 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<Vec<StreamRow>> = block_on(client.get_json("/v1/streams"))?;
     let headers = !context.out.no_headers();
-    context.out.result(STREAM_LIST_SCHEMA, context.now(), &reply.data, || {
-        table(&reply.data).render(headers)
-    })
+    context
+        .out
+        .result(STREAM_LIST_SCHEMA, context.now(), &reply.data, || {
+            table(&reply.data).render(headers)
+        })
 }
 
 fn table(rows: &[StreamRow]) -> Table {
     let mut table = Table::new(&[
-        "STREAM", "CLASS", ">FIRST", ">LAST", ">MESSAGES", ">BYTES", ">DUP", ">REFUSED", "CONSUMERS",
+        "STREAM",
+        "CLASS",
+        ">FIRST",
+        ">LAST",
+        ">MESSAGES",
+        ">BYTES",
+        ">DUP",
+        ">REFUSED",
+        "CONSUMERS",
     ]);
     for row in rows {
         let consumer = |c: &qc_core::admin::api::ConsumerRow| {
-            format!("{} at {} ({} wait)", safe(&c.name, 200), c.acked_seq, c.pending)
+            format!(
+                "{} at {} ({} wait)",
+                safe(&c.name, 200),
+                c.acked_seq,
+                c.pending
+            )
         };
         let consumers: Vec<_> = row.consumers.iter().map(consumer).collect();
         table.row([

@@ -34,8 +34,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         while left > 0 {
             let wait = if args.follow { 10_000 } else { 0 };
             let limit = left.min(500);
-            let path =
-                format!("/v1/tail?stream={}&after={after}&limit={limit}&wait_ms={wait}", args.stream);
+            let path = format!(
+                "/v1/tail?stream={}&after={after}&limit={limit}&wait_ms={wait}",
+                args.stream
+            );
             let reply: Reply<Vec<TailRow>> = client.get_json(&path).await?;
             for row in &reply.data {
                 print(context, row)?;
@@ -51,7 +53,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 }
 
 fn print(context: &Context, row: &TailRow) -> Result<(), Failure> {
-    if matches!(context.out.format(), OutputFormat::Json | OutputFormat::Jsonl) {
+    if matches!(
+        context.out.format(),
+        OutputFormat::Json | OutputFormat::Jsonl
+    ) {
         let json = serde_json::to_string(row).unwrap_or_default();
         return context.out.line(&json);
     }

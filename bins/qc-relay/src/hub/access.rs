@@ -79,7 +79,12 @@ impl Access {
     /// Takes the declared streams; a later declaration of the same name replaces an earlier one, which
     /// the configuration check has refused before.
     pub fn new(streams: impl IntoIterator<Item = StreamRule>) -> Self {
-        Self { streams: streams.into_iter().map(|rule| (rule.name.clone(), rule)).collect() }
+        Self {
+            streams: streams
+                .into_iter()
+                .map(|rule| (rule.name.clone(), rule))
+                .collect(),
+        }
     }
 
     /// The declared streams by name.
@@ -94,13 +99,23 @@ impl Access {
         verb: Verb,
         stream: &StreamName,
     ) -> Result<&StreamRule, Denied> {
-        let node =
-            node.ok_or_else(|| Denied::NoIdentity { verb, stream: stream.clone() })?.clone();
+        let node = node
+            .ok_or_else(|| Denied::NoIdentity {
+                verb,
+                stream: stream.clone(),
+            })?
+            .clone();
         // another tenant learns not even whether the stream exists
         if node.tenant() != stream.tenant() {
-            return Err(Denied::OtherTenant { node, stream: stream.clone() });
+            return Err(Denied::OtherTenant {
+                node,
+                stream: stream.clone(),
+            });
         }
-        let rule = self.streams.get(stream).ok_or_else(|| Denied::NoStream(stream.clone()))?;
+        let rule = self
+            .streams
+            .get(stream)
+            .ok_or_else(|| Denied::NoStream(stream.clone()))?;
         let patterns = match verb {
             Verb::Publish => &rule.publish,
             Verb::Subscribe => &rule.subscribe,
@@ -108,7 +123,11 @@ impl Access {
         if patterns.iter().any(|pattern| pattern.matches(&node)) {
             return Ok(rule);
         }
-        Err(Denied::NoRule { verb, node, stream: stream.clone() })
+        Err(Denied::NoRule {
+            verb,
+            node,
+            stream: stream.clone(),
+        })
     }
 }
 
@@ -116,7 +135,9 @@ impl NodePattern {
     fn matches(&self, node: &NodeName) -> bool {
         let labels = [node.node(), node.site(), node.tenant()];
         let wanted = self.0.split('.');
-        wanted.zip(labels).all(|(wanted, label)| wanted == "*" || wanted == label)
+        wanted
+            .zip(labels)
+            .all(|(wanted, label)| wanted == "*" || wanted == label)
     }
 }
 
@@ -125,7 +146,10 @@ impl FromStr for NodePattern {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         // with every star replaced by a letter it must be a node's name
-        let plain: Vec<_> = text.split('.').map(|l| if l == "*" { "x" } else { l }).collect();
+        let plain: Vec<_> = text
+            .split('.')
+            .map(|l| if l == "*" { "x" } else { l })
+            .collect();
         plain.join(".").parse::<NodeName>()?;
         Ok(Self(text.to_owned()))
     }
@@ -156,7 +180,9 @@ mod tests {
 
     fn check(node: &str, verb: Verb, stream: &str) -> bool {
         let node: NodeName = node.parse().unwrap();
-        access().check(Some(&node), verb, &stream.parse().unwrap()).is_ok()
+        access()
+            .check(Some(&node), verb, &stream.parse().unwrap())
+            .is_ok()
     }
 
     #[test]

@@ -7,8 +7,8 @@ use qc_core::model::{AttrValue, Lane, Message, StreamName};
 use qc_core::store::{AppendError, Draft, Outcome, StreamKey};
 use qc_core::wire::{Record, decode_envelope};
 
-use super::access::{Denied, StreamRule, Verb};
 use super::Hub;
+use super::access::{Denied, StreamRule, Verb};
 
 impl Door for Hub {
     async fn publish(
@@ -17,13 +17,20 @@ impl Door for Hub {
         stream: &StreamName,
         messages: Vec<Message>,
     ) -> Result<Vec<Published>, Problem> {
-        let rule = self.allow(caller.node.as_ref(), Verb::Publish, stream).map_err(denied)?;
+        let rule = self
+            .allow(caller.node.as_ref(), Verb::Publish, stream)
+            .map_err(denied)?;
         let drafts = messages
             .into_iter()
             .map(|message| classified(message, &rule))
             .collect::<Result<Vec<_>, _>>()?;
         let key = StreamKey::hub(stream.clone());
-        let outcomes = self.inner.log.append(&key, drafts).await.map_err(|e| append(&e))?;
+        let outcomes = self
+            .inner
+            .log
+            .append(&key, drafts)
+            .await
+            .map_err(|e| append(&e))?;
         Ok(outcomes
             .into_iter()
             .map(|outcome| Published {
@@ -39,7 +46,8 @@ impl Door for Hub {
         stream: &StreamName,
         query: ReadQuery,
     ) -> Result<Vec<Entry>, Problem> {
-        self.allow(caller.node.as_ref(), Verb::Subscribe, stream).map_err(denied)?;
+        self.allow(caller.node.as_ref(), Verb::Subscribe, stream)
+            .map_err(denied)?;
         self.entries(stream, query).await
     }
 
@@ -100,7 +108,11 @@ impl Hub {
             .map(|message| classified(message, rule))
             .collect::<Result<Vec<_>, _>>()?;
         let key = StreamKey::hub(stream.clone());
-        self.inner.log.append(&key, drafts).await.map_err(|error| append(&error))
+        self.inner
+            .log
+            .append(&key, drafts)
+            .await
+            .map_err(|error| append(&error))
     }
 }
 
@@ -116,32 +128,44 @@ fn classified(mut message: Message, rule: &StreamRule) -> Result<Draft, Problem>
         Some(_) => {}
         None => {
             let class = AttrValue::String(class.to_owned());
-            message.envelope.extensions.insert("dataclassification".to_owned(), class);
+            message
+                .envelope
+                .extensions
+                .insert("dataclassification".to_owned(), class);
         }
     }
-    message.envelope.check().map_err(|error| Problem::malformed_event(error.to_string()))?;
+    message
+        .envelope
+        .check()
+        .map_err(|error| Problem::malformed_event(error.to_string()))?;
     let lane = message.envelope.lane().unwrap_or(Lane::Normal);
     Ok(Draft::from_message(&message, lane))
 }
 
 fn entry(record: Record) -> Result<Entry, Problem> {
     let envelope = decode_envelope(&record.head).map_err(|error| unreadable(&error))?;
-    Ok(Entry { seq: record.header.seq, message: Message { envelope, body: record.body } })
+    Ok(Entry {
+        seq: record.header.seq,
+        message: Message {
+            envelope,
+            body: record.body,
+        },
+    })
 }
 
 fn denied(denied: Denied) -> Problem {
     match denied {
         Denied::NoIdentity { .. } => Problem::unauthenticated(denied.to_string()),
         Denied::NoStream(_) => Problem::unknown_stream(denied.to_string()),
-        Denied::OtherTenant { .. } | Denied::NoRule { .. } => Problem::forbidden(denied.to_string()),
+        Denied::OtherTenant { .. } | Denied::NoRule { .. } => {
+            Problem::forbidden(denied.to_string())
+        }
     }
 }
 
 fn append(error: &AppendError) -> Problem {
     match error {
-        AppendError::Full { retry_after, .. } => {
-            Problem::full(error.to_string(), *retry_after)
-        }
+        AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
         AppendError::TooLarge { max, .. } => Problem::too_large(*max),
         AppendError::Poisoned(_) | AppendError::Closed => {
             Problem::unavailable(error.to_string(), Duration::from_secs(5))

@@ -77,7 +77,10 @@ pub struct LinkRow {
 impl Fleet {
     /// Begins with the nodes known from the store.
     pub fn with_known(known: impl IntoIterator<Item = NodeName>, now: Timestamp) -> Self {
-        let nodes = known.into_iter().map(|name| (name, Node::new(now))).collect();
+        let nodes = known
+            .into_iter()
+            .map(|name| (name, Node::new(now)))
+            .collect();
         Self { nodes }
     }
 
@@ -103,7 +106,8 @@ impl Fleet {
     /// `peer` said how it fares.
     pub fn status(&mut self, peer: &Peer, status: Status, now: Timestamp, at: Instant) {
         let node = self.node(&peer.node, now);
-        node.rate.sample(at, status.messages_in, status.messages_out);
+        node.rate
+            .sample(at, status.messages_in, status.messages_out);
         node.seen = Some((now, at));
         node.status = Some(status);
     }
@@ -113,7 +117,9 @@ impl Fleet {
         let node = self.node(&peer.node, now);
         node.seen = Some((now, at));
         node.rtt = beat.rtt.or(node.rtt);
-        let half = beat.rtt.map_or(0, |rtt| i64::try_from(rtt.as_millis() / 2).unwrap_or(0));
+        let half = beat
+            .rtt
+            .map_or(0, |rtt| i64::try_from(rtt.as_millis() / 2).unwrap_or(0));
         node.clock_skew_ms = Some(signed_ms(beat.time) + half - signed_ms(now));
         if node.state == Link::Stale {
             (node.state, node.since) = (Link::Up, now);
@@ -150,11 +156,16 @@ impl Fleet {
 
     /// The fleet view's rows; `down_messages` is left to the caller, who has the store.
     pub fn rows(&self, now: Timestamp, at: Instant) -> Vec<FleetNode> {
-        self.nodes.iter().map(|(name, node)| node.row(name, now, at)).collect()
+        self.nodes
+            .iter()
+            .map(|(name, node)| node.row(name, now, at))
+            .collect()
     }
 
     fn node(&mut self, name: &NodeName, now: Timestamp) -> &mut Node {
-        self.nodes.entry(name.clone()).or_insert_with(|| Node::new(now))
+        self.nodes
+            .entry(name.clone())
+            .or_insert_with(|| Node::new(now))
     }
 }
 
@@ -179,7 +190,9 @@ impl Node {
         let (state, code, reason) = self.judge(&status, now);
         let live = matches!(self.state, Link::Up);
         let (in_per_s, out_per_s) = if live { self.rate.per_s } else { (0.0, 0.0) };
-        let left = status.cert_not_after.map(|end| (signed_ms(end) - signed_ms(now)) / 1000);
+        let left = status
+            .cert_not_after
+            .map(|end| (signed_ms(end) - signed_ms(now)) / 1000);
         FleetNode {
             name: name.to_string(),
             site: name.site().to_owned(),
@@ -203,11 +216,17 @@ impl Node {
             rtt_ms: self.rtt.map(ms),
             version: status.version,
             last_seen: self.seen.map(|(seen, _)| seen.to_string()),
-            age_ms: self.seen.map_or(0, |(_, seen)| ms(at.saturating_duration_since(seen))),
+            age_ms: self
+                .seen
+                .map_or(0, |(_, seen)| ms(at.saturating_duration_since(seen))),
         }
     }
 
-    fn judge(&self, status: &Status, now: Timestamp) -> (NodeState, Option<String>, Option<String>) {
+    fn judge(
+        &self,
+        status: &Status,
+        now: Timestamp,
+    ) -> (NodeState, Option<String>, Option<String>) {
         let say = |state, code: &str, reason: String| (state, Some(code.to_owned()), Some(reason));
         match &self.state {
             Link::Never => {
@@ -215,7 +234,11 @@ impl Node {
                 return say(NodeState::Down, "QC2220", reason);
             }
             Link::Down(refusal) => {
-                return say(NodeState::Down, &refusal.code.to_string(), refusal.reason.clone());
+                return say(
+                    NodeState::Down,
+                    &refusal.code.to_string(),
+                    refusal.reason.clone(),
+                );
             }
             Link::Stale => {
                 let reason = "two heartbeats are missing; the line may be cut".to_owned();
@@ -240,9 +263,11 @@ impl Node {
             _ => {}
         }
         match &self.problem {
-            Some(refusal) => {
-                say(NodeState::Warn, &refusal.code.to_string(), refusal.reason.clone())
-            }
+            Some(refusal) => say(
+                NodeState::Warn,
+                &refusal.code.to_string(),
+                refusal.reason.clone(),
+            ),
             None => (NodeState::Ok, None, None),
         }
     }
@@ -256,7 +281,10 @@ impl Rate {
                 return;
             }
             let per_s = |now: u64, then: u64| f64::from(clamp(now.saturating_sub(then))) / seconds;
-            self.per_s = (per_s(messages_in, earlier_in), per_s(messages_out, earlier_out));
+            self.per_s = (
+                per_s(messages_in, earlier_in),
+                per_s(messages_out, earlier_out),
+            );
         }
         self.last = Some((at, messages_in, messages_out));
     }
@@ -281,7 +309,10 @@ mod tests {
     use qc_core::wire::Code;
 
     fn peer() -> Peer {
-        Peer { node: "edge-1.mill7.acme".parse().unwrap(), address: "127.0.0.1:9".to_owned() }
+        Peer {
+            node: "edge-1.mill7.acme".parse().unwrap(),
+            address: "127.0.0.1:9".to_owned(),
+        }
     }
 
     #[test]
@@ -298,7 +329,12 @@ mod tests {
         fleet.link(&peer(), &LinkState::Stale, clock.now(), clock.instant());
         assert_eq!(state(&fleet).0, NodeState::Stale);
         let refusal = Refusal::new(Code::new(2013), "revoked");
-        fleet.link(&peer(), &LinkState::Down(refusal), clock.now(), clock.instant());
+        fleet.link(
+            &peer(),
+            &LinkState::Down(refusal),
+            clock.now(),
+            clock.instant(),
+        );
         assert_eq!(state(&fleet), (NodeState::Down, Some("QC2013".to_owned())));
     }
 
@@ -318,7 +354,10 @@ mod tests {
             clock.advance(Duration::from_secs(5));
         }
         let row = fleet.rows(clock.now(), clock.instant()).remove(0);
-        assert_eq!((row.state, row.code.as_deref()), (NodeState::Crit, Some("QC3301")));
+        assert_eq!(
+            (row.state, row.code.as_deref()),
+            (NodeState::Crit, Some("QC3301"))
+        );
         assert!((row.in_per_s - 100.0).abs() < 0.01, "{}", row.in_per_s);
         assert_eq!(row.age_ms, 5000);
     }

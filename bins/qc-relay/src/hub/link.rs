@@ -22,13 +22,18 @@ const MALFORMED: Code = Code::new(2222);
 impl LinkApp for Hub {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
         if open.kind != ChannelKind::Forward {
-            return Err(Refusal::new(link::NOT_ASKED, "this relay has not subscribed to anything"));
+            return Err(Refusal::new(
+                link::NOT_ASKED,
+                "this relay has not subscribed to anything",
+            ));
         }
         self.allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(open.stream.clone());
         let mark = self.inner.log.mark(&stream, &peer.node, open.lane);
-        Ok(mark.map(|(epoch, seq)| Mark { epoch, seq }).unwrap_or_default())
+        Ok(mark
+            .map(|(epoch, seq)| Mark { epoch, seq })
+            .unwrap_or_default())
     }
 
     fn store(
@@ -41,9 +46,23 @@ impl LinkApp for Hub {
         let allowed = self.allow(Some(&peer.node), Verb::Publish, &open.stream);
         let submitted = allowed
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))
-            .and_then(|_| records.into_iter().map(|record| draft(peer, open, record)).collect())
-            .map(|drafts| self.inner.log.submit(&StreamKey::hub(open.stream.clone()), drafts));
-        async move { submitted?.await.map(|_| last).map_err(|error| append_refusal(&error)) }
+            .and_then(|_| {
+                records
+                    .into_iter()
+                    .map(|record| draft(peer, open, record))
+                    .collect()
+            })
+            .map(|drafts| {
+                self.inner
+                    .log
+                    .submit(&StreamKey::hub(open.stream.clone()), drafts)
+            });
+        async move {
+            submitted?
+                .await
+                .map(|_| last)
+                .map_err(|error| append_refusal(&error))
+        }
     }
 
     fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
@@ -51,7 +70,10 @@ impl LinkApp for Hub {
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(subscribe.stream.clone());
         let info = self.inner.log.info(&stream).ok_or_else(|| {
-            Refusal::new(link::NO_STREAM, format!("stream {} has no store yet", subscribe.stream))
+            Refusal::new(
+                link::NO_STREAM,
+                format!("stream {} has no store yet", subscribe.stream),
+            )
         })?;
         let consumer = consumer_name(peer, subscribe.consumer.as_str());
         let known = self.inner.positions.all(&stream).contains_key(&consumer);
@@ -90,15 +112,24 @@ impl LinkApp for Hub {
             .log
             .read(&stream, after, max_records, max_bytes)
             .map_err(|error| read_refusal(&error))?;
-        Ok(Chunk { records, through: Seq::ZERO })
+        Ok(Chunk {
+            records,
+            through: Seq::ZERO,
+        })
     }
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
-        let Some(consumer) = &channel.consumer else { return };
+        let Some(consumer) = &channel.consumer else {
+            return;
+        };
         let stream = StreamKey::hub(channel.stream.clone());
         let consumer = consumer_name(peer, consumer.as_str());
         let passed = self.inner.positions.advance(&stream, &consumer, seq);
-        let mut rate = self.inner.own_rate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut rate = self
+            .inner
+            .own_rate
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         rate.out_total += passed;
     }
 
@@ -109,7 +140,11 @@ impl LinkApp for Hub {
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
         let stream = StreamKey::hub(channel.stream.clone());
         let backlog = self.inner.log.backlog(&stream, channel.after);
-        Backlog { messages: backlog.messages, bytes: backlog.bytes, oldest: backlog.oldest }
+        Backlog {
+            messages: backlog.messages,
+            bytes: backlog.bytes,
+            oldest: backlog.oldest,
+        }
     }
 
     fn status(&self) -> Status {
@@ -155,7 +190,8 @@ impl LinkApp for Hub {
     fn refused(&self, peer: &Peer, stream: &StreamName, refusal: &Refusal) {
         let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
         tracing::warn!(code, node = %peer.node, %stream, reason, "Refused.");
-        self.fleet().problem(&peer.node, refusal, self.inner.clock.now());
+        self.fleet()
+            .problem(&peer.node, refusal, self.inner.clock.now());
     }
 }
 
@@ -166,8 +202,9 @@ fn consumer_name(peer: &Peer, consumer: &str) -> String {
 
 /// Checks a record from a peer and makes a draft of it without copying head or body.
 fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
-    let view = EnvelopeRef::parse(&record.head)
-        .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))?;
+    let view = EnvelopeRef::parse(&record.head).map_err(|error| {
+        Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
+    })?;
     let dedupe = dedupe_key(view.source, view.id);
     let hop = Hop {
         node: peer.node.clone(),
@@ -176,11 +213,21 @@ fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
         seq: record.header.seq,
     };
     let (head, body): (Bytes, Bytes) = (record.head, record.body);
-    Ok(Draft { lane: record.header.lane, head, body, dedupe, hop: Some(hop) })
+    Ok(Draft {
+        lane: record.header.lane,
+        head,
+        body,
+        dedupe,
+        hop: Some(hop),
+    })
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {
-    let code = if error.is_retryable() { STORE_FULL } else { STORE_STOPPED };
+    let code = if error.is_retryable() {
+        STORE_FULL
+    } else {
+        STORE_STOPPED
+    };
     Refusal::new(code, error.to_string())
 }
 

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use qc_core::admin::api::{
-    ConsumerRow, Fleet as FleetView, FleetNode, FleetTotals, Ledger, LedgerRow, NodeState, StreamRow,
+    ConsumerRow, Fleet as FleetView, FleetNode, FleetTotals, Ledger, LedgerRow, NodeState,
+    StreamRow,
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
@@ -75,7 +76,10 @@ impl Hub {
     /// A hub over an open log. Every declared stream is made to exist.
     pub async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
         for stream in parts.access.streams() {
-            parts.log.define(&StreamKey::hub(stream.name.clone())).await?;
+            parts
+                .log
+                .define(&StreamKey::hub(stream.name.clone()))
+                .await?;
         }
         let known = known_nodes(&parts.log);
         let inner = Inner {
@@ -93,15 +97,24 @@ impl Hub {
             disk_used: std::sync::atomic::AtomicU8::new(0),
             cert_not_after: RwLock::new(None),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Takes over a new configuration of streams.
     pub async fn reconfigure(&self, access: Access) -> Result<(), qc_core::store::AppendError> {
         for stream in access.streams() {
-            self.inner.log.define(&StreamKey::hub(stream.name.clone())).await?;
+            self.inner
+                .log
+                .define(&StreamKey::hub(stream.name.clone()))
+                .await?;
         }
-        *self.inner.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+        *self
+            .inner
+            .access
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
         Ok(())
     }
 
@@ -127,30 +140,49 @@ impl Hub {
 
     /// Whole seconds since start.
     pub fn uptime_s(&self) -> u64 {
-        self.inner.clock.instant().saturating_duration_since(self.inner.started).as_secs()
+        self.inner
+            .clock
+            .instant()
+            .saturating_duration_since(self.inner.started)
+            .as_secs()
     }
 
     /// Percent of the disk in use.
     pub fn disk_used(&self) -> u8 {
-        self.inner.disk_used.load(std::sync::atomic::Ordering::Relaxed)
+        self.inner
+            .disk_used
+            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Links of all nodes.
     pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
-        self.inner.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .fleet
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this relay's own certificate ends.
     pub fn set_certificate_end(&self, end: Timestamp) {
-        *self.inner.cert_not_after.write().unwrap_or_else(PoisonError::into_inner) = Some(end);
+        *self
+            .inner
+            .cert_not_after
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
 
     /// Samples rates and the disk; called every few seconds by a task.
     pub fn sample(&self, disk_used: u8) {
-        self.inner.disk_used.store(disk_used, std::sync::atomic::Ordering::Relaxed);
+        self.inner
+            .disk_used
+            .store(disk_used, std::sync::atomic::Ordering::Relaxed);
         let taken = self.inner.log.stats().records;
         let at = self.inner.clock.instant();
-        let mut rate = self.inner.own_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rate = self
+            .inner
+            .own_rate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let out = rate.out_total;
         if let Some((then, earlier_in, earlier_out)) = rate.last {
             let seconds = at.saturating_duration_since(then).as_secs_f64().max(0.001);
@@ -178,7 +210,11 @@ impl Hub {
     ) -> Result<StreamRule, access::Denied> {
         let allowed = self.access().check(node, verb, stream).cloned();
         if allowed.is_err() {
-            let mut refused = self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut refused = self
+                .inner
+                .refused
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             // names are counted only for declared streams: a stranger cannot fill this table
             if self.access().streams().any(|rule| rule.name == *stream) {
                 *refused.entry(stream.clone()).or_default() += 1;
@@ -188,15 +224,30 @@ impl Hub {
     }
 
     fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.inner.access.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .inner
+                .access
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn hub_streams(&self) -> Vec<StreamInfo> {
-        self.inner.log.streams().into_iter().filter(|info| info.key.role == Role::Hub).collect()
+        self.inner
+            .log
+            .streams()
+            .into_iter()
+            .filter(|info| info.key.role == Role::Hub)
+            .collect()
     }
 
     fn refused(&self, stream: &StreamName) -> u64 {
-        let refused = self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self
+            .inner
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         refused.get(stream).copied().unwrap_or_default()
     }
 
@@ -217,7 +268,11 @@ impl Hub {
                 oldest: info.oldest.map(|oldest| oldest.to_string()),
                 consumers: consumers
                     .into_iter()
-                    .map(|(name, seq)| ConsumerRow { name, acked_seq: seq.0, pending: pending(seq) })
+                    .map(|(name, seq)| ConsumerRow {
+                        name,
+                        acked_seq: seq.0,
+                        pending: pending(seq),
+                    })
                     .collect(),
                 class: access
                     .streams()
@@ -283,8 +338,13 @@ impl Hub {
                 node.oldest_ms = node.oldest_ms.max(age);
             }
         }
-        let refused =
-            self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        let refused = self
+            .inner
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .sum();
         let totals = FleetTotals::of(&nodes, duplicates, refused);
         nodes.insert(0, self.own_row(now));
         FleetView {
@@ -298,8 +358,16 @@ impl Hub {
     }
 
     fn own_row(&self, now: Timestamp) -> FleetNode {
-        let rate = *self.inner.own_rate.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = *self.inner.cert_not_after.read().unwrap_or_else(PoisonError::into_inner);
+        let rate = *self
+            .inner
+            .own_rate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let end = *self
+            .inner
+            .cert_not_after
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let stats = self.inner.log.stats();
         let (state, code, reason) = match (stats.poisoned, stats.full) {
             (Some(error), _) => (NodeState::Crit, Some("QC3002"), Some(error)),
@@ -332,7 +400,10 @@ fn known_nodes(log: &Log) -> Vec<NodeName> {
     let mut known = log.origins();
     for info in log.streams() {
         for (consumer, _) in log.cursors(&info.key) {
-            let node = consumer.split('/').next().and_then(|node| node.parse().ok());
+            let node = consumer
+                .split('/')
+                .next()
+                .and_then(|node| node.parse().ok());
             known.extend(node);
         }
     }

@@ -47,7 +47,9 @@ impl MessageArgs {
     pub fn messages(&self, source: &str) -> Result<Vec<Message>, Failure> {
         let input = self.read()?;
         let bodies: Vec<Bytes> = if self.lines {
-            let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let lines = input
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty());
             lines.map(|line| input.slice_ref(line)).collect()
         } else {
             vec![input.clone()]
@@ -75,7 +77,7 @@ impl MessageArgs {
     fn read(&self) -> Result<Bytes, Failure> {
         let shown = crate::safe_text::safe(&self.file.to_string_lossy(), 200);
         let failed = |error: io::Error| {
-            Failure::new(Exit::NotFound, "QC1104", format!("cannot read {shown}")).because(&error)
+            Failure::new(Exit::NotFound, "QC0017", format!("cannot read {shown}")).because(&error)
         };
         let most = MAX_BODY as u64;
         let mut input = Vec::new();
@@ -98,8 +100,10 @@ impl MessageArgs {
 /// 128 random bits as text.
 fn random_id() -> Result<String, Failure> {
     let mut bytes = [0; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(|error| {
-        Failure::new(Exit::Other, "QC0016", "the system gives no random bytes").because(&error)
-    })?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
+        |error| {
+            Failure::new(Exit::Other, "QC0016", "the system gives no random bytes").because(&error)
+        },
+    )?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }

@@ -4,6 +4,7 @@
 mod codes;
 mod config_command;
 mod flags;
+mod message_args;
 mod output;
 mod progress;
 mod run_main;
@@ -13,6 +14,7 @@ pub use crate::failure::{ErrorCode, Exit, Failure};
 pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
 pub use flags::{ColorChoice, Globals, OutputFormat};
+pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
 pub use run_main::run_main;

@@ -45,6 +45,19 @@ pub fn decode_batch(text: &[u8], bounds: &Bounds) -> Result<Vec<Message>, EventE
         .collect()
 }
 
+/// The events as one JSON array.
+pub fn encode_batch(messages: &[Message]) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for (at, message) in messages.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        encode(message, &mut out);
+    }
+    out.push(b']');
+    out
+}
+
 /// Appends the event as JSON to `out`.
 pub fn encode(message: &Message, out: &mut Vec<u8>) {
     encode_with(message, &[], out);

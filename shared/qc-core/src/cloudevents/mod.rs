@@ -13,7 +13,7 @@ mod json;
 mod rules;
 
 pub use binary::{HEADER_PREFIX, decode_headers, decode_value, encode_headers, encode_value};
-pub use json::{decode, decode_batch, encode, encode_with};
+pub use json::{decode, decode_batch, encode, encode_batch, encode_with};
 
 use crate::model::{Envelope, EnvelopeError};
 

@@ -49,6 +49,17 @@ pub trait DiskFile: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
+impl RealDisk {
+    /// How full the file system of `dir` is, in percent.
+    pub fn used_percent(dir: &Path) -> io::Result<u8> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        // as df counts: blocks reserved for root belong to neither side
+        let all = used.saturating_add(stat.f_bavail).max(1);
+        Ok(u8::try_from(used.saturating_mul(100).div_ceil(all)).unwrap_or(100))
+    }
+}
+
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut options = File::options();

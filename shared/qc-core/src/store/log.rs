@@ -19,7 +19,7 @@ use super::{
     StreamKey,
 };
 use crate::clock::Clock;
-use crate::model::{Epoch, Lane, NodeName, Seq};
+use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::wire::{Record, RecordKind};
 
 /// Sizes of a log.
@@ -277,6 +277,14 @@ impl Log {
             .collect();
         streams.sort_by(|a, b| a.key.cmp(&b.key));
         streams
+    }
+
+    /// When a message was accepted here.
+    pub fn accepted(&self, stream: &StreamKey, seq: Seq) -> Option<Timestamp> {
+        let before = Seq(seq.0.checked_sub(1)?);
+        let records = self.read(stream, before, 1, 0).ok()?;
+        let record = records.first().filter(|record| record.header.seq == seq)?;
+        Some(record.header.accepted)
     }
 
     /// Size and state of the log.

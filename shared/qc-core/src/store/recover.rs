@@ -40,6 +40,50 @@ pub struct OpenReport {
     pub segments: u64,
 }
 
+impl OpenReport {
+    /// What an operator should know of it, a line each; none when all is well.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.torn_tail > 0 {
+            let bytes = self.torn_tail;
+            lines.push(format!(
+                "recovered {}, cut {bytes} bytes that were never acknowledged",
+                self.kept
+            ));
+        }
+        for damage in &self.damaged {
+            let Damage {
+                segment,
+                offset,
+                length,
+                what,
+                known,
+            } = damage;
+            let again = if *known { ", known from before" } else { "" };
+            lines.push(format!(
+                "damaged: segment {segment} offset {offset}, {length} bytes: {what}; kept aside in quarantine{again}"
+            ));
+        }
+        for lost in &self.lost {
+            let LostRange {
+                stream,
+                first,
+                last,
+            } = lost;
+            lines.push(format!(
+                "lost: {} {} seq {first} to {last}",
+                stream.name,
+                stream.role.as_str()
+            ));
+        }
+        for name in &self.foreign {
+            let name = crate::safe_text::safe(name, 80);
+            lines.push(format!("not ours, left alone: {name}"));
+        }
+        lines
+    }
+}
+
 /// One damaged range of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {

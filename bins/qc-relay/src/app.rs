@@ -1,0 +1,267 @@
+//! The relay as a process: what is built from what, and in which order it ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qc_core::admin;
+use qc_core::admin::api::CertificateStatus;
+use qc_core::cli::{Exit, Failure};
+use qc_core::clock::SystemClock;
+use qc_core::door;
+use qc_core::est::{self, EstService};
+use qc_core::link::{LinkOptions, SessionConfig};
+use qc_core::node::{NodeState, certificate_status};
+use qc_core::service::{self, Service};
+use qc_core::store::{AppendError, LogOptions, RealDisk};
+use qc_core::tls::Credentials;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{Admin, Reloaded};
+use crate::config::RelayConfig;
+use crate::hub::{Hub, HubParts};
+use crate::listener::{self, Listener};
+use crate::metrics::RelayMetrics;
+
+/// How often rates and the disk are sampled.
+const SAMPLE: Duration = Duration::from_secs(2);
+/// How often acknowledgements of consumers are written.
+const FLUSH: Duration = Duration::from_millis(500);
+/// How long links may take to end when the relay stops.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Reads the configuration again.
+pub type ReadConfig = Box<dyn Fn() -> Result<RelayConfig, Failure> + Send>;
+
+/// Runs a relay until it is told to stop.
+pub async fn run(config: RelayConfig, read: ReadConfig, service: Service) -> Result<(), Failure> {
+    let clock = Arc::new(SystemClock::default());
+    let dir = config.node.state.clone();
+    let node = NodeState::open(
+        &dir,
+        "qc-relay",
+        |log| log_options(log, &config),
+        clock.clone(),
+    )?;
+    let credentials = node.credentials.clone();
+    let hub = Hub::open(HubParts {
+        node: node.name.clone(),
+        region: config.node.region.as_ref().map(ToString::to_string),
+        log: node.log.clone(),
+        clock: clock.clone(),
+        access: config.access(),
+        http: http_limits(&config),
+    })
+    .await
+    .map_err(|error| not_writable(&error))?;
+    let est = est_service(&config, clock.clone())?;
+
+    let socket = service::listen(config.listen.address).await?;
+    let address = socket
+        .local_addr()
+        .unwrap_or(config.listen.address)
+        .to_string();
+    let (certificate, shown) = watch::channel(None);
+    let (reload, wishes) = mpsc::channel(4);
+    let api = Admin {
+        hub: hub.clone(),
+        recovered: node.report.clone(),
+        state_dir: dir.display().to_string(),
+        listeners: vec![address.clone()],
+        certificate: shown,
+        reload,
+        drain: service.drain.clone(),
+        metrics: RelayMetrics::new(),
+    };
+    let group = config.admin.group.as_deref();
+    admin::serve(
+        &config.admin.socket,
+        crate::admin::router(api),
+        &service.drain,
+        group,
+    )?;
+
+    let mut routes = door::router(hub.clone());
+    if let Some(est) = est {
+        routes = routes.merge(est::router(est));
+    }
+    let listener = Listener {
+        hub: hub.clone(),
+        credentials: credentials.clone(),
+        routes,
+        handshake: config.listen.handshake,
+        pending: config.listen.pending,
+        link: link_options(&hub, &config),
+        clock,
+    };
+    service.drain.spawn(
+        "listener",
+        listener::serve(socket, listener, service.drain.clone()),
+    );
+    service
+        .drain
+        .spawn("sampler", sample(hub.clone(), dir, service.clone()));
+    let reloader = Reloader {
+        hub: hub.clone(),
+        credentials,
+        read,
+        certificate,
+        service: service.clone(),
+    };
+    reloader.show_certificate();
+    service.drain.spawn("reloader", reloader.run(wishes));
+
+    tracing::info!(code = "QC0020", node = %hub.node(), address, "Relay ready.");
+    service
+        .notify
+        .status(&format!("{} on {address}", hub.node()));
+    let ended = service.serve_until_drained(GRACE).await;
+    hub.flush_positions().await;
+    let poisoned = hub.log().stats().poisoned;
+    node.log.close();
+    match poisoned {
+        Some(reason) => Err(stopped_by_disk(&reason)),
+        None => ended,
+    }
+}
+
+fn log_options(log: LogOptions, config: &RelayConfig) -> LogOptions {
+    LogOptions {
+        segment_bytes: config.store.segment,
+        max_bytes: config.store.max,
+        min_free: config.store.min_free,
+        ..log
+    }
+}
+
+fn http_limits(config: &RelayConfig) -> door::Limits {
+    door::Limits {
+        body: usize::try_from(config.http.max_body).unwrap_or(door::Limits::MAX_BODY),
+        wait: config.http.max_wait,
+        ..door::Limits::default()
+    }
+}
+
+fn link_options(hub: &Hub, config: &RelayConfig) -> LinkOptions {
+    let session = SessionConfig {
+        heartbeat: config.link.heartbeat,
+        ..SessionConfig::new(hub.node().clone())
+    };
+    LinkOptions::new(session)
+}
+
+fn est_service(
+    config: &RelayConfig,
+    clock: Arc<SystemClock>,
+) -> Result<Option<Arc<EstService>>, Failure> {
+    let (Some(pki), Some(ca)) = (&config.est.pki, &config.est.ca) else {
+        return Ok(None);
+    };
+    let passphrase = config.est.passphrase_file.as_deref();
+    let passphrase = passphrase
+        .map(qc_core::cli::read_passphrase_file)
+        .transpose()?;
+    let est = EstService::open(pki, ca, passphrase.as_ref(), clock).map_err(|error| {
+        let message = format!("the CA '{ca}' in {} cannot be used", pki.display());
+        Failure::new(Exit::Config, "QC1021", message)
+            .because(&error)
+            .help(format!("qc-pki --dir {} list", pki.display()))
+    })?;
+    Ok(Some(est))
+}
+
+/// Samples rates and the disk, writes positions, and ends the process when the store has stopped.
+async fn sample(hub: Hub, dir: PathBuf, service: Service) {
+    let mut flush = tokio::time::interval(FLUSH);
+    let mut sample = tokio::time::interval(SAMPLE);
+    loop {
+        tokio::select! {
+            _ = flush.tick() => hub.flush_positions().await,
+            _ = sample.tick() => {
+                hub.sample(RealDisk::used_percent(&dir).unwrap_or(0));
+                service.notify.watchdog();
+                if let Some(reason) = hub.log().stats().poisoned {
+                    tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
+                    service.drain.begin();
+                }
+            }
+            () = service.drain.signaled() => return,
+        }
+    }
+}
+
+/// Applies what can change while the relay runs.
+struct Reloader {
+    hub: Hub,
+    credentials: Credentials,
+    read: ReadConfig,
+    certificate: watch::Sender<Option<CertificateStatus>>,
+    service: Service,
+}
+
+impl Reloader {
+    async fn run(self, mut wishes: mpsc::Receiver<Reloaded>) {
+        let mut hangup = self.service.signals.reload.clone();
+        loop {
+            tokio::select! {
+                () = self.service.drain.signaled() => return,
+                changed = hangup.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    if let Err(failure) = self.reload().await {
+                        tracing::error!(code = failure.code, "Reload refused, all as before: {failure}");
+                    }
+                }
+                wish = wishes.recv() => {
+                    let Some(done) = wish else { return };
+                    let _asker_gone = done.send(self.reload().await);
+                }
+            }
+        }
+    }
+
+    /// All of it or nothing: configuration and credentials are read before either is applied.
+    async fn reload(&self) -> Result<(), Failure> {
+        self.service.notify.reloading();
+        let config = (self.read)()?;
+        self.credentials.reload().map_err(|error| {
+            Failure::new(
+                Exit::Refused,
+                error.code(),
+                "the credentials cannot be read",
+            )
+            .because(&error)
+        })?;
+        self.hub
+            .reconfigure(config.access())
+            .await
+            .map_err(|error| not_writable(&error))?;
+        self.show_certificate();
+        self.service.notify.ready();
+        tracing::info!(code = "QC0021", "Reloaded: streams, certificates, trust.");
+        Ok(())
+    }
+
+    fn show_certificate(&self) {
+        let status = certificate_status(&self.credentials, self.hub.clock().now());
+        self.hub
+            .set_certificate_end(self.credentials.current().node.not_after);
+        self.certificate.send_replace(Some(status));
+    }
+}
+
+fn not_writable(error: &AppendError) -> Failure {
+    Failure::new(Exit::Disk, "QC3302", "the store takes nothing")
+        .because(error)
+        .help("df -h    then free space on the disk of the state directory")
+}
+
+fn stopped_by_disk(reason: &str) -> Failure {
+    Failure::new(
+        Exit::Disk,
+        "QC3002",
+        format!("the store stopped after a disk error: {reason}"),
+    )
+    .help("the next start re-reads what is really on disk; look at dmesg first")
+}
