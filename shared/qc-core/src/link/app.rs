@@ -89,6 +89,9 @@ pub trait LinkApp: Send + Sync + 'static {
     /// Hands records to the store. The futures of one link are polled first in the order of these
     /// calls, without waiting for each other. Each resolves after fdatasync with the last durable
     /// seq of the sender's numbering.
+    ///
+    /// The store leaves out what is at or below the mark it has by then: a call of an earlier link
+    /// may still be on its way when [`LinkApp::open_inbound`] answers, and its records come again.
     fn store(
         &self,
         peer: &Peer,

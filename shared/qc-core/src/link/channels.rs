@@ -84,8 +84,10 @@ impl Channels {
         let asked_lately = self.looked.is_some_and(|at| now < at + REFRESH);
         let due = self.look_at.is_some_and(|at| at <= now);
         if !due && (!self.look || asked_lately) {
-            if self.look && self.look_at.is_none() {
-                self.look_at = self.looked.map(|at| at + REFRESH);
+            if self.look
+                && let Some(at) = self.looked.map(|at| at + REFRESH)
+            {
+                self.look_at_latest(at);
             }
             return;
         }
@@ -279,7 +281,7 @@ impl Channels {
             *number = None;
             let at = now + retry.backoff.next_delay(&mut self.rng);
             retry.at = Some(at);
-            self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
+            self.look_at_latest(at);
         }
     }
 
@@ -330,6 +332,10 @@ impl Channels {
                 })
             })
             .collect()
+    }
+
+    fn look_at_latest(&mut self, at: Instant) {
+        self.look_at = Some(self.look_at.map_or(at, |look_at| look_at.min(at)));
     }
 
     fn find(&mut self, number: u32) -> Option<&mut Sending> {

@@ -1,8 +1,8 @@
 //! Runs one session over an established byte stream: one task, one buffer each way, one `select!`.
 //!
 //! Memory is bounded by the windows: the peer may have [`SessionConfig::window`] bytes of records
-//! here that are not on disk yet, and at most a batch and the answers wait to be sent. The socket is
-//! always read, so a slow disk never makes a healthy peer look silent.
+//! here that are not on disk yet, and at most a batch and the answers wait to be sent. While a peer
+//! keeps to that its socket is always read, so a slow disk never makes it look silent.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -164,6 +164,8 @@ impl<A: LinkApp> Driver<'_, A> {
                 return ended;
             }
             let now = self.clock.instant();
+            // Only a peer that opens and ends channels to get around its windows comes this far.
+            let readable = (self.pending.bytes() as u64) < 2 * self.options.session.window;
             let busy = self.drain_until.is_none() && self.session.can_read();
             let write = !self.session.to_send().is_empty() || unflushed;
             if !write {
@@ -189,7 +191,9 @@ impl<A: LinkApp> Driver<'_, A> {
                 (channel, stored) = self.pending.next(), if self.pending.len() > 0 => {
                     self.on_stored(channel, stored);
                 }
-                read = reader.read_buf(decoder.space()) => self.on_read(read, &mut decoder),
+                read = reader.read_buf(decoder.space()), if readable => {
+                    self.on_read(read, &mut decoder);
+                }
                 written = write_some(writer, bytes), if write => match written {
                     Ok(count) => {
                         unflushed = count > 0;
@@ -209,7 +213,9 @@ impl<A: LinkApp> Driver<'_, A> {
                     // After a stall of this process the peer's bytes come before its silence.
                     tokio::select! {
                         biased;
-                        read = reader.read_buf(decoder.space()) => self.on_read(read, &mut decoder),
+                        read = reader.read_buf(decoder.space()), if readable => {
+                            self.on_read(read, &mut decoder);
+                        }
                         () = ready(()) => {}
                     }
                     self.on_time();
@@ -291,6 +297,7 @@ impl<A: LinkApp> Driver<'_, A> {
             }
             Event::Subscribed(number) => self.channels.granted(number),
             Event::HeartbeatDue => {
+                self.session.shrink();
                 let backlog = self.channels.backlog(self.app);
                 let now = Now::of(self.clock);
                 self.session.heartbeat(backlog, self.app.status(), now);
@@ -316,9 +323,10 @@ impl<A: LinkApp> Driver<'_, A> {
         ready.sort_by_key(|channel| channel.open.lane);
         for channel in ready {
             let records = std::mem::take(&mut channel.records);
+            let bytes = records.iter().map(Record::encoded_len).sum();
             channel.calls += 1;
             let call = self.app.store(self.peer, &channel.open, records);
-            self.pending.push(channel.open.channel, call);
+            self.pending.push(channel.open.channel, bytes, call);
         }
     }
 

@@ -14,10 +14,12 @@ type Stored = Result<Seq, Refusal>;
 #[derive(Default)]
 pub(super) struct Pending {
     calls: VecDeque<Call>,
+    bytes: usize,
 }
 
 struct Call {
     channel: u32,
+    bytes: usize,
     state: State,
 }
 
@@ -31,13 +33,21 @@ impl Pending {
         self.calls.len()
     }
 
+    /// Bytes of records in the store's hands.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn push(
         &mut self,
         channel: u32,
+        bytes: usize,
         call: impl Future<Output = Stored> + Send + 'static,
     ) {
+        self.bytes += bytes;
         self.calls.push_back(Call {
             channel,
+            bytes,
             state: State::Waiting(Box::pin(call)),
         });
     }
@@ -62,8 +72,12 @@ impl Pending {
         {
             Some(Call {
                 channel,
+                bytes,
                 state: State::Done(stored),
-            }) => Poll::Ready((channel, stored)),
+            }) => {
+                self.bytes -= bytes;
+                Poll::Ready((channel, stored))
+            }
             _ => Poll::Pending,
         }
     }
@@ -86,7 +100,7 @@ mod tests {
             let (done, wait) = oneshot::channel::<()>();
             finish.push(done);
             let begun = Arc::clone(&begun);
-            pending.push(1, async move {
+            pending.push(1, 100, async move {
                 begun.lock().unwrap().push(seq);
                 wait.await.unwrap();
                 Ok(Seq(seq))
@@ -101,5 +115,6 @@ mod tests {
         for seq in 1..=3 {
             assert_eq!(pending.next().await, (1, Ok(Seq(seq))));
         }
+        assert_eq!((pending.len(), pending.bytes()), (0, 0));
     }
 }

@@ -198,6 +198,7 @@ pub struct Session {
     events: VecDeque<Event>,
     output: Vec<u8>,
     written: usize,
+    acks_due: bool,
     /// At least as many of the bytes that wait in `output` are no batches.
     answers: usize,
 }
@@ -234,6 +235,7 @@ impl Session {
             events: VecDeque::new(),
             output: Vec::new(),
             written: 0,
+            acks_due: false,
             answers: 0,
             config,
         };
@@ -509,6 +511,7 @@ impl Session {
     pub fn durable(&mut self, channel: u32, seq: Seq) {
         if let Some(inbound) = self.inbound.get_mut(&channel) {
             self.unacked_bytes -= inbound.note_durable(seq);
+            self.acks_due = true;
         }
     }
 
@@ -820,9 +823,13 @@ impl Session {
     }
 
     fn flush_acks(&mut self) {
-        if self.phase == Phase::Closed || self.output.len() - self.written >= OUTPUT_FOR_BATCHES {
+        if !self.acks_due
+            || self.phase == Phase::Closed
+            || self.output.len() - self.written >= OUTPUT_FOR_BATCHES
+        {
             return;
         }
+        self.acks_due = false;
         let due: Vec<Ack> = self
             .inbound
             .values_mut()
