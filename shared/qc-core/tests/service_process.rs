@@ -32,6 +32,7 @@ fn daemon() {
     let notify = Notify::from_env_reader(&env);
     let options = ServiceOptions { workers: 1, notify };
     let ended = run_service(options, async |service| {
+        service.reopen_log_on_signal(log);
         live(service, Path::new(&state)).await
     });
     std::process::exit(ended.map_or_else(
@@ -155,7 +156,7 @@ fn logrotate_gets_a_new_file() {
     let daemon = Daemon::start_as(dir.path(), command);
     std::fs::rename(&log, &moved).unwrap();
     daemon.signal(Signal::USR1);
-    let patience = std::time::Duration::from_millis(10);
+    let patience = Duration::from_millis(10);
     let reopened = (0..1000).any(|_| {
         std::thread::sleep(patience);
         std::fs::read_to_string(&log).is_ok_and(|text| text.contains("QC0016"))

@@ -8,7 +8,7 @@ use super::problem::Place;
 use super::walk::{Walk, take_table};
 use super::{Key, Kind, Problem, Shape, value};
 
-/// The pairs of `vars`, usually `std::env::vars_os()`, that may be overrides for [`load`].
+/// The pairs of `vars`, usually `std::env::vars_os()`, that may be overrides for [`super::load`].
 pub fn overrides(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
     vars.into_iter()
         .filter_map(|(name, value)| {
