@@ -26,11 +26,13 @@ fn daemon() {
         return;
     };
     let env = |name: &str| std::env::var(name).ok();
-    let log = LogOptions::from_env_reader("qc-test", "info", 0, &env).unwrap();
-    telemetry::init(log).unwrap();
+    let mut log = LogOptions::from_env_reader("qc-test", "info", 0, &env).unwrap();
+    log.file = env("QC_TEST_LOG").map(Into::into);
+    let log = telemetry::init(log).unwrap();
     let notify = Notify::from_env_reader(&env);
     let options = ServiceOptions { workers: 1, notify };
     let ended = run_service(options, async |service| {
+        service.reopen_log_on_signal(log);
         live(service, Path::new(&state)).await
     });
     std::process::exit(ended.map_or_else(
@@ -76,17 +78,21 @@ struct Daemon {
 
 impl Daemon {
     fn start(dir: &Path, stubborn: bool) -> Self {
+        let mut command = command(dir);
+        if stubborn {
+            command.env("QC_TEST_STUBBORN", "1");
+        }
+        Self::start_as(dir, command)
+    }
+
+    fn start_as(dir: &Path, mut command: Command) -> Self {
         let socket = dir.join("notify");
         let _absent = std::fs::remove_file(&socket);
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
-        let mut command = command(dir);
         command.env("NOTIFY_SOCKET", &socket);
-        if stubborn {
-            command.env("QC_TEST_STUBBORN", "1");
-        }
         let child = command.spawn().unwrap();
         let daemon = Self { child, manager };
         assert_eq!(daemon.hear(), "READY=1\n");
@@ -139,6 +145,27 @@ fn reloads_drains_and_exits_with_0() {
         "draining and drained, nothing else: {log}"
     );
     assert_eq!(daemon.code(), Some(0));
+}
+
+#[test]
+fn logrotate_gets_a_new_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, moved) = (dir.path().join("qc.log"), dir.path().join("qc.log.1"));
+    let mut command = command(dir.path());
+    command.env("QC_TEST_LOG", &log);
+    let daemon = Daemon::start_as(dir.path(), command);
+    std::fs::rename(&log, &moved).unwrap();
+    daemon.signal(Signal::USR1);
+    let patience = Duration::from_millis(10);
+    let reopened = (0..1000).any(|_| {
+        std::thread::sleep(patience);
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("QC0016"))
+    });
+    assert!(reopened);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.code(), Some(0));
+    assert!(std::fs::read_to_string(&log).unwrap().contains("QC0011"));
+    assert_eq!(std::fs::read_to_string(&moved).unwrap(), "");
 }
 
 #[test]

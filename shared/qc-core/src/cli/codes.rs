@@ -106,6 +106,7 @@ pub const CODES: &[Code] = &[
     code("QC0013", "the log options are wrong", "QC_LOG or QC_LOG_FORMAT has a value that is not understood.", &["QC_LOG=info", "QC_LOG_FORMAT=text"]),
     code("QC0014", "cannot open the log file", "Its directory is missing or this user may not write there.", &["ls -ld DIRECTORY"]),
     code("QC0015", "no such code", "The code has no explanation in this version.", &["explain (without a code) lists all"]),
+    code("QC0016", "log reopened", "SIGUSR1 asked for it, usually logrotate after it moved the file.", &["nothing"]),
     // QC06xx: the admin socket
     code("QC0601", "the daemon is not running", "Nobody answers on the admin socket.", &["systemctl status UNIT", "journalctl -u UNIT -n 50"]),
     code("QC0602", "the daemon did not answer in time", "It is busy, hangs on a disk, or the answer takes longer than --timeout.", &["repeat with --timeout 5m", "journalctl -u UNIT -n 50"]),

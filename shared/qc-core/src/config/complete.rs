@@ -2,9 +2,9 @@
 
 use toml::{Table, Value};
 
-use super::load::{Walk, choice, take_table};
 use super::problem::Place;
 use super::value;
+use super::walk::{Walk, choice, take_table};
 use super::{Key, Kind, Problem, Section, Shape, Variant};
 
 impl Walk {

@@ -18,6 +18,7 @@
 
 mod complete;
 pub mod de;
+mod env;
 mod load;
 mod problem;
 mod schema;
@@ -26,8 +27,10 @@ mod source;
 mod suggest;
 mod units;
 mod value;
+mod walk;
 
-pub use load::{Loaded, load, overrides};
+pub use env::overrides;
+pub use load::{Loaded, load};
 pub use problem::{Origin, Problem};
 pub use schema::{Key, Kind, Schema, Section, Shape, Variant};
 pub use source::{Source, read};

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
-use super::load::choice;
 use super::suggest::nearest;
+use super::walk::choice;
 use super::{Key, Kind, Loaded, Schema, Section, Shape};
 use crate::failure::{Exit, Failure};
 use crate::safe_text::safe;

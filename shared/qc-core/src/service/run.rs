@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Drain, Notify, Signals};
 use crate::failure::{Exit, Failure};
+use crate::telemetry::LogHandle;
 
 /// What the parts of a daemon share.
 #[derive(Debug, Clone)]
@@ -72,6 +73,25 @@ pub fn runtime(workers: usize) -> Result<Runtime, Failure> {
 }
 
 impl Service {
+    /// Reopens the log file at every SIGUSR1, as logrotate asks.
+    pub fn reopen_log_on_signal(&self, log: LogHandle) {
+        let (drain, mut wish) = (self.drain.clone(), self.signals.reopen_log.clone());
+        self.drain.spawn("log", async move {
+            loop {
+                tokio::select! {
+                    () = drain.signaled() => return,
+                    changed = wish.changed() => if changed.is_err() { return },
+                }
+                match log.reopen() {
+                    Ok(()) => tracing::info!(code = "QC0016", "Log reopened."),
+                    Err(error) => {
+                        tracing::error!(code = "QC0014", %error, "Cannot reopen the log file.");
+                    }
+                }
+            }
+        });
+    }
+
     /// Reports readiness, waits until draining begins, and gives the tasks `grace` to end. A task
     /// that panicked makes it a failure.
     pub async fn serve_until_drained(&self, grace: Duration) -> Result<(), Failure> {
