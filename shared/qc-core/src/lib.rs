@@ -5,7 +5,7 @@
 //!
 //! | layer | modules | feature |
 //! |---|---|---|
-//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`] | - |
+//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
 //! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin` | `net` |
@@ -18,6 +18,7 @@ pub mod backoff;
 pub mod clock;
 pub mod durable;
 pub mod failure;
+pub mod filter;
 pub mod model;
 pub mod safe_text;
 pub mod secret;
