@@ -5,7 +5,7 @@
 //!
 //! | layer | modules | feature |
 //! |---|---|---|
-//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`] | - |
+//! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 blocking | `store`, `pki` | `store`, `pki` |
 //! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin`, `door` | `net` |
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod cloudevents;
 pub mod durable;
 pub mod failure;
+pub mod filter;
 pub mod model;
 pub mod safe_text;
 pub mod secret;

@@ -88,7 +88,5 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 fn overrides() -> Vec<(String, String)> {
-    std::env::vars()
-        .filter(|(name, _)| name.starts_with("QC_"))
-        .collect()
+    config::overrides(std::env::vars_os())
 }

@@ -23,7 +23,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let path = format!("/v1/publish?stream={}", args.stream);
     let batch = cloudevents::encode_batch(&messages);
-    let reply: Reply<PublishReceipt> = block_on(client.post_json(&path, &batch))?;
+    let reply: Reply<PublishReceipt> = block_on(client.post_bytes(&path, batch.into()))?;
     context
         .out
         .result("qc.publish/1", context.now(), &reply.data, || {

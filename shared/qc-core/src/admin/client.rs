@@ -76,6 +76,16 @@ impl Client {
         self.parse(path, body)
     }
 
+    /// Posts `body`, which is JSON already, to `path`.
+    pub async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Failure> {
+        let body = self.whole(Method::POST, path, Some(body)).await?;
+        self.parse(path, &body)
+    }
+
     /// Gets `path` line by line, for as long as the daemon sends; the timeout holds for the start of
     /// the answer only.
     pub async fn get_lines(&self, path: &str) -> Result<Lines, Failure> {
