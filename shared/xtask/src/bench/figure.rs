@@ -44,7 +44,7 @@ pub struct Ratio {
     pub value: f64,
     /// Median over the rounds of figure / other.
     pub ratio: f64,
-    /// The same for the typical operation in each one's quietest round, so without stalls.
+    /// The same for the typical operation in each one's quieter rounds, so without stalls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical: Option<f64>,
 }

@@ -201,7 +201,7 @@ fn measure(
         if args.fio {
             figure
                 .against("fio", &rounds.own, &rounds.fio)
-                .typically(quietest(&rounds.typical))
+                .typically(typical(&rounds.typical))
         } else {
             figure
         }
@@ -209,11 +209,15 @@ fn measure(
     Ok(figures.collect())
 }
 
-/// fio's typical time against ours, each in its quietest round: what else the machine does only ever
-/// adds time, so the least is the least disturbed. Above 1 we are faster, as with rates.
-fn quietest(rounds: &[(f64, f64)]) -> f64 {
-    let least = |pick: fn(&(f64, f64)) -> f64| rounds.iter().map(pick).fold(f64::MAX, f64::min);
-    least(|round| round.1) / least(|round| round.0).max(0.1)
+/// fio's typical time against ours, each at the lower quartile of its rounds: what else the machine does
+/// only ever adds time, so the quieter rounds tell more. Above 1 we are faster, as with rates.
+fn typical(rounds: &[(f64, f64)]) -> f64 {
+    let quartile = |pick: fn(&(f64, f64)) -> f64| {
+        let mut times: Vec<f64> = rounds.iter().map(pick).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 4).copied().unwrap_or(0.0)
+    };
+    quartile(|round| round.1) / quartile(|round| round.0).max(0.1)
 }
 
 /// Writes and syncs batches for `time`, or until a file that is not recycled is full.
@@ -282,15 +286,15 @@ fn prepare(kind: Kind, dir: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Every comparison lies within 10 %. It is the typical batch that is judged: a rate also holds every
-/// stall that other work on the machine caused in one of the two.
+/// Every comparison lies within 10 %: by its rates or by its typical batch. Both estimate the same thing;
+/// a stall on a busy machine moves one of them, a real difference moves both.
 fn agree(figures: &[Figure]) -> Result<(), Failure> {
+    let far = |ratio: f64| (ratio - 1.0).abs() > AGREE;
     let apart: Vec<String> = figures
         .iter()
         .filter_map(|figure| Some((figure, figure.ratio_to.as_ref()?)))
-        .map(|(figure, ratio)| (figure, ratio.typical.unwrap_or(ratio.ratio)))
-        .filter(|(_, ratio)| (ratio - 1.0).abs() > AGREE)
-        .map(|(figure, ratio)| format!("{}: {ratio:.2} of fio", figure.name))
+        .filter(|(_, ratio)| far(ratio.ratio) && ratio.typical.is_none_or(far))
+        .map(|(figure, ratio)| format!("{}: {:.2} of {}", figure.name, ratio.ratio, ratio.to))
         .collect();
     if apart.is_empty() {
         return Ok(());

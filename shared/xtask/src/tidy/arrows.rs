@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 6] = [
         "secret",
         "safe_text",
         "durable",
+        "failure",
     ],
     &["wire", "cloudevents", "filter", "policy"],
     &["store", "pki", "audit", "ledger"],

@@ -2,47 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use super::tokens::Kind;
+use super::tokens::{Kind, begins};
 use super::{Finding, Tree};
 
 const REGISTRY: &str = "shared/qc-core/src/cli/codes.rs";
 
-/// Codes in use are registered, registered codes are unique. Holds as soon as the registry exists.
+/// Codes in use are registered, by `code("QCnnnn", ...)`, and none twice. Holds as soon as the registry
+/// exists.
 pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
     if tree.get(REGISTRY).is_none() {
         return Vec::new();
     }
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut known, mut used) = (BTreeMap::new(), Vec::new());
     let mut findings = Vec::new();
-    for (code, line) in in_file(tree, REGISTRY) {
-        if let Some(first) = known.insert(code.clone(), line) {
-            let message = format!("{code} is registered in line {first} already");
-            findings.push(finding(&code, REGISTRY, line, message));
-        }
-    }
-    for prefix in ["bins/", "shared/qc-core/"] {
-        for (path, tokens) in tree.product(prefix).filter(|(path, _)| *path != REGISTRY) {
-            for token in tokens
-                .iter()
-                .filter(|t| t.kind == Kind::Text && is_code(&t.text))
-            {
-                if !known.contains_key(&token.text) {
-                    let message = format!("{} is not in {REGISTRY}", token.text);
-                    findings.push(finding(&token.text, path, token.line, message));
-                }
+    for (path, tokens) in ["bins/", "shared/qc-core/"]
+        .iter()
+        .flat_map(|part| tree.product(part))
+    {
+        for (at, token) in tokens.iter().enumerate() {
+            if token.kind != Kind::Text || !is_code(&token.text) {
+                continue;
+            }
+            let before = tokens.get(at.saturating_sub(2)..).unwrap_or_default();
+            if path != REGISTRY || !begins(before, &["code", "("]) {
+                used.push((token.text.clone(), path, token.line));
+            } else if let Some(first) = known.insert(token.text.clone(), token.line) {
+                let message = format!("{} is registered in line {first} already", token.text);
+                findings.push(finding(&token.text, path, token.line, message));
             }
         }
     }
+    for (code, path, line) in used {
+        if !known.contains_key(&code) {
+            findings.push(finding(
+                &code,
+                path,
+                line,
+                format!("{code} is not in {REGISTRY}"),
+            ));
+        }
+    }
     findings
-}
-
-fn in_file(tree: &Tree, path: &str) -> Vec<(String, usize)> {
-    let files = tree.product(path);
-    files
-        .flat_map(|(_, tokens)| tokens)
-        .filter(|token| token.kind == Kind::Text && is_code(&token.text))
-        .map(|token| (token.text, token.line))
-        .collect()
 }
 
 fn is_code(text: &str) -> bool {
@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn codes_are_registered_once() {
-        let registry = "//! `QC1001`\nconst A: &[(&str, &str)] = &[(\"QC1001\", \"see QC1002\")];";
+        let registry = "//! `QC1001`\nconst A: &[Code] = &[code(\"QC1001\", \"see QC1002\")];\n\
+            fn f() { fail(1, \"QC1001\") }";
         check(Some(registry), "fn f() { fail(\"QC1001\") }", 0);
         check(Some(registry), "fn f() { fail(\"QC1002\") }", 1);
         check(
@@ -83,8 +84,9 @@ mod tests {
             "#[cfg(test)] mod t { fn f() { fail(\"QC1002\") } }",
             0,
         );
+        check(Some("fn f() { fail(1, \"QC1001\") }"), "", 1);
         check(
-            Some("const A: [&str; 2] = [\"QC1001\", \"QC1001\"];"),
+            Some("const A: [Code; 2] = [code(\"QC1001\"), code(\"QC1001\")];"),
             "",
             1,
         );
