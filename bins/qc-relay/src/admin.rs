@@ -16,10 +16,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
-    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LinkStatus, Problem as Shown,
-    RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LastError, LinkStatus, RELAY_STATUS_SCHEMA,
+    RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
 };
-use qc_core::cloudevents;
+use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
 use qc_core::model::{Seq, StreamName};
 use qc_core::store::{OpenReport, Outcome};
@@ -134,7 +134,7 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
                 address: row.address,
                 state: row.state,
                 since: Some(row.since.to_string()),
-                last_error: row.problem.map(|problem| Shown {
+                last_error: row.problem.map(|problem| LastError {
                     code: problem.code.to_string(),
                     reason: problem.reason,
                     at: None,
@@ -243,7 +243,12 @@ async fn publish(
     body: Bytes,
 ) -> Result<Json<Reply<PublishReceipt>>, Problem> {
     let stream = parse_stream(&query.stream)?;
-    let messages = cloudevents::parse_batch(&body)
+    let bounds = Bounds {
+        bytes: 24 << 20,
+        events: 100_000,
+        ..Bounds::default()
+    };
+    let messages = cloudevents::decode_batch(&body, &bounds)
         .map_err(|error| Problem::malformed_event(error.to_string()))?;
     let outcomes = admin.hub.publish_locally(&stream, messages).await?;
     let stored = |outcome: &&Outcome| matches!(outcome, Outcome::Stored { .. });

@@ -1,6 +1,6 @@
 //! The relay as a process: what is built from what, and in which order it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use qc_core::door;
 use qc_core::est::{self, EstService};
 use qc_core::link::{LinkOptions, SessionConfig};
 use qc_core::node::{NodeState, certificate_status};
+use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, LogOptions, RealDisk};
 use qc_core::tls::Credentials;
@@ -31,7 +32,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Reads the configuration again.
-pub type ReadConfig = Box<dyn Fn() -> Result<RelayConfig, Failure> + Send>;
+pub type ReadConfig = Box<dyn Fn() -> Result<RelayConfig, Failure> + Send + Sync>;
 
 /// Runs a relay until it is told to stop.
 pub async fn run(config: RelayConfig, read: ReadConfig, service: Service) -> Result<(), Failure> {
@@ -158,9 +159,7 @@ fn est_service(
         return Ok(None);
     };
     let passphrase = config.est.passphrase_file.as_deref();
-    let passphrase = passphrase
-        .map(qc_core::cli::read_passphrase_file)
-        .transpose()?;
+    let passphrase = passphrase.map(read_passphrase).transpose()?;
     let est = EstService::open(pki, ca, passphrase.as_ref(), clock).map_err(|error| {
         let message = format!("the CA '{ca}' in {} cannot be used", pki.display());
         Failure::new(Exit::Config, "QC1021", message)
@@ -168,6 +167,15 @@ fn est_service(
             .help(format!("qc-pki --dir {} list", pki.display()))
     })?;
     Ok(Some(est))
+}
+
+fn read_passphrase(path: &Path) -> Result<Secret<String>, Failure> {
+    let read = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read the passphrase file {}", path.display());
+        Failure::new(Exit::Config, "QC1022", message).because(&error)
+    })?;
+    let text = zeroize::Zeroizing::new(read);
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// Samples rates and the disk, writes positions, and ends the process when the store has stopped.

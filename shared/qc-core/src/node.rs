@@ -92,7 +92,11 @@ fn has_segments(log: &Path) -> bool {
     let mut names = entries
         .filter_map(Result::ok)
         .map(|entry| entry.file_name());
-    names.any(|name| name.to_str().is_some_and(|name| name.ends_with(".seg")))
+    names.any(|name| {
+        Path::new(&name)
+            .extension()
+            .is_some_and(|ending| ending == "seg")
+    })
 }
 
 fn no_identity(dir: &Path, program: &str, error: &CredentialsError) -> Failure {

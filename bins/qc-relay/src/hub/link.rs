@@ -99,6 +99,10 @@ impl LinkApp for Hub {
         Vec::new()
     }
 
+    fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
+        Vec::new()
+    }
+
     fn read(
         &self,
         channel: &OutboundChannel,
