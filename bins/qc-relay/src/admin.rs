@@ -31,7 +31,7 @@ use crate::metrics::RelayMetrics;
 
 /// What the API answers from.
 #[derive(Clone)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// The hub.
     pub hub: Hub,
     /// What recovery found at start.
@@ -51,10 +51,10 @@ pub struct Admin {
 }
 
 /// Where the outcome of a reload is reported.
-pub type Reloaded = tokio::sync::oneshot::Sender<Result<(), qc_core::cli::Failure>>;
+pub(crate) type Reloaded = tokio::sync::oneshot::Sender<Result<(), qc_core::cli::Failure>>;
 
 /// The routes.
-pub fn router(admin: Admin) -> Router {
+pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
@@ -69,7 +69,7 @@ pub fn router(admin: Admin) -> Router {
 
 /// One message as an operator may see it: attributes and sizes, no body.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TailRow {
+pub(crate) struct TailRow {
     /// Its number.
     pub seq: u64,
     /// When this relay accepted it.
@@ -90,7 +90,7 @@ pub struct TailRow {
 
 /// What became of what was published.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct PublishReceipt {
+pub(crate) struct PublishReceipt {
     /// Newly stored messages.
     pub stored: u64,
     /// Messages that were there already.

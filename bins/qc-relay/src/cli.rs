@@ -13,7 +13,7 @@ use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail
     propagate_version = true,
     max_term_width = 100
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub globals: Globals,
 
@@ -32,7 +32,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     Run(run::Args),
     Status(status::Args),
     Streams(streams::Args),

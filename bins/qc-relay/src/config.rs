@@ -12,12 +12,12 @@ use serde::Deserialize;
 use crate::hub::access::{Access, NodePattern, StreamRule};
 
 /// The main file where `-c` does not name another.
-pub const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
+pub(crate) const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
 /// The admin socket where nothing names another.
-pub const DEFAULT_SOCKET: &str = "/run/qc-relay/admin.sock";
+pub(crate) const DEFAULT_SOCKET: &str = "/run/qc-relay/admin.sock";
 
 /// What the file may say.
-pub const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     program: "qc-relay",
     file: DEFAULT_FILE,
     sections: &[
@@ -197,7 +197,7 @@ pub const SCHEMA: Schema = Schema {
 
 /// What the file says.
 #[derive(Debug, Deserialize)]
-pub struct RelayConfig {
+pub(crate) struct RelayConfig {
     /// `[node]`
     pub node: NodeSection,
     /// `[listen]`
@@ -220,7 +220,7 @@ pub struct RelayConfig {
 
 /// `[node]`
 #[derive(Debug, Deserialize)]
-pub struct NodeSection {
+pub(crate) struct NodeSection {
     /// The state directory.
     pub state: PathBuf,
     /// Where this relay stands.
@@ -230,7 +230,7 @@ pub struct NodeSection {
 
 /// `[listen]`
 #[derive(Debug, Deserialize)]
-pub struct ListenSection {
+pub(crate) struct ListenSection {
     /// Address and port.
     #[serde(deserialize_with = "de::parsed")]
     pub address: SocketAddr,
@@ -243,7 +243,7 @@ pub struct ListenSection {
 
 /// `[admin]`
 #[derive(Debug, Deserialize)]
-pub struct AdminSection {
+pub(crate) struct AdminSection {
     /// The unix socket.
     pub socket: PathBuf,
     /// The group that may use it.
@@ -252,7 +252,7 @@ pub struct AdminSection {
 
 /// `[store]`
 #[derive(Debug, Deserialize)]
-pub struct StoreSection {
+pub(crate) struct StoreSection {
     /// The most bytes.
     #[serde(deserialize_with = "de::size")]
     pub max: u64,
@@ -266,7 +266,7 @@ pub struct StoreSection {
 
 /// `[http]`
 #[derive(Debug, Deserialize)]
-pub struct HttpSection {
+pub(crate) struct HttpSection {
     /// The largest body.
     #[serde(deserialize_with = "de::size")]
     pub max_body: u64,
@@ -277,7 +277,7 @@ pub struct HttpSection {
 
 /// `[link]`
 #[derive(Debug, Deserialize)]
-pub struct LinkSection {
+pub(crate) struct LinkSection {
     /// Time between heartbeats.
     #[serde(deserialize_with = "de::duration")]
     pub heartbeat: Duration,
@@ -285,7 +285,7 @@ pub struct LinkSection {
 
 /// `[est]`
 #[derive(Debug, Default, Deserialize)]
-pub struct EstSection {
+pub(crate) struct EstSection {
     /// The PKI directory.
     pub pki: Option<PathBuf>,
     /// The issuing CA.
@@ -306,7 +306,7 @@ struct StreamSection {
 
 impl RelayConfig {
     /// Reads a configuration that the schema has accepted and checks what only this binary can see.
-    pub fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
+    pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
         let config: Self = loaded.parse()?;
         let mut problems = Vec::new();
         let mut problem = |path: String, message: String| {
@@ -347,7 +347,7 @@ impl RelayConfig {
     }
 
     /// The declared streams.
-    pub fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
         Access::new(self.stream.iter().map(|stream| StreamRule {
             name: stream.name.clone(),

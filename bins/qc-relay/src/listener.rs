@@ -30,7 +30,7 @@ use crate::hub::Hub;
 const HEADERS: Duration = Duration::from_secs(10);
 
 /// What a connection needs.
-pub struct Listener {
+pub(crate) struct Listener {
     /// Where links and requests end up.
     pub hub: Hub,
     /// What is shown to clients, and whom we believe.
@@ -51,7 +51,7 @@ pub struct Listener {
 type Links = Arc<Mutex<BTreeMap<NodeName, watch::Sender<Stop>>>>;
 
 /// Accepts connections until draining begins.
-pub async fn serve(socket: TcpListener, listener: Listener, drain: Drain) {
+pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain) {
     let places = Arc::new(Semaphore::new(listener.pending));
     let listener = Arc::new(listener);
     let links = Links::default();

@@ -7,7 +7,7 @@ use crate::hub::Hub;
 
 /// The relay's metrics; values are taken from the hub when they are asked for.
 #[derive(Clone)]
-pub struct RelayMetrics {
+pub(crate) struct RelayMetrics {
     metrics: Metrics,
     stream_last: Gauges,
     stream_messages: Gauges,
@@ -24,7 +24,7 @@ pub struct RelayMetrics {
 
 impl RelayMetrics {
     /// Registers everything.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let m = Metrics::new("qc-relay", env!("CARGO_PKG_VERSION"));
         Self {
             stream_last: m.gauges("qc_stream_last_seq", "Newest number of a stream", "stream"),
@@ -61,7 +61,7 @@ impl RelayMetrics {
     }
 
     /// Takes the values from the hub.
-    pub fn refresh(&self, hub: &Hub) {
+    pub(crate) fn refresh(&self, hub: &Hub) {
         for row in hub.stream_rows() {
             self.stream_last.of(&row.name).set(signed(row.last_seq));
             self.stream_messages.of(&row.name).set(signed(row.messages));
@@ -86,7 +86,7 @@ impl RelayMetrics {
     }
 
     /// All of it as text.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         self.metrics.encode()
     }
 }

@@ -9,9 +9,9 @@ use super::{Context, block_on};
 
 /// List the nodes this relay knows, with state and backlog
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<Fleet> = block_on(client.get_json("/v1/fleet"))?;
     let headers = !context.out.no_headers();

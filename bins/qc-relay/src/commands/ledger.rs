@@ -8,7 +8,7 @@ use super::{Context, block_on};
 
 /// Hold what came in against what is delivered and kept
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -19,7 +19,7 @@ enum Verb {
     Check,
 }
 
-pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::Check = args.verb;
     let client = context.client()?;
     let reply: Reply<Ledger> = block_on(client.get_json("/v1/ledger"))?;

@@ -1,13 +1,13 @@
 //! One verb, one file. Verbs that ask a running relay do so over its admin socket.
 
-pub mod fleet;
-pub mod ledger;
-pub mod publish;
-pub mod reload;
-pub mod run;
-pub mod status;
-pub mod streams;
-pub mod tail;
+pub(crate) mod fleet;
+pub(crate) mod ledger;
+pub(crate) mod publish;
+pub(crate) mod reload;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod streams;
+pub(crate) mod tail;
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use qc_core::model::Timestamp;
 use crate::config::{DEFAULT_FILE, DEFAULT_SOCKET, RelayConfig, SCHEMA};
 
 /// What every verb has at hand.
-pub struct Context {
+pub(crate) struct Context {
     /// The global flags.
     pub globals: Globals,
     /// The socket that was named.
@@ -35,12 +35,12 @@ impl Context {
         clippy::unused_self,
         reason = "time comes from the context, wherever that has it from"
     )]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         SystemClock::machine_time()
     }
 
     /// The configuration file and its overrides.
-    pub fn load(&self) -> Result<(Loaded, RelayConfig), Failure> {
+    pub(crate) fn load(&self) -> Result<(Loaded, RelayConfig), Failure> {
         let path = self.config_path();
         let loaded = config::load(&SCHEMA, config::read(&path, "qc-relay")?, &overrides())?;
         let parsed = RelayConfig::from_loaded(&loaded)?;
@@ -49,7 +49,7 @@ impl Context {
 
     /// A client of the running relay: the socket that was named, else the configured one, else the
     /// usual one.
-    pub fn client(&self) -> Result<Client, Failure> {
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
         let socket = match (&self.socket, &self.globals.config) {
             (Some(socket), _) => socket.clone(),
             (None, Some(_)) => self.load()?.1.admin.socket,
@@ -70,7 +70,7 @@ impl Context {
 }
 
 /// Runs `config check|show|sample|explain`.
-pub fn config(context: &Context, verb: &ConfigCommand) -> Result<(), Failure> {
+pub(crate) fn config(context: &Context, verb: &ConfigCommand) -> Result<(), Failure> {
     let (path, env) = (context.config_path(), overrides());
     let place = ConfigPlace {
         schema: &SCHEMA,
@@ -83,7 +83,7 @@ pub fn config(context: &Context, verb: &ConfigCommand) -> Result<(), Failure> {
 }
 
 /// Runs an asynchronous verb to its end.
-pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     qc_core::service::runtime(1)?.block_on(work)
 }
 

@@ -10,7 +10,7 @@ use crate::admin::PublishReceipt;
 
 /// Publish to a stream of this relay, as its local operator
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// TENANT/NAME
     stream: StreamName,
 
@@ -18,7 +18,7 @@ pub struct Args {
     message: MessageArgs,
 }
 
-pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let messages = args.message.messages("/qc-relay/publish")?;
     let client = context.client()?;
     let path = format!("/v1/publish?stream={}", args.stream);

@@ -7,9 +7,9 @@ use super::{Context, block_on};
 
 /// Read configuration, certificates and trust again, without a restart
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<String> = block_on(client.post_json("/v1/reload", &()))?;
     context

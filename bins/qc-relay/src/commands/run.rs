@@ -11,9 +11,9 @@ use crate::config::{RelayConfig, SCHEMA};
 
 /// Run the relay in the foreground until SIGTERM
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let env = |name: &str| std::env::var(name).ok();
     let (_, parsed) = context.load()?;
     let verbose = context.globals.verbose;

@@ -9,9 +9,9 @@ use super::{Context, block_on};
 
 /// Show how the relay fares: store, links, certificate
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-pub fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let reply: Reply<RelayStatus> = block_on(client.get_json("/v1/status"))?;
     context

@@ -8,7 +8,7 @@ use super::{Context, block_on};
 
 /// Look at the streams of the relay
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -20,7 +20,7 @@ enum Verb {
     List,
 }
 
-pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::List = args.verb;
     let client = context.client()?;
     let reply: Reply<Vec<StreamRow>> = block_on(client.get_json("/v1/streams"))?;

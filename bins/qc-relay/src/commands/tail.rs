@@ -10,7 +10,7 @@ use crate::admin::TailRow;
 
 /// Show the messages of a stream as they come: attributes and sizes, never bodies
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// TENANT/NAME
     stream: StreamName,
 
@@ -27,7 +27,7 @@ pub struct Args {
     follow: bool,
 }
 
-pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     block_on(async {
         let (mut after, mut left) = (args.after, args.limit.unwrap_or(u64::MAX));

@@ -11,13 +11,13 @@ use qc_core::model::{DataClass, NameError, NodeName, StreamName};
 
 /// What the configuration says of every stream.
 #[derive(Debug, Clone, Default)]
-pub struct Access {
+pub(crate) struct Access {
     streams: BTreeMap<StreamName, StreamRule>,
 }
 
 /// One declared stream.
 #[derive(Debug, Clone)]
-pub struct StreamRule {
+pub(crate) struct StreamRule {
     /// Its name.
     pub name: StreamName,
     /// The class of data it holds.
@@ -30,11 +30,11 @@ pub struct StreamRule {
 
 /// A node's name in which a label may be `*`: `*.mill7.acme`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodePattern(String);
+pub(crate) struct NodePattern(String);
 
 /// What a node wants to do with a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Add messages.
     Publish,
     /// Read messages.
@@ -43,7 +43,7 @@ pub enum Verb {
 
 /// Why a node may not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub(crate) enum Denied {
     /// The configuration does not declare the stream.
     #[error("there is no stream {0} on this relay")]
     NoStream(StreamName),
@@ -78,7 +78,7 @@ pub enum Denied {
 impl Access {
     /// Takes the declared streams; a later declaration of the same name replaces an earlier one, which
     /// the configuration check has refused before.
-    pub fn new(streams: impl IntoIterator<Item = StreamRule>) -> Self {
+    pub(crate) fn new(streams: impl IntoIterator<Item = StreamRule>) -> Self {
         Self {
             streams: streams
                 .into_iter()
@@ -88,12 +88,12 @@ impl Access {
     }
 
     /// The declared streams by name.
-    pub fn streams(&self) -> impl Iterator<Item = &StreamRule> {
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &StreamRule> {
         self.streams.values()
     }
 
     /// Decides whether `node` may do `verb` on `stream`, and names the stream's rule if so.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         node: Option<&NodeName>,
         verb: Verb,

@@ -62,7 +62,7 @@ impl Door for Hub {
 
 impl Hub {
     /// Entries after a position; waits for the first one as long as the query says.
-    pub async fn entries(
+    pub(crate) async fn entries(
         &self,
         stream: &StreamName,
         query: ReadQuery,
@@ -93,7 +93,7 @@ impl Hub {
     }
 
     /// Publishes for a local operator, who is not bound by the patterns of the stream.
-    pub async fn publish_locally(
+    pub(crate) async fn publish_locally(
         &self,
         stream: &StreamName,
         messages: Vec<Message>,

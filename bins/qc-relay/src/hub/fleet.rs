@@ -20,7 +20,7 @@ const CERT_CRIT: Duration = Duration::from_hours(42);
 
 /// All nodes that this relay has ever taken messages from or seen.
 #[derive(Debug, Default)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     nodes: BTreeMap<NodeName, Node>,
 }
 
@@ -57,7 +57,7 @@ struct Rate {
 
 /// One node's link for `status`.
 #[derive(Debug, Clone)]
-pub struct LinkRow {
+pub(crate) struct LinkRow {
     /// The node.
     pub node: NodeName,
     /// Where it connects from.
@@ -76,7 +76,7 @@ pub struct LinkRow {
 
 impl Fleet {
     /// Begins with the nodes known from the store.
-    pub fn with_known(known: impl IntoIterator<Item = NodeName>, now: Timestamp) -> Self {
+    pub(crate) fn with_known(known: impl IntoIterator<Item = NodeName>, now: Timestamp) -> Self {
         let nodes = known
             .into_iter()
             .map(|name| (name, Node::new(now)))
@@ -85,7 +85,7 @@ impl Fleet {
     }
 
     /// The link of `peer` changed.
-    pub fn link(&mut self, peer: &Peer, state: &LinkState, now: Timestamp, at: Instant) {
+    pub(crate) fn link(&mut self, peer: &Peer, state: &LinkState, now: Timestamp, at: Instant) {
         let node = self.node(&peer.node, now);
         node.address.clone_from(&peer.address);
         let state = match state {
@@ -104,7 +104,7 @@ impl Fleet {
     }
 
     /// `peer` said how it fares.
-    pub fn status(&mut self, peer: &Peer, status: Status, now: Timestamp, at: Instant) {
+    pub(crate) fn status(&mut self, peer: &Peer, status: Status, now: Timestamp, at: Instant) {
         let node = self.node(&peer.node, now);
         node.rate
             .sample(at, status.messages_in, status.messages_out);
@@ -113,7 +113,7 @@ impl Fleet {
     }
 
     /// A heartbeat of `peer` arrived.
-    pub fn heartbeat(&mut self, peer: &Peer, beat: &PeerHeartbeat, now: Timestamp, at: Instant) {
+    pub(crate) fn heartbeat(&mut self, peer: &Peer, beat: &PeerHeartbeat, now: Timestamp, at: Instant) {
         let node = self.node(&peer.node, now);
         node.seen = Some((now, at));
         node.rtt = beat.rtt.or(node.rtt);
@@ -127,12 +127,12 @@ impl Fleet {
     }
 
     /// Something of `peer` was refused, or `peer` refused something.
-    pub fn problem(&mut self, name: &NodeName, refusal: &Refusal, now: Timestamp) {
+    pub(crate) fn problem(&mut self, name: &NodeName, refusal: &Refusal, now: Timestamp) {
         self.node(name, now).problem = Some(refusal.clone());
     }
 
     /// Every node's link.
-    pub fn links(&self) -> Vec<LinkRow> {
+    pub(crate) fn links(&self) -> Vec<LinkRow> {
         use qc_core::admin::api::LinkState as Shown;
         let row = |(name, node): (&NodeName, &Node)| {
             let (state, closed) = match &node.state {
@@ -155,7 +155,7 @@ impl Fleet {
     }
 
     /// The fleet view's rows; `down_messages` is left to the caller, who has the store.
-    pub fn rows(&self, now: Timestamp, at: Instant) -> Vec<FleetNode> {
+    pub(crate) fn rows(&self, now: Timestamp, at: Instant) -> Vec<FleetNode> {
         self.nodes
             .iter()
             .map(|(name, node)| node.row(name, now, at))

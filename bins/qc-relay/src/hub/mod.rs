@@ -3,9 +3,9 @@
 //! Links and HTTP callers meet here. Nothing in this module opens a socket; the store's writer decides
 //! order and durability, `access` decides who may.
 
-pub mod access;
+pub(crate) mod access;
 mod door;
-pub mod fleet;
+pub(crate) mod fleet;
 mod link;
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use fleet::Fleet;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
-pub struct Hub {
+pub(crate) struct Hub {
     inner: Arc<Inner>,
 }
 
@@ -57,7 +57,7 @@ struct OwnRate {
 }
 
 /// What a hub is made of.
-pub struct HubParts {
+pub(crate) struct HubParts {
     /// This relay.
     pub node: NodeName,
     /// Where it stands.
@@ -74,7 +74,7 @@ pub struct HubParts {
 
 impl Hub {
     /// A hub over an open log. Every declared stream is made to exist.
-    pub async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
+    pub(crate) async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
         for stream in parts.access.streams() {
             parts
                 .log
@@ -103,7 +103,7 @@ impl Hub {
     }
 
     /// Takes over a new configuration of streams.
-    pub async fn reconfigure(&self, access: Access) -> Result<(), qc_core::store::AppendError> {
+    pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), qc_core::store::AppendError> {
         for stream in access.streams() {
             self.inner
                 .log
@@ -119,27 +119,27 @@ impl Hub {
     }
 
     /// The store.
-    pub fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &Log {
         &self.inner.log
     }
 
     /// This relay's name.
-    pub fn node(&self) -> &NodeName {
+    pub(crate) fn node(&self) -> &NodeName {
         &self.inner.node
     }
 
     /// Where it stands.
-    pub fn region(&self) -> Option<&str> {
+    pub(crate) fn region(&self) -> Option<&str> {
         self.inner.region.as_deref()
     }
 
     /// This relay's clock.
-    pub fn clock(&self) -> &dyn Clock {
+    pub(crate) fn clock(&self) -> &dyn Clock {
         self.inner.clock.as_ref()
     }
 
     /// Whole seconds since start.
-    pub fn uptime_s(&self) -> u64 {
+    pub(crate) fn uptime_s(&self) -> u64 {
         self.inner
             .clock
             .instant()
@@ -148,14 +148,14 @@ impl Hub {
     }
 
     /// Percent of the disk in use.
-    pub fn disk_used(&self) -> u8 {
+    pub(crate) fn disk_used(&self) -> u8 {
         self.inner
             .disk_used
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Links of all nodes.
-    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+    pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.inner
             .fleet
             .lock()
@@ -163,7 +163,7 @@ impl Hub {
     }
 
     /// When this relay's own certificate ends.
-    pub fn set_certificate_end(&self, end: Timestamp) {
+    pub(crate) fn set_certificate_end(&self, end: Timestamp) {
         *self
             .inner
             .cert_not_after
@@ -172,7 +172,7 @@ impl Hub {
     }
 
     /// Samples rates and the disk; called every few seconds by a task.
-    pub fn sample(&self, disk_used: u8) {
+    pub(crate) fn sample(&self, disk_used: u8) {
         self.inner
             .disk_used
             .store(disk_used, std::sync::atomic::Ordering::Relaxed);
@@ -195,7 +195,7 @@ impl Hub {
     }
 
     /// Writes acknowledgements of consumers to the log; called by a task and before the end.
-    pub async fn flush_positions(&self) {
+    pub(crate) async fn flush_positions(&self) {
         if let Err(error) = self.inner.positions.flush().await {
             tracing::warn!(code = "QC3003", %error, "Cursors not written; they will be.");
         }
@@ -252,7 +252,7 @@ impl Hub {
     }
 
     /// The streams with their consumers, for `streams list`.
-    pub fn stream_rows(&self) -> Vec<StreamRow> {
+    pub(crate) fn stream_rows(&self) -> Vec<StreamRow> {
         let access = self.access();
         let row = |info: StreamInfo| {
             let consumers = self.inner.positions.all(&info.key);
@@ -287,7 +287,7 @@ impl Hub {
     }
 
     /// The ledger: for every stream and consumer what came in and where it is.
-    pub fn ledger(&self) -> Ledger {
+    pub(crate) fn ledger(&self) -> Ledger {
         let mut rows = Vec::new();
         for info in self.hub_streams() {
             let mut consumers: Vec<_> = self.inner.positions.all(&info.key).into_iter().collect();
@@ -313,7 +313,7 @@ impl Hub {
     }
 
     /// The fleet as this relay sees it, itself included.
-    pub fn fleet_view(&self) -> FleetView {
+    pub(crate) fn fleet_view(&self) -> FleetView {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
         let mut nodes = self.fleet().rows(now, at);
         let mut waiting: BTreeMap<String, (u64, u64, Option<Timestamp>)> = BTreeMap::new();
@@ -424,7 +424,7 @@ fn millis(time: std::time::Duration) -> u64 {
 }
 
 /// Seconds from `now` to `end`, negative when it is past.
-pub fn seconds_left(end: Timestamp, now: Timestamp) -> i64 {
+pub(crate) fn seconds_left(end: Timestamp, now: Timestamp) -> i64 {
     let signed = |time: Timestamp| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     signed(end) - signed(now)
 }

@@ -1,0 +1,289 @@
+//! The edge's durable buffer: what was captured here and what was received for here, how far each
+//! consumer has come, and what may go.
+//!
+//! A captured message stays until the uplink and every local sink of its stream have it; a received one
+//! until every sink of its stream has it. A message that a sink can never deliver becomes a dead letter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use qc_core::admin::api::{Ledger, LedgerRow};
+use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
+use qc_core::store::{AppendError, Backlog, Draft, Log, Positions, Role, StreamInfo, StreamKey};
+
+use crate::config::{EdgeConfig, From};
+use crate::sources::{Intake, IntakeError, Outcome};
+
+/// The name under which the uplink keeps its position.
+pub const UPLINK: &str = "uplink";
+
+/// The buffer. Clones share it.
+#[derive(Clone)]
+pub struct Buffer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Log,
+    positions: Positions,
+    node: NodeName,
+    /// Who must have a message before it may go.
+    consumers: Consumers,
+    taken_in: AtomicU64,
+    handed_out: AtomicU64,
+}
+
+/// Who reads what, as the configuration says.
+#[derive(Debug, Default)]
+struct Consumers {
+    uplink: bool,
+    local: BTreeMap<StreamName, BTreeSet<String>>,
+    received: BTreeMap<StreamName, BTreeSet<String>>,
+}
+
+impl Buffer {
+    /// A buffer over an open log.
+    pub fn new(log: Log, node: NodeName, config: &EdgeConfig) -> Self {
+        let mut consumers =
+            Consumers { uplink: !config.uplink.relay.is_empty(), ..Consumers::default() };
+        for sink in &config.sink {
+            let of = match sink.from {
+                From::Relay => &mut consumers.received,
+                From::Local => &mut consumers.local,
+            };
+            of.entry(sink.stream.clone()).or_default().insert(consumer_name(&sink.name));
+        }
+        let inner = Inner {
+            positions: Positions::new(log.clone()),
+            log,
+            node,
+            consumers,
+            taken_in: AtomicU64::new(0),
+            handed_out: AtomicU64::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The store.
+    pub fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    /// How far consumers have come.
+    pub fn positions(&self) -> &Positions {
+        &self.inner.positions
+    }
+
+    /// This edge's name.
+    pub fn node(&self) -> &NodeName {
+        &self.inner.node
+    }
+
+    /// Streams that are wanted from the relay.
+    pub fn wanted(&self) -> impl Iterator<Item = &StreamName> {
+        self.inner.consumers.received.keys()
+    }
+
+    /// Messages taken in and handed out since start.
+    pub fn counts(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.inner.taken_in), count(&self.inner.handed_out))
+    }
+
+    /// The door for one source.
+    pub fn intake(&self, stream: StreamName, class: DataClass, lane: Lane) -> EdgeIntake {
+        EdgeIntake { buffer: self.clone(), stream, class, lane }
+    }
+
+    /// `consumer` has everything of `stream` up to `seq`.
+    pub fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
+        let passed = self.inner.positions.advance(stream, consumer, seq);
+        self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
+    }
+
+    /// What waits for the uplink, over all streams and lanes.
+    pub fn backlog(&self) -> Backlog {
+        let mut sum = Backlog::default();
+        for info in self.inner.log.streams() {
+            for consumer in self.consumers_of(&info.key) {
+                let at = self.inner.positions.of(&info.key, &consumer);
+                let waits = self.inner.log.backlog(&info.key, at);
+                sum.messages += waits.messages;
+                sum.bytes += waits.bytes;
+                sum.oldest = match (sum.oldest, waits.oldest) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        sum
+    }
+
+    /// Keeps a message that no sink will ever deliver, with the reason.
+    pub async fn bury(
+        &self,
+        from: &StreamKey,
+        mut message: Message,
+        code: &str,
+        reason: &str,
+    ) -> Result<(), AppendError> {
+        let mut note = |name: &str, text: &str| {
+            let text = qc_core::safe_text::safe(text, 500);
+            message.envelope.extensions.insert(name.to_owned(), AttrValue::String(text));
+        };
+        note("qcdeadcode", code);
+        note("qcdeadreason", reason);
+        note("qcdeadstream", from.name.as_str());
+        let draft = Draft::from_message(&message, Lane::Normal);
+        self.inner.log.append(&dead_letters(&from.name), vec![draft]).await.map(drop)
+    }
+
+    /// Writes positions and gives back the space of what everybody has.
+    pub async fn tidy(&self) -> Result<(), AppendError> {
+        self.inner.positions.flush().await?;
+        for info in self.inner.log.streams() {
+            let consumers = self.consumers_of(&info.key);
+            let slowest = consumers.iter().map(|name| self.inner.positions.of(&info.key, name)).min();
+            if let Some(seq) = slowest.filter(|seq| *seq >= info.first) {
+                self.inner.log.trim(&info.key, seq).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger of this edge: a row for every stream, lane and consumer.
+    pub fn ledger(&self) -> Ledger {
+        let mut rows = Vec::new();
+        for info in self.inner.log.streams() {
+            for consumer in self.consumers_of(&info.key) {
+                rows.push(self.row(&info, consumer));
+            }
+        }
+        Ledger::of(rows)
+    }
+
+    fn row(&self, info: &StreamInfo, consumer: String) -> LedgerRow {
+        let at = self.inner.positions.of(&info.key, &consumer);
+        LedgerRow {
+            stream: shown(&info.key),
+            received: info.last.0,
+            acked: at.0,
+            pending: self.inner.log.backlog(&info.key, at).messages,
+            gaps: info.lost,
+            duplicates: info.duplicates,
+            consumer,
+            ..LedgerRow::default()
+        }
+    }
+
+    /// Who must have the messages of a stream before they may go; nobody keeps them for ever.
+    pub fn consumers_of(&self, key: &StreamKey) -> Vec<String> {
+        let consumers = &self.inner.consumers;
+        match key.role {
+            Role::Outbox => {
+                let uplink = consumers.uplink.then(|| UPLINK.to_owned());
+                let local = consumers.local.get(&key.name).into_iter().flatten().cloned();
+                uplink.into_iter().chain(local).collect()
+            }
+            Role::Inbox => consumers.received.get(&key.name).into_iter().flatten().cloned().collect(),
+            Role::Hub => Vec::new(),
+        }
+    }
+}
+
+/// A stream with its side and lane, for people.
+pub fn shown(key: &StreamKey) -> String {
+    match key.role {
+        Role::Outbox => format!("{} out {}", key.name, key.lane),
+        Role::Inbox => format!("{} in", key.name),
+        Role::Hub => key.name.to_string(),
+    }
+}
+
+/// The name under which a sink keeps its position.
+pub fn consumer_name(sink: &str) -> String {
+    format!("sink.{sink}")
+}
+
+/// Where a tenant's dead letters are kept on this edge: nobody consumes them, so they stay.
+pub fn dead_letters(stream: &StreamName) -> StreamKey {
+    let name = format!("{}/dead-letters", stream.tenant());
+    let name = name.parse().expect("a tenant and a constant make a stream's name");
+    StreamKey { role: Role::Hub, name, lane: Lane::Normal }
+}
+
+/// The buffer as one source sees it.
+#[derive(Clone)]
+pub struct EdgeIntake {
+    buffer: Buffer,
+    stream: StreamName,
+    class: DataClass,
+    lane: Lane,
+}
+
+impl Intake for EdgeIntake {
+    async fn submit(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, IntakeError> {
+        // a message chooses its lane by its severity; those of one lane stay in order
+        let mut lanes: BTreeMap<Lane, Vec<(usize, Draft)>> = BTreeMap::new();
+        let count = messages.len();
+        for (at, message) in messages.into_iter().enumerate() {
+            let (lane, draft) = self.draft(message)?;
+            lanes.entry(lane).or_default().push((at, draft));
+        }
+        let mut outcomes = vec![None; count];
+        for (lane, drafts) in lanes {
+            let key = StreamKey { role: Role::Outbox, name: self.stream.clone(), lane };
+            let (places, drafts): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
+            let stored = self.buffer.log().append(&key, drafts).await.map_err(intake_error)?;
+            for (at, outcome) in places.into_iter().zip(stored) {
+                let outcome = match outcome {
+                    qc_core::store::Outcome::Stored { seq } => Outcome::Stored { seq },
+                    qc_core::store::Outcome::Duplicate { seq } => Outcome::Duplicate { seq },
+                };
+                if !outcome.is_duplicate() {
+                    self.buffer.inner.taken_in.fetch_add(1, Ordering::Relaxed);
+                }
+                if let Some(place) = outcomes.get_mut(at) {
+                    *place = Some(outcome);
+                }
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+}
+
+impl EdgeIntake {
+    fn draft(&self, mut message: Message) -> Result<(Lane, Draft), IntakeError> {
+        let refuse = |code, reason: String| IntakeError::Refused { code, reason };
+        let class = self.class.as_str();
+        match message.envelope.data_class() {
+            Some(stated) if stated != class => {
+                let stated = qc_core::safe_text::safe(stated, 80);
+                let reason = format!("this source has class '{class}', the message says '{stated}'");
+                return Err(refuse("QC5003", reason));
+            }
+            Some(_) => {}
+            None => {
+                let class = AttrValue::String(class.to_owned());
+                message.envelope.extensions.insert("dataclassification".to_owned(), class);
+            }
+        }
+        message.envelope.check().map_err(|error| refuse("QC4002", error.to_string()))?;
+        let lane = message.envelope.lane().unwrap_or(self.lane);
+        Ok((lane, Draft::from_message(&message, lane)))
+    }
+}
+
+fn intake_error(error: AppendError) -> IntakeError {
+    match error {
+        AppendError::Full { retry_after, .. } => IntakeError::Full { retry_after },
+        AppendError::TooLarge { .. } => {
+            IntakeError::Refused { code: "QC4009", reason: error.to_string() }
+        }
+        AppendError::Poisoned(_) | AppendError::Closed => IntakeError::Unavailable {
+            reason: error.to_string(),
+            retry_after: std::time::Duration::from_secs(5),
+        },
+    }
+}

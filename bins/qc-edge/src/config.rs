@@ -1,0 +1,329 @@
+//! `/etc/qc/edge.toml`: what it may say, and what it says, parsed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use qc_core::cli::Failure;
+use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, Variant, de};
+use qc_core::model::{DataClass, Lane, NodeName, StreamName};
+use serde::Deserialize;
+
+use crate::sinks::file_out::FileOutConfig;
+use crate::sinks::webhook_out::WebhookOutConfig;
+use crate::sources::file_drop::FileDropConfig;
+use crate::sources::webhook::WebhookConfig;
+
+/// The main file where `-c` does not name another.
+pub const DEFAULT_FILE: &str = "/etc/qc/edge.toml";
+/// The admin socket where nothing names another.
+pub const DEFAULT_SOCKET: &str = "/run/qc-edge/admin.sock";
+
+const LANES: Kind = Kind::Enum(&["critical", "high", "normal", "low"]);
+
+/// What the file may say.
+pub const SCHEMA: Schema = Schema {
+    program: "qc-edge",
+    file: DEFAULT_FILE,
+    sections: &[
+        Section {
+            name: "node",
+            shape: Shape::One,
+            required: false,
+            doc: "This edge. Its name and tenant come from its certificate, not from here.",
+            keys: &[
+                Key::new("state", Kind::Path, "Directory of the buffer, the identity and the trust bundle.")
+                    .default("\"/var/lib/qc-edge\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "uplink",
+            shape: Shape::One,
+            required: false,
+            doc: "The link to a relay. Outbound only: nothing listens on the WAN side.",
+            keys: &[
+                Key::new("relay", Kind::List(&Kind::Addr), "Relays as HOST:PORT, tried in this order. Empty: stay alone.")
+                    .default("[]")
+                    .example("[\"relay-1.dc.example:7443\", \"relay-2.dc.example:7443\"]"),
+                Key::new("name", Kind::NodeName, "Accept only this relay. Without it any relay of the trust domain.")
+                    .example("\"relay-1.hq.acme\""),
+                Key::new("heartbeat", Kind::Duration, "Time between heartbeats; after two missing ones the link is stale.")
+                    .default("\"5s\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "admin",
+            shape: Shape::One,
+            required: false,
+            doc: "The local administration socket; there is no TCP port for it.",
+            keys: &[
+                Key::new("socket", Kind::Path, "Path of the unix socket.")
+                    .default("\"/run/qc-edge/admin.sock\""),
+                Key::new("group", Kind::String, "Group that may use it besides the owner.")
+                    .example("\"qc-admin\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "store",
+            shape: Shape::One,
+            required: false,
+            doc: "The durable buffer. A source is told 'done' only after an fdatasync of it.",
+            keys: &[
+                Key::new("max", Kind::Size, "The most bytes its segments may take.")
+                    .default("\"16GiB\""),
+                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"16MiB\""),
+                Key::new("min_free", Kind::Size, "Bytes of the disk that are left to others.")
+                    .default("\"256MiB\""),
+            ],
+            variants: &[],
+        },
+        Section {
+            name: "source",
+            shape: Shape::Many,
+            required: false,
+            doc: "Where messages come from. Each goes to one stream in one lane, with one class.",
+            keys: &[
+                Key::new("name", Kind::Label, "Its name.").required().example("\"lab-drop\""),
+                Key::new("stream", Kind::StreamName, "The stream its messages go to.")
+                    .required()
+                    .example("\"acme/lab-results\""),
+                Key::new("class", Kind::Label, "The class of its data. Without one nothing is forwarded.")
+                    .required()
+                    .example("\"internal\""),
+                Key::new("lane", LANES, "The lane of messages without a severitynumber.")
+                    .default("\"normal\""),
+            ],
+            variants: &[
+                Variant {
+                    name: "file",
+                    doc: "Files dropped into a directory. A file is taken when it has not changed for a while, \
+                          and moved away when its content is on disk in the buffer.",
+                    keys: &[
+                        Key::new("path", Kind::Path, "The directory.")
+                            .required()
+                            .example("\"/srv/lab/out\""),
+                        Key::new("poll", Kind::Duration, "How often to look.").default("\"2s\""),
+                        Key::new("settle", Kind::Duration, "How long a file must not have changed.")
+                            .default("\"2s\""),
+                        Key::new("mode", Kind::Enum(&["whole", "lines"]), "A message is a file, or a line of one.")
+                            .default("\"whole\""),
+                        Key::new("done", Kind::String, "Folder in it for files that were taken.")
+                            .default("\".done\""),
+                        Key::new("error", Kind::String, "Folder in it for files that cannot be taken, with a reason beside each.")
+                            .default("\".error\""),
+                        Key::new("max_bytes", Kind::Size, "The largest file; 16MiB at most in whole mode.")
+                            .example("\"16MiB\""),
+                        Key::new("type", Kind::String, "The events' type; qc.file or qc.line by default.")
+                            .example("\"com.example.result\""),
+                    ],
+                },
+                Variant {
+                    name: "webhook",
+                    doc: "HTTP requests of other programs. Bound to loopback unless 'listen' says otherwise.",
+                    keys: &[
+                        Key::new("listen", Kind::Listen, "Address and port.")
+                            .default("\"127.0.0.1:8480\""),
+                        Key::new("path", Kind::String, "The one path that is served.").default("\"/\""),
+                        Key::new("hmac_secret_file", Kind::Path, "File with the secret that senders sign with.")
+                            .example("\"/etc/qc/secrets/hook\""),
+                        Key::new("hmac_header", Kind::String, "Header with the HMAC-SHA256 of the body.")
+                            .default("\"X-Hub-Signature-256\""),
+                        Key::new("max_body", Kind::Size, "The largest body.").default("\"1MiB\""),
+                        Key::new("dedupe_header", Kind::String, "Header that names a delivery: a repeated one is kept once.")
+                            .default("\"Idempotency-Key\""),
+                        Key::new("type", Kind::String, "The events' type if they do not say.")
+                            .default("\"qc.webhook\""),
+                    ],
+                },
+            ],
+        },
+        Section {
+            name: "sink",
+            shape: Shape::Many,
+            required: false,
+            doc: "Where messages go: from a relay's stream, or at once from what this edge has captured.",
+            keys: &[
+                Key::new("name", Kind::Label, "Its name.").required().example("\"to-erp\""),
+                Key::new("stream", Kind::StreamName, "The stream it delivers.")
+                    .required()
+                    .example("\"acme/orders\""),
+                Key::new("from", Kind::Enum(&["relay", "local"]), "Subscribed at the relay, or captured here.")
+                    .default("\"relay\""),
+            ],
+            variants: &[
+                Variant {
+                    name: "file",
+                    doc: "Files in a directory, each complete under its name or not there at all.",
+                    keys: &[
+                        Key::new("path", Kind::Path, "The directory.")
+                            .required()
+                            .example("\"/srv/erp/in\""),
+                        Key::new("mode", Kind::Enum(&["one-per-message", "append-lines"]), "A file a message, or a line.")
+                            .default("\"one-per-message\""),
+                        Key::new("name", Kind::String, "File name of {id} {seq} {stream} {subject} {time} and text.")
+                            .example("\"{seq}-{subject}\""),
+                    ],
+                },
+                Variant {
+                    name: "webhook",
+                    doc: "HTTP requests to another program, one at a time and in order.",
+                    keys: WEBHOOK_OUT,
+                },
+            ],
+        },
+    ],
+};
+
+const WEBHOOK_OUT: &[Key] = crate::sinks::webhook_out::KEYS;
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+pub struct EdgeConfig {
+    /// `[node]`
+    pub node: NodeSection,
+    /// `[uplink]`
+    pub uplink: UplinkSection,
+    /// `[admin]`
+    pub admin: AdminSection,
+    /// `[store]`
+    pub store: StoreSection,
+    /// `[[source]]`
+    #[serde(default)]
+    pub source: Vec<SourceSection>,
+    /// `[[sink]]`
+    #[serde(default)]
+    pub sink: Vec<SinkSection>,
+}
+
+/// `[node]`
+#[derive(Debug, Deserialize)]
+pub struct NodeSection {
+    /// The state directory.
+    pub state: PathBuf,
+}
+
+/// `[uplink]`
+#[derive(Debug, Deserialize)]
+pub struct UplinkSection {
+    /// Relays, in order.
+    pub relay: Vec<String>,
+    /// The only relay that is accepted.
+    #[serde(default, deserialize_with = "de::maybe_parsed")]
+    pub name: Option<NodeName>,
+    /// Time between heartbeats.
+    #[serde(deserialize_with = "de::duration")]
+    pub heartbeat: Duration,
+}
+
+/// `[admin]`
+#[derive(Debug, Deserialize)]
+pub struct AdminSection {
+    /// The unix socket.
+    pub socket: PathBuf,
+    /// The group that may use it.
+    pub group: Option<String>,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+pub struct StoreSection {
+    /// The most bytes.
+    #[serde(deserialize_with = "de::size")]
+    pub max: u64,
+    /// Bytes a segment.
+    #[serde(deserialize_with = "de::size")]
+    pub segment: u64,
+    /// Bytes left to others.
+    #[serde(deserialize_with = "de::size")]
+    pub min_free: u64,
+}
+
+/// `[[source]]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct SourceSection {
+    /// Its name.
+    pub name: String,
+    /// Where its messages go.
+    #[serde(deserialize_with = "de::parsed")]
+    pub stream: StreamName,
+    /// The class of its data.
+    #[serde(deserialize_with = "de::parsed")]
+    pub class: DataClass,
+    /// The lane of its messages.
+    #[serde(deserialize_with = "de::parsed")]
+    pub lane: Lane,
+    /// `[source.file]`
+    pub file: Option<FileDropConfig>,
+    /// `[source.webhook]`
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// Where a sink's messages come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// A stream of the relay.
+    Relay,
+    /// What this edge has captured.
+    Local,
+}
+
+/// `[[sink]]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct SinkSection {
+    /// Its name.
+    pub name: String,
+    /// The stream it delivers.
+    #[serde(deserialize_with = "de::parsed")]
+    pub stream: StreamName,
+    /// Where the stream is read.
+    pub from: From,
+    /// `[sink.file]`
+    pub file: Option<FileOutConfig>,
+    /// `[sink.webhook]`
+    pub webhook: Option<WebhookOutConfig>,
+}
+
+impl EdgeConfig {
+    /// Reads a configuration that the schema has accepted and checks what only this binary can see.
+    pub fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
+        let config: Self = loaded.parse()?;
+        let mut problems = Vec::new();
+        if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
+            let message = "a segment has 1MiB to 1GiB";
+            problems.push(loaded.problem("store.segment", "QC1020", message));
+        }
+        for sink in &config.sink {
+            if sink.from == From::Relay && config.uplink.relay.is_empty() {
+                let message = "it reads from the relay, but [uplink] names none";
+                let path = format!("sink[{}].from", sink.name);
+                problems.push(loaded.problem(&path, "QC1020", message));
+            }
+        }
+        loaded.refuse(problems)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qc_core::config::{Source, load};
+
+    #[test]
+    fn the_schema_is_sound_and_its_sample_passes() {
+        assert_eq!(SCHEMA.lint(), Vec::<String>::new());
+        let sample = Source::new("sample.toml", SCHEMA.sample());
+        EdgeConfig::from_loaded(&load(&SCHEMA, vec![sample], &[]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_sink_from_nowhere_is_named() {
+        let text = "schema = 1\n[[sink]]\nname = \"s\"\nstream = \"acme/x\"\n[sink.file]\npath = \"/x\"\n";
+        let loaded = load(&SCHEMA, vec![Source::new("edge.toml", text)], &[]).unwrap();
+        let error = EdgeConfig::from_loaded(&loaded).unwrap_err().to_string();
+        assert!(error.contains("[uplink] names none"), "{error}");
+    }
+}

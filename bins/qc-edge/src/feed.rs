@@ -1,0 +1,103 @@
+//! What a sink delivers: the messages of one stream, most urgent lane first, from its own position on.
+
+use std::collections::VecDeque;
+
+use qc_core::model::{Lane, Message, Seq, StreamName};
+use qc_core::store::{Role, StreamKey};
+use qc_core::wire::{Record, decode_envelope};
+use tokio::sync::watch;
+
+use crate::buffer::{Buffer, consumer_name};
+use crate::config::{From, SinkSection};
+use crate::sinks::{Delivery, Fate, Feed};
+use crate::uplink::inbox;
+
+/// Records read ahead; a more urgent lane waits for no more than these.
+const AHEAD: usize = 32;
+const AHEAD_BYTES: usize = 1 << 20;
+
+/// The feed of one sink.
+pub struct StreamFeed {
+    buffer: Buffer,
+    consumer: String,
+    stream: StreamName,
+    keys: Vec<StreamKey>,
+    ahead: VecDeque<Record>,
+    /// The lane that `ahead` was read from.
+    from: Option<StreamKey>,
+    changed: watch::Receiver<u64>,
+}
+
+impl StreamFeed {
+    /// The feed of `sink`.
+    pub fn new(buffer: Buffer, sink: &SinkSection) -> Self {
+        let outbox = |lane| StreamKey { role: Role::Outbox, name: sink.stream.clone(), lane };
+        let keys = match sink.from {
+            From::Relay => vec![inbox(&sink.stream)],
+            From::Local => Lane::ALL.into_iter().map(outbox).collect(),
+        };
+        let changed = buffer.log().changed();
+        let (consumer, stream) = (consumer_name(&sink.name), sink.stream.clone());
+        Self { buffer, consumer, stream, keys, ahead: VecDeque::new(), from: None, changed }
+    }
+
+    fn read_ahead(&mut self) {
+        for key in &self.keys {
+            let after = self.buffer.positions().of(key, &self.consumer);
+            match self.buffer.log().read(key, after, AHEAD, AHEAD_BYTES) {
+                Ok(records) if records.is_empty() => {}
+                Ok(records) => {
+                    (self.ahead, self.from) = (records.into(), Some(key.clone()));
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(code = "QC3004", %error, stream = %key.name, "Cannot read.");
+                }
+            }
+        }
+    }
+}
+
+impl Feed for StreamFeed {
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            self.changed.mark_unchanged();
+            if self.ahead.is_empty() {
+                self.read_ahead();
+            }
+            if let (Some(record), Some(key)) = (self.ahead.front(), &self.from) {
+                match decode_envelope(&record.head) {
+                    Ok(envelope) => {
+                        return Some(Delivery {
+                            stream: self.stream.clone(),
+                            epoch: record.header.epoch,
+                            seq: record.header.seq,
+                            message: Message { envelope, body: record.body.clone() },
+                        });
+                    }
+                    Err(error) => {
+                        // it passed the check when it was stored: only damage brings us here
+                        let seq = record.header.seq;
+                        tracing::error!(code = "QC3004", %error, stream = %key.name, seq = seq.0, "Skipped.");
+                        self.buffer.advance(key, &self.consumer, seq);
+                        self.ahead.pop_front();
+                        continue;
+                    }
+                }
+            }
+            self.changed.changed().await.ok()?;
+        }
+    }
+
+    async fn settle(&mut self, delivery: &Delivery, fate: Fate) -> Result<(), String> {
+        let Some(key) = self.from.clone() else { return Ok(()) };
+        if let Fate::Dead { code, reason } = fate {
+            let message = delivery.message.clone();
+            let buried = self.buffer.bury(&key, message, code, &reason).await;
+            buried.map_err(|error| error.to_string())?;
+        }
+        self.ahead.retain(|record| record.header.seq > delivery.seq);
+        self.buffer.advance(&key, &self.consumer, Seq(delivery.seq.0));
+        Ok(())
+    }
+}

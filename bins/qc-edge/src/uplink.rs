@@ -1,0 +1,279 @@
+//! The edge as its link sees it: captured streams go out, wanted streams come in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use qc_core::clock::Clock;
+use qc_core::link::{
+    self, Chunk, Connect, ConnectError, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+};
+use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
+use qc_core::safe_text::safe;
+use qc_core::store::{AppendError, Draft, Hop, Role, StreamKey, dedupe_key};
+use qc_core::tls::{self, Credentials};
+use qc_core::wire::{
+    Backlog, ChannelKind, Code, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
+    Subscribe,
+};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::client::TlsStream;
+
+use crate::buffer::{Buffer, UPLINK};
+
+const STORE_FULL: Code = Code::new(3302);
+const STORE_STOPPED: Code = Code::new(3002);
+const STORE_DAMAGED: Code = Code::new(3004);
+const MALFORMED: Code = Code::new(2222);
+/// Time for TCP and TLS together.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The edge's end of its link.
+pub struct Uplink {
+    /// The buffer.
+    pub buffer: Buffer,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The own certificate, for its end.
+    pub credentials: Credentials,
+    /// Percent of the disk in use, sampled elsewhere.
+    pub disk_used: watch::Receiver<u8>,
+    /// What was seen of the link.
+    pub seen: Seen,
+}
+
+/// What was seen of the link, shared with `status`.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    inner: Arc<Mutex<SeenNow>>,
+}
+
+/// The link at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct SeenNow {
+    /// Whether two heartbeats are missing.
+    pub stale: bool,
+    /// Time there and back.
+    pub rtt: Option<Duration>,
+    /// When the relay last acknowledged something.
+    pub acked: Option<Timestamp>,
+    /// Messages acknowledged by the relay since start.
+    pub sent: u64,
+    /// Messages received since start.
+    pub received: u64,
+    /// The newest refusal of a stream.
+    pub refusal: Option<(Timestamp, StreamName, Refusal)>,
+}
+
+impl Seen {
+    /// The link now.
+    pub fn now(&self) -> SeenNow {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut SeenNow)) {
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl LinkApp for Uplink {
+    fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
+        let wanted = self.buffer.wanted().any(|stream| *stream == open.stream);
+        if open.kind != ChannelKind::Deliver || !wanted {
+            return Err(Refusal::new(link::NOT_ASKED, format!("{} was not asked for", open.stream)));
+        }
+        let mark = self.buffer.log().mark(&inbox(&open.stream), &peer.node, open.lane);
+        Ok(mark.map(|(epoch, seq)| Mark { epoch, seq }).unwrap_or_default())
+    }
+
+    fn store(
+        &self,
+        peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
+        let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
+        let count = records.len() as u64;
+        let drafts: Result<Vec<_>, _> =
+            records.into_iter().map(|record| draft(peer, open, record)).collect();
+        let submitted = drafts.map(|drafts| self.buffer.log().submit(&inbox(&open.stream), drafts));
+        self.seen.change(|seen| seen.received += count);
+        async move { submitted?.await.map(|_| last).map_err(|error| append_refusal(&error)) }
+    }
+
+    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+        let reason = format!("an edge serves no subscriptions; {} is not here", subscribe.stream);
+        Err(Refusal::new(link::NO_STREAM, reason))
+    }
+
+    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+        let streams = self.buffer.log().streams().into_iter();
+        streams
+            .filter(|info| info.key.role == Role::Outbox)
+            .map(|info| OutboundChannel {
+                kind: ChannelKind::Forward,
+                after: self.buffer.positions().of(&info.key, UPLINK),
+                stream: info.key.name,
+                lane: info.key.lane,
+                epoch: info.epoch,
+                first: info.first,
+                last: info.last,
+                consumer: None,
+            })
+            .collect()
+    }
+
+    fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
+        let consumer: Consumer = "inbox".parse().expect("a constant of the right alphabet");
+        let subscribe = |stream: &StreamName| Subscribe {
+            consumer: consumer.clone(),
+            stream: stream.clone(),
+            start: Start::Beginning,
+        };
+        self.buffer.wanted().map(subscribe).collect()
+    }
+
+    fn read(
+        &self,
+        channel: &OutboundChannel,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Chunk, Refusal> {
+        let records = self
+            .buffer
+            .log()
+            .read(&outbox(channel), after, max_records, max_bytes)
+            .map_err(|error| Refusal::new(STORE_DAMAGED, error.to_string()))?;
+        Ok(Chunk { records, through: Seq::ZERO })
+    }
+
+    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        let key = outbox(channel);
+        let before = self.buffer.positions().of(&key, UPLINK);
+        self.buffer.advance(&key, UPLINK, seq);
+        let now = self.clock.now();
+        self.seen.change(|seen| {
+            seen.acked = Some(now);
+            seen.sent += seq.0.saturating_sub(before.0);
+        });
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.buffer.log().changed()
+    }
+
+    fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        let key = outbox(channel);
+        let waits = self.buffer.log().backlog(&key, self.buffer.positions().of(&key, UPLINK));
+        Backlog { messages: waits.messages, bytes: waits.bytes, oldest: waits.oldest }
+    }
+
+    fn status(&self) -> Status {
+        let waits = self.buffer.backlog();
+        let (messages_in, messages_out) = self.buffer.counts();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            disk_used_percent: *self.disk_used.borrow(),
+            cert_not_after: Some(self.credentials.current().node.not_after),
+            time: self.clock.now(),
+            backlog: Backlog { messages: waits.messages, bytes: waits.bytes, oldest: waits.oldest },
+            messages_in,
+            messages_out,
+        }
+    }
+
+    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.seen.change(|seen| {
+            seen.rtt = heartbeat.rtt.or(seen.rtt);
+            seen.stale = false;
+        });
+    }
+
+    fn state(&self, peer: &Peer, state: &LinkState) {
+        match state {
+            LinkState::Up => {
+                tracing::info!(code = "QC2223", relay = %peer.node, address = peer.address, "Link up.");
+            }
+            LinkState::Stale => {
+                tracing::warn!(code = "QC2221", relay = %peer.node, "Two heartbeats are missing.");
+            }
+            LinkState::Down(refusal) => {
+                let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+                tracing::info!(code, relay = %peer.node, reason, "Link down.");
+            }
+        }
+        let stale = matches!(state, LinkState::Stale);
+        self.seen.change(|seen| seen.stale = stale);
+    }
+
+    fn refused(&self, peer: &Peer, stream: &StreamName, refusal: &Refusal) {
+        let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+        tracing::warn!(code, relay = %peer.node, %stream, reason, "Refused.");
+        let now = self.clock.now();
+        self.seen.change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
+    }
+}
+
+/// Dials relays with the newest credentials.
+pub struct Dial {
+    /// What is shown, and whom we believe.
+    pub credentials: Credentials,
+    /// The only relay that is accepted.
+    pub expected: Option<NodeName>,
+}
+
+impl Connect for Dial {
+    type Stream = TlsStream<TcpStream>;
+
+    async fn connect(&self, address: &str) -> Result<(Self::Stream, Peer), ConnectError> {
+        let unreachable =
+            |source| ConnectError::Unreachable { address: safe(address, 200), source };
+        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+        let _whatever_the_kernel_says = stream.set_nodelay(true);
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let refused = |code: &str, reason: String| {
+            let number = code.trim_start_matches("QC").parse().unwrap_or_default();
+            let refusal = Refusal::new(Code::new(number), reason);
+            ConnectError::Refused { address: safe(address, 200), refusal }
+        };
+        let config = self
+            .credentials
+            .link_client_config(self.expected.clone())
+            .map_err(|error| refused("QC2024", error.to_string()))?;
+        let connected = tls::connect(stream, host, config, HANDSHAKE)
+            .await
+            .map_err(|error| refused(error.code(), error.to_string()))?;
+        let peer = Peer { node: connected.peer.name, address: address.to_owned() };
+        Ok((*connected.stream, peer))
+    }
+}
+
+fn outbox(channel: &OutboundChannel) -> StreamKey {
+    StreamKey { role: Role::Outbox, name: channel.stream.clone(), lane: channel.lane }
+}
+
+/// Where a subscribed stream is kept until its sinks have it.
+pub fn inbox(stream: &StreamName) -> StreamKey {
+    StreamKey { role: Role::Inbox, name: stream.clone(), lane: Lane::Normal }
+}
+
+fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
+    let view = EnvelopeRef::parse(&record.head)
+        .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))?;
+    let dedupe = dedupe_key(view.source, view.id);
+    let hop = Hop {
+        node: peer.node.clone(),
+        lane: open.lane,
+        epoch: record.header.epoch,
+        seq: record.header.seq,
+    };
+    let lane = record.header.lane;
+    Ok(Draft { lane, head: record.head, body: record.body, dedupe, hop: Some(hop) })
+}
+
+fn append_refusal(error: &AppendError) -> Refusal {
+    let code = if error.is_retryable() { STORE_FULL } else { STORE_STOPPED };
+    Refusal::new(code, error.to_string())
+}
