@@ -202,18 +202,23 @@ impl Authority {
         lifetime: Duration,
         now: Timestamp,
     ) -> Result<CertificateDer<'static>, AuthorityError> {
-        match what {
-            Profile::Node { name, role } => {
-                self.check_names(std::iter::once(name.dns_name(&self.domain).as_str()))?;
-                self.check_roles(&[*role])?;
-            }
-            Profile::Front { dns } => self.check_names(dns.iter().map(String::as_str))?,
-        }
+        self.check(what)?;
         let validity = self.validity(now, BACKDATE, lifetime)?;
         let params = what
             .params(&self.domain, serial, validity)
             .ok_or_else(|| self.outside("a name that cannot stand in a certificate"))?;
         self.sign(&params, request.key())
+    }
+
+    /// Whether this authority may issue such a certificate: within its names and roles.
+    pub fn check(&self, what: &Profile) -> Result<(), AuthorityError> {
+        match what {
+            Profile::Node { name, role } => {
+                self.check_names(std::iter::once(name.dns_name(&self.domain).as_str()))?;
+                self.check_roles(&[*role])
+            }
+            Profile::Front { dns } => self.check_names(dns.iter().map(String::as_str)),
+        }
     }
 
     /// Signs this authority's revocation list.

@@ -73,6 +73,14 @@ pub enum TrustError {
         /// The number offered.
         offered: u64,
     },
+    /// Trust of another organisation.
+    #[error("it is for the trust domain {there}, but this node belongs to {here}")]
+    OtherDomain {
+        /// The domain here.
+        here: String,
+        /// The domain offered.
+        there: String,
+    },
     /// A list that none of the known CAs has signed.
     #[error("the revocation list of {issuer} is not signed by a CA that is known here")]
     ForeignCrl {
@@ -245,6 +253,42 @@ impl TrustAnchors {
                 Ok(())
             }
         }
+    }
+
+    /// Adds everything of `other` that is not older than what is held.
+    pub fn merge(&mut self, other: &Self) -> Result<(), TrustError> {
+        if self.domain != other.domain {
+            return Err(TrustError::OtherDomain {
+                here: self.domain.to_string(),
+                there: other.domain.to_string(),
+            });
+        }
+        other.roots().try_for_each(|c| self.add_root(c.clone()))?;
+        other.cas().try_for_each(|c| self.add_ca(c.clone()))?;
+        for crl in other.crls() {
+            match self.add_crl(crl.to_vec()) {
+                Ok(()) | Err(TrustError::Rollback { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The known CAs above a certificate, nearest first, the root last.
+    pub fn chain_above(&self, leaf: &CertView) -> Vec<CertificateDer<'static>> {
+        let cas = self.cas.iter().map(|(view, cert)| (view, cert));
+        let roots = self.roots.iter().map(|root| (&root.view, &root.cert));
+        let known: Vec<_> = cas.chain(roots).collect();
+        let (mut below, mut chain) = (leaf, Vec::new());
+        while !below.is_self_issued() && chain.len() < 8 {
+            let Some((view, cert)) = known.iter().find(|(view, _)| view.may_have_issued(below))
+            else {
+                break;
+            };
+            chain.push((*cert).clone());
+            below = view;
+        }
+        chain
     }
 
     /// The trust domain.

@@ -1,0 +1,267 @@
+//! What a process shows and whom it believes, loaded from its state directory and replaced as a
+//! whole: every handshake takes the newest, sessions live on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::sync::watch;
+
+use super::ALPN_LINK;
+use super::verifier::{PeerVerifier, Verdict};
+use crate::clock::Clock;
+use crate::model::NodeName;
+use crate::pki::{
+    CertView, Identity, IdentityError, KeyAndChain, Role, TrustAnchors, TrustError, Usage,
+};
+
+/// Who may dial a link, who may answer one, and who may knock at the front door.
+const LINK_CLIENTS: &[Role] = &[Role::Edge, Role::Relay, Role::RelayParent];
+const LINK_SERVERS: &[Role] = &[Role::Relay, Role::RelayParent];
+const FRONT_CLIENTS: &[Role] = &Role::ALL;
+
+/// Why credentials could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The TLS library does not take the key.
+    #[error("the TLS library does not take this key or certificate")]
+    Tls(#[from] rustls::Error),
+}
+
+impl CredentialsError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Identity(IdentityError::Missing { .. }) => "QC2020",
+            Self::Identity(IdentityError::Key(_)) => "QC2021",
+            Self::Identity(_) => "QC2022",
+            Self::Trust(_) => "QC2023",
+            Self::Tls(_) => "QC2024",
+        }
+    }
+}
+
+/// One generation of credentials.
+pub struct Loaded {
+    /// Whom we believe.
+    pub trust: TrustAnchors,
+    /// The facts of our own node certificate.
+    pub node: CertView,
+    node_key: Arc<CertifiedKey>,
+    front_key: Arc<CertifiedKey>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Loaded({})", self.node.subject)
+    }
+}
+
+impl Loaded {
+    fn new(identity: &Identity, trust: TrustAnchors) -> Result<Self, CredentialsError> {
+        let node_key = certified(&identity.node)?;
+        let front_key = identity
+            .front
+            .as_ref()
+            .map_or_else(|| Ok(Arc::clone(&node_key)), certified)?;
+        Ok(Self {
+            trust,
+            node: identity.node.view.clone(),
+            node_key,
+            front_key,
+        })
+    }
+}
+
+/// The whole chain is shown, its root too: a node that enrolls knows only the root's key.
+fn certified(part: &KeyAndChain) -> Result<Arc<CertifiedKey>, rustls::Error> {
+    let key = any_supported_type(&part.key.to_tls())?;
+    Ok(Arc::new(CertifiedKey::new(part.chain.clone(), key)))
+}
+
+/// Credentials shared by everything in a process that speaks TLS. Cloning gives another handle.
+#[derive(Clone)]
+pub struct Credentials {
+    state_dir: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+    current: Arc<watch::Sender<Arc<Loaded>>>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({:?})", self.current.borrow())
+    }
+}
+
+impl Credentials {
+    /// Loads `id/current` and `trust` below a state directory.
+    pub fn load(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, CredentialsError> {
+        let loaded = Self::read(state_dir)?;
+        Ok(Self {
+            state_dir: Some(state_dir.to_owned()),
+            clock,
+            current: Arc::new(watch::Sender::new(Arc::new(loaded))),
+        })
+    }
+
+    /// Takes credentials that are not on disk.
+    pub fn from_parts(
+        identity: &Identity,
+        trust: TrustAnchors,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CredentialsError> {
+        let loaded = Loaded::new(identity, trust)?;
+        Ok(Self {
+            state_dir: None,
+            clock,
+            current: Arc::new(watch::Sender::new(Arc::new(loaded))),
+        })
+    }
+
+    /// Reads the state directory again. On failure the old credentials stay.
+    pub fn reload(&self) -> Result<(), CredentialsError> {
+        if let Some(dir) = &self.state_dir {
+            self.current.send_replace(Arc::new(Self::read(dir)?));
+        }
+        Ok(())
+    }
+
+    fn read(state_dir: &Path) -> Result<Loaded, CredentialsError> {
+        let identity = Identity::load(state_dir)?;
+        let trust = TrustAnchors::load(&state_dir.join("trust"))?;
+        Loaded::new(&identity, trust)
+    }
+
+    /// Replaces credentials that are not on disk.
+    pub fn replace(
+        &self,
+        identity: &Identity,
+        trust: TrustAnchors,
+    ) -> Result<(), CredentialsError> {
+        let loaded = Loaded::new(identity, trust)?;
+        self.current.send_replace(Arc::new(loaded));
+        Ok(())
+    }
+
+    /// The newest generation.
+    pub fn current(&self) -> Arc<Loaded> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Tells when a new generation has come.
+    pub fn changed(&self) -> watch::Receiver<Arc<Loaded>> {
+        self.current.subscribe()
+    }
+
+    /// Our own name, if our certificate is a node's.
+    pub fn own_name(&self) -> Option<NodeName> {
+        let loaded = self.current();
+        let [dns] = loaded.node.dns.as_slice() else {
+            return None;
+        };
+        NodeName::from_dns_name(dns, loaded.trust.domain()).ok()
+    }
+
+    /// Serves links: a client certificate is demanded. The verdict tells who came, or why not.
+    pub fn link_server_config(&self) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
+        let loaded = self.current();
+        let key = Arc::clone(&loaded.node_key);
+        let alpn = vec![ALPN_LINK.to_vec()];
+        self.server_config(loaded, key, LINK_CLIENTS, false, alpn)
+    }
+
+    /// Serves ordinary clients: a client certificate is judged if one is sent.
+    pub fn front_server_config(&self) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
+        let loaded = self.current();
+        let key = Arc::clone(&loaded.front_key);
+        let alpn = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        self.server_config(loaded, key, FRONT_CLIENTS, true, alpn)
+    }
+
+    fn server_config(
+        &self,
+        loaded: Arc<Loaded>,
+        key: Arc<CertifiedKey>,
+        roles: &'static [Role],
+        optional: bool,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
+        let verdict = Verdict::default();
+        let verifier = PeerVerifier {
+            loaded,
+            clock: Arc::clone(&self.clock),
+            usage: Usage::Client,
+            roles,
+            expected: None,
+            optional,
+            verdict: verdict.clone(),
+        };
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(key));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(resolver);
+        config.alpn_protocols = alpn;
+        // a session that could be resumed would skip the verifier
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        Ok((Arc::new(config), verdict))
+    }
+
+    /// Dials links; with `expected` only that node is accepted.
+    pub fn link_client_config(
+        &self,
+        expected: Option<NodeName>,
+    ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
+        self.client_config(LINK_SERVERS, expected, ALPN_LINK)
+    }
+
+    /// Dials a relay's node certificate for HTTP, showing our own.
+    pub fn http_client_config(
+        &self,
+        expected: Option<NodeName>,
+    ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
+        self.client_config(LINK_SERVERS, expected, b"http/1.1")
+    }
+
+    fn client_config(
+        &self,
+        roles: &'static [Role],
+        expected: Option<NodeName>,
+        alpn: &[u8],
+    ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
+        let loaded = self.current();
+        let key = Arc::clone(&loaded.node_key);
+        let verdict = Verdict::default();
+        let verifier = PeerVerifier {
+            loaded,
+            clock: Arc::clone(&self.clock),
+            usage: Usage::Server,
+            roles,
+            expected,
+            optional: false,
+            verdict: verdict.clone(),
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        config.alpn_protocols = vec![alpn.to_vec()];
+        config.resumption = rustls::client::Resumption::disabled();
+        config.enable_early_data = false;
+        Ok((Arc::new(config), verdict))
+    }
+}
