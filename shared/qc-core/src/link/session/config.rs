@@ -80,19 +80,19 @@ impl SessionConfig {
 pub enum Event {
     /// Both sides have greeted each other.
     Established(Greeting),
-    /// The peer wants to send: answer with [`Session::accept`] or [`Session::refuse`].
+    /// The peer wants to send: answer with [`Session::accept`](super::Session::accept) or [`Session::refuse`](super::Session::refuse).
     Opened(Open),
-    /// Records have arrived: store them, then call [`Session::durable`].
+    /// Records have arrived: store them, then call [`Session::durable`](super::Session::durable).
     Batch(u32, Vec<Record>),
     /// The peer has everything of an outbound channel up to here on disk.
     Acked(u32, Seq),
     /// A channel or subscription ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
-    /// The peer asks for a stream: answer with [`Session::allow`] or [`Session::refuse`].
+    /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or [`Session::refuse`](super::Session::refuse).
     Subscribe(u32, Subscribe),
     /// A subscription of ours stands.
     Subscribed(u32),
-    /// It is time to call [`Session::heartbeat`].
+    /// It is time to call [`Session::heartbeat`](super::Session::heartbeat).
     HeartbeatDue,
     /// The peer's heartbeat.
     Heartbeat(PeerHeartbeat),
