@@ -80,7 +80,8 @@ impl SessionConfig {
 pub enum Event {
     /// Both sides have greeted each other.
     Established(Greeting),
-    /// The peer wants to send: answer with [`Session::accept`](super::Session::accept) or [`Session::refuse`](super::Session::refuse).
+    /// The peer wants to send: answer with [`Session::accept`](super::Session::accept) or
+    /// [`Session::refuse`](super::Session::refuse).
     Opened(Open),
     /// Records have arrived: store them, then call [`Session::durable`](super::Session::durable).
     Batch(u32, Vec<Record>),
@@ -88,7 +89,8 @@ pub enum Event {
     Acked(u32, Seq),
     /// A channel or subscription ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
-    /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or [`Session::refuse`](super::Session::refuse).
+    /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or
+    /// [`Session::refuse`](super::Session::refuse).
     Subscribe(u32, Subscribe),
     /// A subscription of ours stands.
     Subscribed(u32),
