@@ -1,10 +1,13 @@
 //! Whole links over in-memory byte streams: two drivers, a dialer, connections that break, peers
 //! that stall, stores that are full.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may fail in its helpers"
+#![cfg_attr(
+    feature = "net",
+    expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may fail in its helpers"
+    )
 )]
 #![cfg(feature = "net")]
 
@@ -26,8 +29,8 @@ use qc_core::link::{
 };
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Control, Greeting, Mark, Open, OpenAck, Record, RecordHeader,
-    RecordKind, Refusal, Start, Status, Subscribe,
+    Backlog, ChannelKind, Code, Control, Greeting, MAX_BODY, Mark, Open, OpenAck, Record,
+    RecordHeader, RecordKind, Refusal, Start, Status, Subscribe,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -391,6 +394,25 @@ async fn messages_cross_both_ways_and_a_drain_ends_well() {
         &states[..],
         [LinkState::Up, LinkState::Down(refusal)] if refusal.code == GOING_AWAY
     ));
+}
+
+#[tokio::test]
+async fn the_largest_message_crosses_between_small_ones() {
+    let edge = App::new();
+    for size in [10, MAX_BODY, 10, MAX_BODY, MAX_BODY, 10] {
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 1, size);
+        edge.produce(ChannelKind::Forward, "acme/other", Lane::Normal, 50, 5000);
+    }
+    let site = Site::with(edge, App::new(), 256 * 1024);
+    until("all up", || {
+        site.edge.acked("acme/up", Lane::Normal) == 6
+            && site.edge.acked("acme/other", Lane::Normal) == 300
+    })
+    .await;
+    assert_eq!(
+        site.relay.stored("acme/up", Lane::Normal),
+        (1..=6).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! Two sessions without I/O under a seeded scheduler: bytes arrive in pieces of any size, the
 //! connection is cut anywhere, stores commit late or lose what was not on disk. Whatever happens,
 //! each message is stored once and in order, and nothing is acknowledged that is not on disk.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may fail in its helpers"
+#![cfg_attr(
+    feature = "net",
+    expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test may fail in its helpers"
+    )
 )]
 #![cfg(feature = "net")]
 
@@ -920,6 +923,21 @@ fn too_many_channels_end_the_session() {
         pair.say(&Control::Open(open_of(2 * at + 1)));
     }
     assert_eq!(pair.closed(), TOO_MANY);
+}
+
+#[test]
+fn the_manual_names_every_code() {
+    let manual = include_str!("../../../man/qc-wire.7");
+    let codes = include_str!("../src/link/codes.rs");
+    let numbers: Vec<&str> = codes
+        .lines()
+        .filter_map(|line| line.split_once("Code::new(")?.1.strip_suffix(");"))
+        .collect();
+    assert_eq!(numbers.len(), 20);
+    for number in numbers {
+        let item = format!(".It QC{number}\n");
+        assert!(manual.contains(&item), "{number} is missing");
+    }
 }
 
 /// Random kinds around random, mutated and valid payloads, all with valid checksums.

@@ -115,7 +115,9 @@ where
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
     app.state(peer, &LinkState::Down(ended.refusal.clone()));
     if ended.refusal.code != CUT {
-        driver.farewell(&mut reader, &mut writer).await;
+        driver
+            .farewell(&mut reader, &mut writer, ended.by_peer)
+            .await;
     }
     ended
 }
@@ -200,7 +202,10 @@ impl<A: LinkApp> Driver<'_, A> {
                         self.session.sent(count);
                         self.write_stalled = None;
                     }
-                    Err(error) => self.cut(&error.to_string()),
+                    Err(error) => {
+                        self.hear_last_words(reader, &mut decoder).await;
+                        self.cut(&error.to_string());
+                    }
                 },
                 more = changed.changed(), if store_is_there => match more {
                     Ok(()) => {
@@ -225,26 +230,26 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
-    /// Does everything that can be done without waiting.
+    /// Does what can be done without waiting, but no more reads from the store than a few: the
+    /// socket and the other tasks get their turn in a long scan too.
     fn advance(&mut self) {
-        loop {
-            while let Some(event) = self.session.poll_event() {
-                self.on_event(event);
-            }
-            if self.ended.is_some() {
-                return;
-            }
-            self.submit();
-            if self.session.is_open() && self.drain_until.is_none() {
-                let now = self.clock.instant();
-                self.channels
-                    .refresh(self.app, self.peer, &mut self.session, now);
-                self.read_store();
-            }
-            match self.session.poll_event() {
-                Some(event) => self.on_event(event),
-                None => return,
-            }
+        self.handle_events();
+        if self.ended.is_some() {
+            return;
+        }
+        self.submit();
+        if self.session.is_open() && self.drain_until.is_none() {
+            let now = self.clock.instant();
+            self.channels
+                .refresh(self.app, self.peer, &mut self.session, now);
+            self.read_store();
+        }
+        self.handle_events();
+    }
+
+    fn handle_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.on_event(event);
         }
     }
 
@@ -370,6 +375,22 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
+    /// A peer that closed its end may have said why before.
+    async fn hear_last_words(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        decoder: &mut FrameDecoder,
+    ) {
+        let listen = async {
+            while self.session.is_open() && reader.read_buf(decoder.space()).await.unwrap_or(0) > 0
+            {
+                self.on_bytes(decoder);
+            }
+        };
+        let _in_time = timeout(FAREWELL, listen).await;
+        self.handle_events();
+    }
+
     fn on_bytes(&mut self, decoder: &mut FrameDecoder) {
         let now = Now::of(self.clock);
         loop {
@@ -451,9 +472,12 @@ impl<A: LinkApp> Driver<'_, A> {
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
         writer: &mut (impl AsyncWrite + Unpin),
+        by_peer: bool,
     ) {
         let goodbye = async {
-            writer.write_all(self.session.to_send()).await?;
+            if !by_peer {
+                writer.write_all(self.session.to_send()).await?;
+            }
             writer.shutdown().await?;
             let mut sink = [0; 4096];
             while reader.read(&mut sink).await? > 0 {}

@@ -14,8 +14,6 @@ mod channels;
 mod codes;
 mod dialer;
 mod driver;
-mod inbound;
-mod outbound;
 mod pending;
 mod session;
 

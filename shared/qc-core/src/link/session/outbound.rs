@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::codes::{FORGED_ACK, REWOUND};
+use crate::link::codes::{FORGED_ACK, REWOUND};
 use crate::model::{Lane, Seq};
 use crate::wire::{Mark, Open, OpenAck, Refusal};
 

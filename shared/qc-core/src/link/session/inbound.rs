@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::codes::{FRAME, ORDER, WINDOW};
+use crate::link::codes::{FRAME, ORDER, WINDOW};
 use crate::model::Seq;
 use crate::wire::{Ack, Frame, Mark, Open, Record, RecordKind, Refusal};
 

@@ -1,0 +1,343 @@
+//! The protocol of a link without I/O: frames and calls in, bytes and events out.
+//!
+//! ```text
+//! dialer                        acceptor
+//!   Hello            ---->                     within the hello timeout
+//!                    <----      Welcome
+//!   Open 1           ---->                     I have acme/orders, normal, epoch 9, up to 500
+//!                    <----      OpenAck 1      I have epoch 9 up to 120 on disk, send 4 MiB
+//!   Batch 121..180   ---->
+//!   Batch 181..240   ---->
+//!                    <----      Ack 240        after fdatasync, for both
+//!   Subscribe 3      ---->                     as consumer mill7, acme/alarms please
+//!                    <----      SubscribeAck 3
+//!                    <----      Open 2         for that consumer; from here as above, mirrored
+//! ```
+//!
+//! Either side may be sender and receiver of many channels. A rule that a peer breaks ends the
+//! session with a stable code; a channel that the application refuses ends alone. The same inputs
+//! give the same outputs: time is an argument and nothing here is random.
+
+mod config;
+mod control;
+mod inbound;
+mod outbound;
+mod receiving;
+mod sending;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+pub use config::{Event, Now, ReadPermit, SessionConfig, Side};
+
+use self::inbound::Inbound;
+use self::outbound::Outbound;
+use super::codes::{FRAME, HELLO_TIMEOUT, PROTOCOL as BROKEN, SILENT, SLOW};
+use crate::model::NodeName;
+use crate::wire::{Control, Frame, FrameKind, PROTOCOL, Refusal, Subscribe};
+
+/// Batches are queued for sending only while fewer bytes than this wait.
+const OUTPUT_FOR_BATCHES: usize = 256 * 1024;
+/// A peer that makes us answer more than this without reading it is cut off.
+const OUTPUT_FOR_ANSWERS: usize = 1024 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Greeting,
+    Open,
+    Closed,
+}
+
+/// One end of a link. See the module's page for the rules.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    side: Side,
+    peer: NodeName,
+    phase: Phase,
+    draining: bool,
+    drained: bool,
+    stale: bool,
+    started: Instant,
+    heard: Instant,
+    next_heartbeat: Instant,
+    peer_heartbeat: Duration,
+    /// The peer's last heartbeat, to be echoed.
+    echo: Option<(u64, Instant)>,
+    /// Bytes the peer takes unacknowledged, and how many are.
+    peer_window: u64,
+    bytes_in_flight: u64,
+    unacked_bytes: u64,
+    next_number: u32,
+    highest_of_peer: u32,
+    outbound: BTreeMap<u32, Outbound>,
+    inbound: BTreeMap<u32, Inbound>,
+    subscriptions: BTreeMap<u32, Subscribe>,
+    /// Subscriptions of the peer that are not answered or refused yet, or stand.
+    subscribers: BTreeSet<u32>,
+    last_served: u32,
+    events: VecDeque<Event>,
+    output: Vec<u8>,
+    written: usize,
+    acks_due: bool,
+    /// At least as many of the bytes that wait in `output` are no batches.
+    answers: usize,
+}
+
+impl Session {
+    /// A session with `peer`, whose name comes from its certificate. A dialer's Hello is ready to be
+    /// sent.
+    pub fn new(config: SessionConfig, side: Side, peer: NodeName, now: Now) -> Self {
+        let mut session = Self {
+            side,
+            peer,
+            phase: Phase::Greeting,
+            draining: false,
+            drained: false,
+            stale: false,
+            started: now.instant,
+            heard: now.instant,
+            next_heartbeat: now.instant,
+            peer_heartbeat: config.heartbeat,
+            echo: None,
+            peer_window: 0,
+            bytes_in_flight: 0,
+            unacked_bytes: 0,
+            next_number: match side {
+                Side::Dialer => 1,
+                Side::Acceptor => 2,
+            },
+            highest_of_peer: 0,
+            outbound: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            subscribers: BTreeSet::new(),
+            last_served: 0,
+            events: VecDeque::new(),
+            output: Vec::new(),
+            written: 0,
+            acks_due: false,
+            answers: 0,
+            config,
+        };
+        if side == Side::Dialer {
+            let greeting = session.greeting(1, PROTOCOL, now);
+            session.put(&Control::Hello(greeting));
+        }
+        session
+    }
+
+    /// Takes one frame from the peer.
+    pub fn on_frame(&mut self, frame: Frame, now: Now) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.heard = now.instant;
+        if std::mem::take(&mut self.stale) {
+            self.events.push_back(Event::Fresh);
+        }
+        let result = if frame.header.kind == FrameKind::Batch {
+            self.on_batch(frame)
+        } else {
+            Control::decode(&frame)
+                .map_err(|error| Refusal::new(FRAME, error.to_string()))
+                .and_then(|control| self.on_control(control, now))
+        };
+        if let Err(refusal) = result {
+            self.close(refusal);
+        }
+    }
+
+    /// Lets time pass: deadlines, heartbeats, silence.
+    pub fn on_tick(&mut self, now: Now) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let silent = now.instant.saturating_duration_since(self.heard);
+        if self.phase == Phase::Greeting {
+            if now.instant.saturating_duration_since(self.started) >= self.config.hello_timeout {
+                self.close(Refusal::new(HELLO_TIMEOUT, "no greeting in time"));
+            }
+            return;
+        }
+        if silent >= self.peer_heartbeat * self.config.silent_after {
+            let reason = format!("nothing heard for {} ms", silent.as_millis());
+            self.close(Refusal::new(SILENT, reason));
+            return;
+        }
+        if silent >= self.stale_after() && !self.stale {
+            self.stale = true;
+            self.events.push_back(Event::Stale);
+        }
+        if now.instant >= self.next_heartbeat {
+            self.next_heartbeat = now.instant + self.config.heartbeat;
+            self.events.push_back(Event::HeartbeatDue);
+        }
+    }
+
+    /// When [`Session::on_tick`] must be called at the latest.
+    pub fn deadline(&self) -> Instant {
+        if self.phase == Phase::Greeting {
+            return self.started + self.config.hello_timeout;
+        }
+        let silence = if self.stale {
+            self.heard + self.peer_heartbeat * self.config.silent_after
+        } else {
+            self.heard + self.stale_after()
+        };
+        silence.min(self.next_heartbeat)
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if self.events.is_empty() && self.draining && !self.drained && self.is_open() {
+            self.flush_acks();
+            let sent = self.outbound.values().all(Outbound::is_settled);
+            if sent && self.inbound.values().all(Inbound::is_settled) {
+                self.drained = true;
+                self.events.push_back(Event::Drained);
+            }
+        }
+        self.events.pop_front()
+    }
+
+    /// The bytes to send next; call [`Session::sent`] for as many as were.
+    pub fn to_send(&mut self) -> &[u8] {
+        self.flush_acks();
+        self.output.get(self.written..).unwrap_or_default()
+    }
+
+    /// Notes that the first `bytes` of [`Session::to_send`] have gone.
+    pub fn sent(&mut self, bytes: usize) {
+        self.written += bytes;
+        if self.written >= self.output.len() {
+            self.written = 0;
+            self.answers = 0;
+            self.output.clear();
+            if self.output.capacity() > 2 * OUTPUT_FOR_BATCHES {
+                self.output = Vec::new();
+            }
+        } else {
+            self.answers = self.answers.min(self.output.len() - self.written);
+            if self.written > OUTPUT_FOR_BATCHES {
+                self.output.drain(..self.written);
+                self.written = 0;
+            }
+        }
+    }
+
+    /// Gives back the memory of an idle link.
+    pub fn shrink(&mut self) {
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+    }
+
+    /// Whether both sides have greeted each other and the session is not over.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Ends a channel or subscription of either side.
+    pub fn refuse(&mut self, number: u32, refusal: Refusal) {
+        if self.forget(number) {
+            self.put(&Control::Refuse(number, refusal));
+        }
+    }
+
+    /// Begins nothing new; [`Event::Drained`] follows when all that was begun is acknowledged. What
+    /// the peer still sends is left to it.
+    pub fn drain(&mut self) {
+        if self.phase == Phase::Open {
+            self.draining = true;
+        }
+    }
+
+    /// Ends the session. The peer is told why.
+    pub fn close(&mut self, refusal: Refusal) {
+        if self.phase != Phase::Closed {
+            self.flush_acks();
+            self.put(&Control::Close(refusal.clone()));
+            self.end(refusal, false);
+        }
+    }
+
+    fn end(&mut self, refusal: Refusal, by_peer: bool) {
+        self.phase = Phase::Closed;
+        self.events.push_back(Event::Closed { refusal, by_peer });
+    }
+
+    fn put(&mut self, control: &Control) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let before = self.output.len();
+        control.encode(&mut self.output);
+        self.answers += self.output.len() - before;
+        if self.answers > OUTPUT_FOR_ANSWERS {
+            let refusal = Refusal::new(SLOW, "the peer does not read what it asked for");
+            self.end(refusal, false);
+        }
+    }
+
+    /// Drops everything about a number; whether there was anything.
+    fn forget(&mut self, number: u32) -> bool {
+        if let Some(outbound) = self.outbound.remove(&number) {
+            self.bytes_in_flight -= outbound.bytes_in_flight;
+            return true;
+        }
+        if let Some(inbound) = self.inbound.remove(&number) {
+            self.unacked_bytes -= inbound.unacked_bytes;
+            return true;
+        }
+        self.subscriptions.remove(&number).is_some() || self.subscribers.remove(&number)
+    }
+
+    fn may_begin(&self) -> bool {
+        self.phase == Phase::Open && !self.draining
+    }
+
+    fn stale_after(&self) -> Duration {
+        self.peer_heartbeat * 5 / 2
+    }
+
+    fn is_own(&self, number: u32) -> bool {
+        (number % 2 == 1) == (self.side == Side::Dialer)
+    }
+
+    fn take_number(&mut self) -> Option<u32> {
+        let number = self.next_number;
+        self.next_number = number.checked_add(2)?;
+        Some(number)
+    }
+
+    fn take_number_of_peer(&mut self, number: u32) -> Result<(), Refusal> {
+        if self.is_own(number) || number <= self.highest_of_peer {
+            return Err(Refusal::new(BROKEN, "a channel number that is not new"));
+        }
+        self.highest_of_peer = number;
+        Ok(())
+    }
+
+    /// A number that either side has used in this session.
+    fn check_number(&self, number: u32) -> Result<(), Refusal> {
+        let used = if self.is_own(number) {
+            number < self.next_number
+        } else {
+            number <= self.highest_of_peer
+        };
+        used.then_some(())
+            .ok_or_else(|| Refusal::new(BROKEN, "a channel number that was never used"))
+    }
+
+    fn check_own_number(&self, number: u32) -> Result<(), Refusal> {
+        self.check_number(number)?;
+        self.is_own(number)
+            .then_some(())
+            .ok_or_else(|| Refusal::new(BROKEN, "an answer on a channel of the receiver"))
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,206 @@
+//! The sending side: announcing streams, reading what may go, taking acknowledgements.
+
+use super::outbound::{Outbound, share};
+use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, ReadPermit, Session};
+use crate::link::app::{Chunk, OutboundChannel};
+use crate::link::codes::TOO_MANY;
+use crate::model::Seq;
+use crate::wire::{
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, RecordKind,
+    Refusal, Subscribe,
+};
+
+impl Session {
+    /// Announces a stream to the peer; `None` when that is not possible now.
+    pub fn open(&mut self, channel: &OutboundChannel) -> Option<u32> {
+        if !self.may_begin() || self.outbound.len() >= MAX_CHANNELS {
+            return None;
+        }
+        let number = self.take_number()?;
+        let open = Open {
+            channel: number,
+            kind: channel.kind,
+            stream: channel.stream.clone(),
+            lane: channel.lane,
+            epoch: channel.epoch,
+            first: channel.first,
+            last: channel.last,
+            consumer: channel.consumer.clone(),
+        };
+        self.put(&Control::Open(open.clone()));
+        self.outbound
+            .insert(number, Outbound::new(open, channel.after));
+        Some(number)
+    }
+
+    /// The store may have more for every outbound channel.
+    pub fn more_to_read(&mut self) {
+        for channel in self.outbound.values_mut() {
+            channel.more = true;
+        }
+    }
+
+    /// Which channel may send next: the most urgent lane first, channels of one lane in turn. Answer
+    /// with [`Session::send`].
+    pub fn next_read(&mut self) -> Option<ReadPermit> {
+        let permit = self.candidate()?;
+        self.last_served = permit.channel;
+        Some(permit)
+    }
+
+    /// Whether [`Session::next_read`] has something.
+    pub fn can_read(&self) -> bool {
+        self.candidate().is_some()
+    }
+
+    /// Sends what was read for `permit`. What does not fit is left for the next permit. Returns
+    /// whether the channel has come any further.
+    pub fn send(&mut self, permit: ReadPermit, chunk: &Chunk) -> bool {
+        let Some(channel) = self.outbound.get(&permit.channel) else {
+            return false;
+        };
+        let room = channel.room(self.session_room(channel));
+        let Some(channel) = self.outbound.get_mut(&permit.channel) else {
+            return false;
+        };
+        if !channel.ready || channel.read != permit.after {
+            return false;
+        }
+        let (mut bytes, mut last, mut left) = (0, permit.after, None);
+        let mut picked = Vec::with_capacity(chunk.records.len());
+        let mut looked_at = permit.after;
+        for record in &chunk.records {
+            if record.header.kind == RecordKind::Message && record.header.seq > last {
+                let size = record.encoded_len() as u64;
+                if bytes + size > room.min(MAX_FRAME as u64) {
+                    left = Some(size);
+                    break;
+                }
+                bytes += size;
+                last = record.header.seq;
+                picked.push(record);
+            }
+            looked_at = looked_at.max(record.header.seq);
+        }
+        if !picked.is_empty() {
+            let header = FrameHeader {
+                kind: FrameKind::Batch,
+                lane: channel.open.lane as u16,
+                channel: permit.channel,
+                count: u32::try_from(picked.len()).unwrap_or(u32::MAX),
+            };
+            let epoch = channel.open.epoch;
+            header.encode(&mut self.output, |out| {
+                for record in &picked {
+                    let mut header = record.header;
+                    header.stream = permit.channel;
+                    header.epoch = epoch;
+                    header.origin.node = 0;
+                    header.encode(&record.head, &record.body, out);
+                }
+            });
+            channel.note_sent(last, bytes);
+            self.bytes_in_flight += bytes;
+        }
+        match left {
+            None => looked_at = looked_at.max(chunk.through),
+            Some(size) if picked.is_empty() => channel.note_too_big(size),
+            Some(_) => {}
+        }
+        if let Some(acked) = channel.note_skipped(looked_at) {
+            self.events.push_back(Event::Acked(permit.channel, acked));
+        }
+        let further = channel.read > permit.after;
+        if left.is_none() && !further {
+            channel.more = false;
+        }
+        further
+    }
+
+    /// Grants a subscription of the peer; open a channel for it next.
+    pub fn allow(&mut self, number: u32) {
+        if self.subscribers.contains(&number) {
+            self.put(&Control::SubscribeAck(number));
+        }
+    }
+
+    pub(super) fn on_open_ack(&mut self, ack: &OpenAck) -> Result<(), Refusal> {
+        self.check_own_number(ack.channel)?;
+        let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
+            return Ok(());
+        };
+        if outbound.ready {
+            return Err(Refusal::new(BROKEN, "a channel answered twice"));
+        }
+        match outbound.resume(ack) {
+            Ok(acked) if acked > Seq::ZERO => {
+                self.events.push_back(Event::Acked(ack.channel, acked));
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                self.events
+                    .push_back(Event::Refused(ack.channel, refusal.clone()));
+                self.refuse(ack.channel, refusal);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_ack(&mut self, ack: Ack) -> Result<(), Refusal> {
+        self.check_own_number(ack.channel)?;
+        let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
+            return Ok(());
+        };
+        if let Some((acked, freed)) = outbound.ack(ack.mark)? {
+            self.bytes_in_flight -= freed;
+            self.events.push_back(Event::Acked(ack.channel, acked));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_subscribe(
+        &mut self,
+        number: u32,
+        subscribe: Subscribe,
+    ) -> Result<(), Refusal> {
+        self.take_number_of_peer(number)?;
+        if self.draining {
+            return Ok(());
+        }
+        if self.subscribers.len() >= MAX_CHANNELS {
+            return Err(Refusal::new(TOO_MANY, "too many subscriptions"));
+        }
+        self.subscribers.insert(number);
+        self.events.push_back(Event::Subscribe(number, subscribe));
+        Ok(())
+    }
+
+    fn candidate(&self) -> Option<ReadPermit> {
+        if !self.may_begin() || self.output.len() - self.written >= OUTPUT_FOR_BATCHES {
+            return None;
+        }
+        let last = self.last_served;
+        let (channel, room, outbound) = self
+            .outbound
+            .iter()
+            .map(|(number, channel)| (*number, channel.room(self.session_room(channel)), channel))
+            .filter(|(_, room, _)| *room > 0)
+            .min_by_key(|(number, _, channel)| (channel.open.lane, *number <= last, *number))?;
+        Some(ReadPermit {
+            channel,
+            after: outbound.read,
+            max_records: self.config.batch_records,
+            max_bytes: usize::try_from(room)
+                .unwrap_or(usize::MAX)
+                .min(self.config.batch_bytes),
+        })
+    }
+
+    fn session_room(&self, channel: &Outbound) -> u64 {
+        if self.bytes_in_flight == 0 {
+            u64::MAX
+        } else {
+            share(self.peer_window, channel.open.lane).saturating_sub(self.bytes_in_flight)
+        }
+    }
+}
