@@ -2,7 +2,7 @@
 //! "done" only when the intake says that they are on disk.
 
 mod activity;
-//pub mod file_drop;
+pub mod file_drop;
 pub mod settings;
 pub mod signature;
 pub mod webhook;

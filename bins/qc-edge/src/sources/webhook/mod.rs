@@ -1,6 +1,6 @@
 //! Webhook in: an HTTP listener that answers 201 when the message is on disk.
 //!
-//! A body may be a CloudEvent in any form or anything at all. With a secret, every body must be
+//! A body may be an event in any form of CloudEvents or anything at all. With a secret, every body must be
 //! signed; with a header that numbers deliveries, a repeated delivery is answered 200 and kept once.
 
 use std::net::SocketAddr;
