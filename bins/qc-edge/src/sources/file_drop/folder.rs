@@ -11,8 +11,10 @@ use std::path::Path;
 
 use qc_core::safe_text::safe_bytes;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+
+use super::super::beneath::{has_openat2, open_beneath, rename};
 
 /// Entries looked at in one round; the rest waits for the next.
 const MAX_ENTRIES: usize = 10_000;
@@ -269,30 +271,6 @@ pub(super) fn is_ignored(name: &[u8]) -> bool {
             .any(|suffix| name.ends_with(suffix))
 }
 
-/// Opens one entry of `dir` without following anything.
-pub(super) fn open_beneath(
-    dir: BorrowedFd<'_>,
-    name: &CStr,
-    flags: OFlags,
-    resolve: bool,
-) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if resolve {
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        return rustix::fs::openat2(dir, name, flags, Mode::empty(), how);
-    }
-    // without openat2: a name without a slash stays in its directory, and `..` is no name of a file
-    if name.to_bytes().contains(&b'/') || matches!(name.to_bytes(), b"." | b".." | b"") {
-        return Err(Errno::XDEV);
-    }
-    rustix::fs::openat(dir, name, flags, Mode::empty())
-}
-
-fn has_openat2(dir: BorrowedFd<'_>) -> bool {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat2(dir, c".", flags, Mode::empty(), ResolveFlags::BENEATH).is_ok()
-}
-
 fn oddity(stat: &Stat) -> Option<Odd> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Some(Odd::NotRegular);
@@ -305,22 +283,6 @@ fn exists(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Renames without replacing, also where the file system has no such rename.
-fn rename(
-    from: BorrowedFd<'_>,
-    name: &CStr,
-    to: BorrowedFd<'_>,
-    new_name: &CStr,
-) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            // looked at before; the target folder is this program's own
-            rustix::fs::renameat(from, name, to, new_name)
-        }
-        other => other,
     }
 }
 

@@ -25,7 +25,7 @@ use self::read::{ReadError, Reading, Template};
 use self::settle::Settle;
 use self::watch::Watch;
 use super::settings::{Size, Wait};
-use super::{Activity, Intake, IntakeError, SourceError};
+use super::{Activity, ConnectorError, Intake, IntakeError};
 
 /// The largest file in whole mode: the largest message.
 const MAX_WHOLE: u64 = qc_core::wire::MAX_BODY as u64;
@@ -101,24 +101,27 @@ impl FileDropConfig {
         }
     }
 
-    fn check(&self) -> Result<(), SourceError> {
+    fn check(&self) -> Result<(), ConnectorError> {
         for (setting, folder) in [("done", &self.done), ("error", &self.error)] {
             let one_name = Path::new(folder).file_name() == Some(folder.as_ref());
             if !one_name || folder.len() > 100 {
-                return Err(SourceError::setting(
+                return Err(ConnectorError::setting(
                     setting,
                     "must be the name of a folder in the directory",
                 ));
             }
         }
         if self.done == self.error {
-            return Err(SourceError::setting("error", "must not be the done folder"));
+            return Err(ConnectorError::setting(
+                "error",
+                "must not be the done folder",
+            ));
         }
         if self.poll.0 < Duration::from_millis(10) {
-            return Err(SourceError::setting("poll", "must be at least 10ms"));
+            return Err(ConnectorError::setting("poll", "must be at least 10ms"));
         }
         if self.mode == Mode::Whole && self.max_bytes.is_some_and(|max| max.0 > MAX_WHOLE) {
-            return Err(SourceError::setting(
+            return Err(ConnectorError::setting(
                 "max_bytes",
                 "must be at most 16MiB in whole mode",
             ));
@@ -158,9 +161,10 @@ impl FileDrop {
         node: &NodeName,
         clock: Arc<dyn Clock>,
         activity: Activity,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, ConnectorError> {
         config.check()?;
-        let fail = |error| SourceError::file("cannot use the drop directory", &config.path, error);
+        let fail =
+            |error| ConnectorError::file("cannot use the drop directory", &config.path, error);
         let folder = Folder::open(&config.path, &config.done, &config.error).map_err(fail)?;
         let watch = match Watch::open(folder.dir()) {
             Ok(watch) => Some(watch),
