@@ -1,1 +1,2 @@
+pub mod sinks;
 pub mod sources;

@@ -2,7 +2,8 @@
 //! "done" only when the intake says that they are on disk.
 
 mod activity;
-//pub mod file_drop;
+pub(crate) mod beneath;
+pub mod file_drop;
 pub mod settings;
 pub mod signature;
 pub mod webhook;
@@ -91,9 +92,9 @@ pub trait Intake: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Outcome>, IntakeError>> + Send;
 }
 
-/// Why a source cannot start.
+/// Why a source or a sink cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum ConnectorError {
     /// A directory or file that it needs.
     #[error("{what} '{path}'")]
     File {
@@ -115,7 +116,7 @@ pub enum SourceError {
     },
 }
 
-impl SourceError {
+impl ConnectorError {
     pub(crate) fn file(
         what: &'static str,
         path: &std::path::Path,
@@ -135,11 +136,19 @@ impl SourceError {
         }
     }
 
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
+    /// The stable code when it is a source.
+    pub fn source_code(&self) -> &'static str {
         match self {
             Self::File { .. } => "QC4101",
             Self::Setting { .. } => "QC4102",
+        }
+    }
+
+    /// The stable code when it is a sink.
+    pub fn sink_code(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "QC4201",
+            Self::Setting { .. } => "QC4202",
         }
     }
 }

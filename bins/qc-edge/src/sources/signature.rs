@@ -9,7 +9,7 @@ use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use qc_core::secret::Secret;
 
-use super::SourceError;
+use super::ConnectorError;
 
 /// The longest secret in bytes.
 const MAX_SECRET: u64 = 4096;
@@ -35,8 +35,8 @@ impl Signer {
     }
 
     /// Reads the secret from a file; a line break at its end is not part of it.
-    pub fn from_file(path: &Path) -> Result<Self, SourceError> {
-        let fail = |error| SourceError::file("cannot read the secret", path, error);
+    pub fn from_file(path: &Path) -> Result<Self, ConnectorError> {
+        let fail = |error| ConnectorError::file("cannot read the secret", path, error);
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes))

@@ -1,6 +1,6 @@
 //! Webhook in: an HTTP listener that answers 201 when the message is on disk.
 //!
-//! A body may be a CloudEvent in any form or anything at all. With a secret, every body must be
+//! A body may be an event in any form of CloudEvents or anything at all. With a secret, every body must be
 //! signed; with a header that numbers deliveries, a repeated delivery is answered 200 and kept once.
 
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use super::settings::Size;
 use super::signature::Signer;
-use super::{Activity, Intake, IntakeError, SourceError};
+use super::{Activity, ConnectorError, Intake, IntakeError};
 
 /// Connections served at once; the next ones wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -98,18 +98,21 @@ impl Webhook {
         node: &NodeName,
         clock: Arc<dyn Clock>,
         activity: Activity,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, ConnectorError> {
         if !config.path.starts_with('/') {
-            return Err(SourceError::setting("path", "must begin with '/'"));
+            return Err(ConnectorError::setting("path", "must begin with '/'"));
         }
         let body = usize::try_from(config.max_body.0).unwrap_or(usize::MAX);
         if body == 0 || body > Limits::MAX_BODY {
-            return Err(SourceError::setting("max_body", "must be 1 byte to 16MiB"));
+            return Err(ConnectorError::setting(
+                "max_body",
+                "must be 1 byte to 16MiB",
+            ));
         }
         let header = |setting, name: &str| {
             http::HeaderName::try_from(name)
                 .map(|name| name.as_str().to_owned())
-                .map_err(|_| SourceError::setting(setting, "is not the name of a header"))
+                .map_err(|_| ConnectorError::setting(setting, "is not the name of a header"))
         };
         let signer = config
             .hmac_secret_file

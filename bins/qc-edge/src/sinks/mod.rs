@@ -1,0 +1,236 @@
+//! Where messages go: each sink delivers one at a time, in the order of its stream.
+//!
+//! [`run_sink`] is the loop around every sink: what fails for now is tried again with a growing
+//! pause, what can never work becomes a dead letter, and only then comes the next message.
+
+pub mod file_out;
+mod name;
+pub mod webhook_out;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use qc_core::backoff::Backoff;
+use qc_core::clock::Clock;
+use qc_core::model::{Epoch, Message, Seq, StreamName};
+
+use crate::sources::Activity;
+
+/// One message on its way out, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The stream it is read from.
+    pub stream: StreamName,
+    /// The history that `seq` counts in.
+    pub epoch: Epoch,
+    /// Its number in the stream.
+    pub seq: Seq,
+    /// The message.
+    pub message: Message,
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// It may work later.
+    #[error("{reason}")]
+    Retry {
+        /// When the other side wants to be asked again.
+        after: Option<Duration>,
+        /// What happened, safe to show.
+        reason: String,
+    },
+    /// It will never work with this message.
+    #[error("[{code}] {reason}")]
+    Poison {
+        /// The stable code.
+        code: &'static str,
+        /// What is wrong with it, safe to show.
+        reason: String,
+    },
+}
+
+impl DeliverError {
+    pub(crate) fn retry(reason: impl Into<String>) -> Self {
+        Self::Retry {
+            after: None,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn poison(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Poison {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Delivers messages to something outside.
+pub trait Sink: Send {
+    /// Delivers one message. `Ok` means that the other side has it for good. The same delivery may
+    /// come again after a crash.
+    fn deliver(
+        &mut self,
+        delivery: &Delivery,
+    ) -> impl Future<Output = Result<(), DeliverError>> + Send;
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The other side has it.
+    Delivered,
+    /// It goes to the dead letters.
+    Dead {
+        /// The stable code.
+        code: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a sink's messages come from: a cursor on a stream.
+pub trait Feed: Send {
+    /// The next message; waits for one. `None` when there will be no more. The future may be dropped
+    /// at any time without losing a message.
+    fn next(&mut self) -> impl Future<Output = Option<Delivery>> + Send;
+
+    /// Notes what became of the message that `next` gave out. When this returns `Ok`, the message will
+    /// not be given out again, except after a crash.
+    fn settle(
+        &mut self,
+        delivery: &Delivery,
+        fate: Fate,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Delivers what `feed` gives out until it ends or `stop` resolves.
+pub async fn run_sink<S: Sink, F: Feed>(
+    mut sink: S,
+    mut feed: F,
+    mut backoff: Backoff,
+    clock: Arc<dyn Clock>,
+    activity: Activity,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let mut rng = fastrand::Rng::new();
+    let deliveries = async {
+        while let Some(delivery) = feed.next().await {
+            let fate = loop {
+                let (after, reason) = match sink.deliver(&delivery).await {
+                    Ok(()) => break Fate::Delivered,
+                    Err(DeliverError::Poison { code, reason }) => {
+                        break Fate::Dead { code, reason };
+                    }
+                    Err(DeliverError::Retry { after, reason }) => (after, reason),
+                };
+                let wait = backoff.next_delay(&mut rng).max(after.unwrap_or_default());
+                activity.retrying(&reason, clock.now(), wait);
+                tokio::time::sleep(wait).await;
+            };
+            while let Err(reason) = feed.settle(&delivery, fate.clone()).await {
+                let wait = backoff.next_delay(&mut rng);
+                activity.retrying(&reason, clock.now(), wait);
+                tokio::time::sleep(wait).await;
+            }
+            backoff.reset();
+            match fate {
+                Fate::Delivered => activity.done(1, clock.now()),
+                Fate::Dead { code, reason } => {
+                    tracing::warn!(stream = %delivery.stream, seq = delivery.seq.0, code, reason, "Message to the dead letters.");
+                    activity.refused(&format!("{code} {reason}"), clock.now());
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = deliveries => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use qc_core::clock::SystemClock;
+    use qc_core::model::Envelope;
+
+    use super::*;
+
+    struct Scripted(VecDeque<Result<(), DeliverError>>, Arc<Mutex<Vec<u64>>>);
+
+    impl Sink for Scripted {
+        async fn deliver(&mut self, delivery: &Delivery) -> Result<(), DeliverError> {
+            self.1.lock().unwrap().push(delivery.seq.0);
+            self.0.pop_front().unwrap_or(Ok(()))
+        }
+    }
+
+    struct Three(u64, Arc<Mutex<Vec<(u64, Fate)>>>, bool);
+
+    impl Feed for Three {
+        async fn next(&mut self) -> Option<Delivery> {
+            self.0 += 1;
+            (self.0 <= 3).then(|| Delivery {
+                stream: "acme/orders".parse().unwrap(),
+                epoch: Epoch(1),
+                seq: Seq(self.0),
+                message: Message {
+                    envelope: Envelope::new("1", "/s", "t"),
+                    body: "x".into(),
+                },
+            })
+        }
+
+        async fn settle(&mut self, delivery: &Delivery, fate: Fate) -> Result<(), String> {
+            if std::mem::take(&mut self.2) {
+                return Err("the disk is full".to_owned());
+            }
+            self.1.lock().unwrap().push((delivery.seq.0, fate));
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn retries_keep_the_order_and_poison_steps_aside() {
+        let tried = Arc::new(Mutex::new(Vec::new()));
+        let settled = Arc::new(Mutex::new(Vec::new()));
+        let script = [
+            Err(DeliverError::retry("busy")),
+            Err(DeliverError::Retry {
+                after: Some(Duration::from_millis(30)),
+                reason: "503".to_owned(),
+            }),
+            Ok(()),
+            Err(DeliverError::poison("QC4204", "400")),
+        ];
+        let activity = Activity::default();
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2)).unwrap();
+        run_sink(
+            Scripted(script.into(), Arc::clone(&tried)),
+            Three(0, Arc::clone(&settled), true),
+            backoff,
+            Arc::new(SystemClock::default()),
+            activity.clone(),
+            std::future::pending(),
+        )
+        .await;
+        assert_eq!(*tried.lock().unwrap(), [1, 1, 1, 2, 3]);
+        let dead = Fate::Dead {
+            code: "QC4204",
+            reason: "400".to_owned(),
+        };
+        assert_eq!(
+            *settled.lock().unwrap(),
+            [(1, Fate::Delivered), (2, dead), (3, Fate::Delivered)]
+        );
+        let end = activity.snapshot();
+        assert_eq!(
+            (end.done, end.refused, end.retries, end.attempt),
+            (2, 1, 3, 0)
+        );
+    }
+}
