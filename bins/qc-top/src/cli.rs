@@ -18,54 +18,59 @@ use crate::theme::Theme;
 /// text and ends. It only reads.
 #[derive(Debug, Parser)]
 #[command(name = "qc-top", version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Ask the relay at this admin socket
     #[arg(long, value_name = "PATH", default_value = "/run/qc-relay/admin.sock")]
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
 
     /// Print pages of text instead of a live view
     #[arg(short, long)]
-    pub batch: bool,
+    pub(crate) batch: bool,
 
     /// End after this many updates (0 = never; 1 with --batch or without a terminal)
     #[arg(short = 'n', long, value_name = "COUNT")]
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
 
     /// Ask for new numbers this often
     #[arg(long, value_name = "DUR", default_value = "2s", value_parser = parse_duration)]
-    pub interval: Duration,
+    pub(crate) interval: Duration,
 
     /// Show only nodes that pass, such as 'site=site-1* & backlog>1000 & state!=ok'
-    #[arg(long, value_name = "EXPR", default_value = "", hide_default_value = true)]
-    pub filter: String,
+    #[arg(
+        long,
+        value_name = "EXPR",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) filter: String,
 
     /// Sort by this column
     #[arg(long, value_name = "COLUMN", value_enum, default_value_t)]
-    pub sort: SortBy,
+    pub(crate) sort: SortBy,
 
     /// Sort the other way round
     #[arg(long)]
-    pub reverse: bool,
+    pub(crate) reverse: bool,
 
     /// Use no character outside ASCII
     #[arg(long, env = "QC_ASCII", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub ascii: bool,
+    pub(crate) ascii: bool,
 
     /// Print a sentence for each change, for screen readers and simple terminals
     #[arg(long, conflicts_with = "batch")]
-    pub linear: bool,
+    pub(crate) linear: bool,
 
     /// Start with this view
     #[arg(long, value_name = "VIEW", value_enum, default_value_t)]
-    pub view: View,
+    pub(crate) view: View,
 
     #[command(flatten)]
-    pub globals: Globals,
+    pub(crate) globals: Globals,
 }
 
 /// The views there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum View {
+pub(crate) enum View {
     /// Every node, the worst first
     #[default]
     Fleet,
@@ -118,7 +123,10 @@ impl Surroundings {
             terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
             no_color: !var("NO_COLOR").is_empty(),
             term: var("TERM"),
-            locale: first_set.into_iter().find(|v| !v.is_empty()).unwrap_or_default(),
+            locale: first_set
+                .into_iter()
+                .find(|v| !v.is_empty())
+                .unwrap_or_default(),
         }
     }
 
@@ -144,7 +152,9 @@ impl Cli {
         let format = self.globals.format();
         if format == OutputFormat::Openmetrics {
             let message = "qc-top has no OpenMetrics output";
-            return Err(Failure::new(Exit::Usage, "QC6002", message).help("scrape the relay itself"));
+            return Err(
+                Failure::new(Exit::Usage, "QC6002", message).help("scrape the relay itself")
+            );
         }
         if self.interval < Duration::from_millis(100) {
             let message = "--interval is shorter than 100ms";
@@ -218,8 +228,21 @@ mod tests {
             (&["-o", "json"], ssh(), Mode::Batch, Some(1)),
             (&["--linear"], ssh(), Mode::Linear, None),
             (&[], Surroundings::default(), Mode::Batch, Some(1)),
-            (&["--linear", "-n", "2"], Surroundings::default(), Mode::Linear, Some(2)),
-            (&[], Surroundings { term: "dumb".to_owned(), ..ssh() }, Mode::Linear, None),
+            (
+                &["--linear", "-n", "2"],
+                Surroundings::default(),
+                Mode::Linear,
+                Some(2),
+            ),
+            (
+                &[],
+                Surroundings {
+                    term: "dumb".to_owned(),
+                    ..ssh()
+                },
+                Mode::Linear,
+                None,
+            ),
         ] {
             let options = options(args, &around).unwrap();
             assert_eq!((options.mode, options.count), (mode, count), "{args:?}");
@@ -229,13 +252,40 @@ mod tests {
     #[test]
     fn the_theme_follows_the_surroundings() {
         let theme = |args: &[&str], around| options(args, &around).unwrap().theme;
-        assert_eq!(theme(&[], ssh()), Theme { color: true, ascii: false });
-        let no_color = Surroundings { no_color: true, ..ssh() };
+        assert_eq!(
+            theme(&[], ssh()),
+            Theme {
+                color: true,
+                ascii: false
+            }
+        );
+        let no_color = Surroundings {
+            no_color: true,
+            ..ssh()
+        };
         assert!(!theme(&[], no_color.clone()).color);
         assert!(theme(&["--color", "always"], no_color).color);
         assert!(theme(&["--ascii"], ssh()).ascii);
-        assert!(theme(&[], Surroundings { term: "linux".to_owned(), ..ssh() }).ascii);
-        assert!(theme(&[], Surroundings { locale: "C".to_owned(), ..ssh() }).ascii);
+        assert!(
+            theme(
+                &[],
+                Surroundings {
+                    term: "linux".to_owned(),
+                    ..ssh()
+                }
+            )
+            .ascii
+        );
+        assert!(
+            theme(
+                &[],
+                Surroundings {
+                    locale: "C".to_owned(),
+                    ..ssh()
+                }
+            )
+            .ascii
+        );
     }
 
     #[test]

@@ -51,9 +51,13 @@ impl Answer {
     /// Reads an answer.
     pub(crate) fn parse(raw: String) -> Result<Self, Failure> {
         let reply: Reply<Fleet> = serde_json::from_str(&raw).map_err(|error| {
-            Failure::new(Exit::Unreachable, "QC6004", "the relay's answer is not a fleet")
-                .because(&error)
-                .help("compare the versions: qc-top --version, qc-relay --version")
+            Failure::new(
+                Exit::Unreachable,
+                "QC6004",
+                "the relay's answer is not a fleet",
+            )
+            .because(&error)
+            .help("compare the versions: qc-top --version, qc-relay --version")
         })?;
         if reply.schema != FLEET_SCHEMA {
             let theirs = safe(&reply.schema, 40);

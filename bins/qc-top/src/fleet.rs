@@ -10,23 +10,74 @@ use qc_core::safe_text::safe;
 
 /// What a filter can ask for.
 pub(crate) const FIELDS: &[Field] = &[
-    Field { name: "name", kind: Kind::Text },
-    Field { name: "site", kind: Kind::Text },
-    Field { name: "tenant", kind: Kind::Text },
-    Field { name: "role", kind: Kind::Text },
-    Field { name: "state", kind: Kind::Text },
-    Field { name: "code", kind: Kind::Text },
-    Field { name: "version", kind: Kind::Text },
-    Field { name: "backlog", kind: Kind::Number },
-    Field { name: "bytes", kind: Kind::Bytes },
-    Field { name: "oldest", kind: Kind::Millis },
-    Field { name: "in", kind: Kind::Number },
-    Field { name: "out", kind: Kind::Number },
-    Field { name: "disk", kind: Kind::Number },
-    Field { name: "cert", kind: Kind::Millis },
-    Field { name: "clock", kind: Kind::Millis },
-    Field { name: "rtt", kind: Kind::Millis },
-    Field { name: "age", kind: Kind::Millis },
+    Field {
+        name: "name",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "site",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "tenant",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "role",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "state",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "code",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "version",
+        kind: Kind::Text,
+    },
+    Field {
+        name: "backlog",
+        kind: Kind::Number,
+    },
+    Field {
+        name: "bytes",
+        kind: Kind::Bytes,
+    },
+    Field {
+        name: "oldest",
+        kind: Kind::Millis,
+    },
+    Field {
+        name: "in",
+        kind: Kind::Number,
+    },
+    Field {
+        name: "out",
+        kind: Kind::Number,
+    },
+    Field {
+        name: "disk",
+        kind: Kind::Number,
+    },
+    Field {
+        name: "cert",
+        kind: Kind::Millis,
+    },
+    Field {
+        name: "clock",
+        kind: Kind::Millis,
+    },
+    Field {
+        name: "rtt",
+        kind: Kind::Millis,
+    },
+    Field {
+        name: "age",
+        kind: Kind::Millis,
+    },
 ];
 
 /// How rows are sorted.
@@ -139,9 +190,18 @@ impl Snapshot {
             relay: clean(&fleet.relay, ascii),
             region: fleet.region.as_deref().map(|region| clean(region, ascii)),
             at: Timestamp::parse_rfc3339(made),
-            rows: fleet.nodes.iter().map(|node| Row::new(node, ascii)).collect(),
+            rows: fleet
+                .nodes
+                .iter()
+                .map(|node| Row::new(node, ascii))
+                .collect(),
             totals: fleet.totals.clone(),
-            warnings: reply.warnings.iter().take(20).map(|w| clean(w, ascii)).collect(),
+            warnings: reply
+                .warnings
+                .iter()
+                .take(20)
+                .map(|w| clean(w, ascii))
+                .collect(),
         }
     }
 
@@ -153,15 +213,20 @@ impl Snapshot {
         order.sort_by(|(_, a), (_, b)| {
             let by = a.compare(b, sort);
             let by = if reverse { by.reverse() } else { by };
-            by.then_with(|| a.name.cmp(&b.name)).then_with(|| a.key().cmp(&b.key()))
+            by.then_with(|| a.name.cmp(&b.name))
+                .then_with(|| a.key().cmp(&b.key()))
         });
         order.into_iter().map(|(at, _)| at).collect()
     }
 
     /// The node whose certificate ends first.
     pub(crate) fn next_certificate(&self) -> Option<(&Row, i64)> {
-        let left = self.rows.iter().filter_map(|row| Some((row, row.numbers.cert_left_s?)));
-        left.filter(|(_, left)| *left > 0).min_by_key(|(_, left)| *left)
+        let left = self
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, row.numbers.cert_left_s?)));
+        left.filter(|(_, left)| *left > 0)
+            .min_by_key(|(_, left)| *left)
     }
 
     /// How many certificates are over.
@@ -172,13 +237,19 @@ impl Snapshot {
 
     /// The node whose clock is farthest off.
     pub(crate) fn worst_clock(&self) -> Option<(&Row, i64)> {
-        let skews = self.rows.iter().filter_map(|row| Some((row, row.numbers.skew_ms?)));
+        let skews = self
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, row.numbers.skew_ms?)));
         skews.max_by_key(|(_, skew)| skew.unsigned_abs())
     }
 
     /// The node with the message that has waited longest.
     pub(crate) fn oldest(&self) -> Option<(&Row, u64)> {
-        let ages = self.rows.iter().filter_map(|row| Some((row, row.numbers.oldest_ms?)));
+        let ages = self
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, row.numbers.oldest_ms?)));
         ages.max_by_key(|(_, age)| *age)
     }
 }
@@ -244,7 +315,10 @@ impl Row {
     }
 
     /// Its value in one of [`FIELDS`].
-    #[expect(clippy::cast_precision_loss, reason = "a filter need not tell 2^53 from its neighbour")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a filter need not tell 2^53 from its neighbour"
+    )]
     pub(crate) fn field(&self, name: &str) -> Value<'_> {
         let number = |n: Option<u64>| n.map_or(Value::Missing, |n| Value::Number(n as f64));
         let signed = |n: Option<i64>| n.map_or(Value::Missing, |n| Value::Number(n as f64));
@@ -274,7 +348,9 @@ impl Row {
     fn compare(&self, other: &Self, sort: SortBy) -> Ordering {
         let (a, b) = (&self.numbers, &other.numbers);
         match sort {
-            SortBy::Severity => (a.state.rank(), Reverse(a.backlog)).cmp(&(b.state.rank(), Reverse(b.backlog))),
+            SortBy::Severity => {
+                (a.state.rank(), Reverse(a.backlog)).cmp(&(b.state.rank(), Reverse(b.backlog)))
+            }
             SortBy::Name => self.name.cmp(&other.name),
             SortBy::Site => self.site.cmp(&other.site),
             SortBy::Backlog => b.backlog.cmp(&a.backlog),
@@ -293,7 +369,10 @@ impl Row {
 pub(crate) fn clean(text: &str, ascii: bool) -> String {
     let shown = safe(text, 300);
     if ascii && !shown.is_ascii() {
-        shown.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+        shown
+            .chars()
+            .map(|c| if c.is_ascii() { c } else { '?' })
+            .collect()
     } else {
         shown
     }

@@ -16,8 +16,10 @@ use qc_core::failure::Failure;
 
 mod app;
 mod batch;
-pub mod cli;
+mod cli;
 mod fetch;
+#[cfg(test)]
+mod fixture;
 mod fleet;
 mod keys;
 mod linear;
@@ -26,6 +28,8 @@ mod terminal;
 mod text;
 mod theme;
 mod view;
+
+pub use cli::command;
 
 /// Runs the program with `args` and gives its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {

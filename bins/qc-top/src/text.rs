@@ -1,8 +1,14 @@
 //! Numbers as short words for narrow columns.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use qc_core::cli::human_duration;
+
+/// Appends to `text`.
+pub(crate) fn add(text: &mut String, what: fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("a String takes everything");
+}
 
 /// A time of `ms` without a part below a second: `0s`, `42s`, `8m21s`.
 pub(crate) fn age(ms: u64) -> String {
@@ -116,7 +122,13 @@ mod tests {
 
     #[test]
     fn times_stay_short() {
-        for (s, text) in [(-5, "EXP"), (0, "EXP"), (600, "10m"), (18_000, "5h"), (2_505_600, "29d")] {
+        for (s, text) in [
+            (-5, "EXP"),
+            (0, "EXP"),
+            (600, "10m"),
+            (18_000, "5h"),
+            (2_505_600, "29d"),
+        ] {
             assert_eq!(left(s), text);
         }
         for (ms, text) in [(210, "+0.2s"), (-2_100, "-2.1s"), (298_800_000, "+3d11h")] {
