@@ -30,26 +30,54 @@ pub struct Environment {
     pub kernel: String,
     /// Load average of the last minute when the run began: other people's work.
     pub load: f64,
+    #[serde(skip)]
+    probes: Vec<Duration>,
 }
 
-const PROBES: u32 = 400;
+const PROBES: u32 = 200;
 
 impl Environment {
     /// Looks at the machine and probes the disk below `dir`; fails where figures would be void.
     pub fn measure(dir: &Path, clock: &dyn Clock) -> Result<Self, Failure> {
         let file_system = file_system(dir)?;
         refuse_void(&file_system, dir)?;
-        let (p50, p99) = probe(dir, clock).map_err(|error| disk(dir, &error))?;
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        Ok(Self {
+        let mut environment = Self {
             file_system,
-            fdatasync_p50_us: p50,
-            fdatasync_p99_us: p99,
+            fdatasync_p50_us: 0.0,
+            fdatasync_p99_us: 0.0,
             cpu: cpu_model(&read("/proc/cpuinfo")),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             load: first_number(&read("/proc/loadavg")),
-        })
+            probes: Vec::new(),
+        };
+        environment.probe(dir, clock)?;
+        Ok(environment)
+    }
+
+    /// Probes the disk once more: call it between rounds, so that the times stand for the whole run.
+    pub fn probe(&mut self, dir: &Path, clock: &dyn Clock) -> Result<(), Failure> {
+        let times = probe(dir, clock).map_err(|error| disk(dir, &error))?;
+        self.probes.extend(times);
+        self.fdatasync_p50_us = percentile(&mut self.probes, 50);
+        self.fdatasync_p99_us = percentile(&mut self.probes, 99);
+        Ok(())
+    }
+
+    /// An environment for tests of what prints it.
+    #[cfg(test)]
+    pub(super) fn sample() -> Self {
+        Self {
+            file_system: "ext4".to_owned(),
+            fdatasync_p50_us: 110.0,
+            fdatasync_p99_us: 900.5,
+            cpu: "Fast One".to_owned(),
+            cores: 2,
+            kernel: "6.1".to_owned(),
+            load: 0.5,
+            probes: Vec::new(),
+        }
     }
 
     /// Two lines for people.
@@ -99,7 +127,7 @@ fn file_system(dir: &Path) -> Result<String, Failure> {
     })
 }
 
-fn probe(dir: &Path, clock: &dyn Clock) -> std::io::Result<(f64, f64)> {
+fn probe(dir: &Path, clock: &dyn Clock) -> std::io::Result<Vec<Duration>> {
     let path = dir.join("probe");
     let file = File::create(&path)?;
     let block = [0x51_u8; 4096];
@@ -116,7 +144,7 @@ fn probe(dir: &Path, clock: &dyn Clock) -> std::io::Result<(f64, f64)> {
     }
     drop(file);
     std::fs::remove_file(&path)?;
-    Ok((percentile(&mut times, 50), percentile(&mut times, 99)))
+    Ok(times)
 }
 
 fn cpu_model(cpuinfo: &str) -> String {

@@ -248,15 +248,7 @@ mod tests {
             command: "cargo xtask bench x".to_owned(),
             commit: "abc".to_owned(),
             date: Some("2026-11-21".to_owned()),
-            environment: Environment {
-                file_system: "ext4".to_owned(),
-                fdatasync_p50_us: 110.0,
-                fdatasync_p99_us: 900.5,
-                cpu: "Fast One".to_owned(),
-                cores: 2,
-                kernel: "6.1".to_owned(),
-                load: 0.5,
-            },
+            environment: Environment::sample(),
             figures: vec![Figure::of_rounds("append", "msg/s", &[1.0, 2.0, 3.0])],
         };
         let json = serde_json::to_string(&run).unwrap();

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use qc_core::cli::{Exit, Failure, Output};
+use qc_core::cli::{Exit, Failure, Output, human_duration};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::durable;
 
@@ -114,18 +114,20 @@ impl Sample {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     let clock = SystemClock::default();
     let dir = directory(&args.common, workspace)?;
-    let environment = Environment::measure(&dir, &clock)?;
+    let mut environment = Environment::measure(&dir, &clock)?;
     let patterns = Kind::ALL
         .into_iter()
         .flat_map(|kind| BATCHES.map(|batch| Pattern { kind, batch }));
     let patterns: Vec<Pattern> = patterns.collect();
-    let figures = measure(args, &patterns, &dir, &clock, output)?;
+    let figures = measure(args, &patterns, &mut environment, &dir, &clock, output)?;
     let run = Run {
         schema: Run::SCHEMA.to_owned(),
         bench: "raw".to_owned(),
         command: format!(
-            "cargo xtask bench raw{}",
-            if args.fio { " --fio" } else { "" }
+            "cargo xtask bench raw{} --time {} --rounds {}",
+            if args.fio { " --fio" } else { "" },
+            human_duration(args.time),
+            args.common.rounds
         ),
         commit: commit(workspace),
         date: args.common.date.clone(),
@@ -135,10 +137,11 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     output.result("qc.bench/1", SystemClock::machine_time(), &run, || {
         run.text()
     })?;
+    agree(&run.figures)?;
     if let Some(path) = run.record(&args.common, workspace)? {
         output.note(&format!("recorded in {}", path.display()));
     }
-    agree(&run.figures)
+    Ok(())
 }
 
 /// The raw limit for one pattern, for a bench that stands beside it.
@@ -173,6 +176,7 @@ struct Rounds {
 fn measure(
     args: &Args,
     patterns: &[Pattern],
+    environment: &mut Environment,
     dir: &Path,
     clock: &dyn Clock,
     output: &Output,
@@ -190,6 +194,7 @@ fn measure(
             }
             rounds.times.extend(sample.times);
         }
+        environment.probe(dir, clock)?;
     }
     for kind in Kind::ALL {
         let path = dir.join(kind.word());
