@@ -16,11 +16,11 @@ use crate::config::{EdgeConfig, From};
 use crate::sources::{Intake, IntakeError, Outcome};
 
 /// The name under which the uplink keeps its position.
-pub const UPLINK: &str = "uplink";
+pub(crate) const UPLINK: &str = "uplink";
 
 /// The buffer. Clones share it.
 #[derive(Clone)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     inner: Arc<Inner>,
 }
 
@@ -44,15 +44,19 @@ struct Consumers {
 
 impl Buffer {
     /// A buffer over an open log.
-    pub fn new(log: Log, node: NodeName, config: &EdgeConfig) -> Self {
-        let mut consumers =
-            Consumers { uplink: !config.uplink.relay.is_empty(), ..Consumers::default() };
+    pub(crate) fn new(log: Log, node: NodeName, config: &EdgeConfig) -> Self {
+        let mut consumers = Consumers {
+            uplink: !config.uplink.relay.is_empty(),
+            ..Consumers::default()
+        };
         for sink in &config.sink {
             let of = match sink.from {
                 From::Relay => &mut consumers.received,
                 From::Local => &mut consumers.local,
             };
-            of.entry(sink.stream.clone()).or_default().insert(consumer_name(&sink.name));
+            of.entry(sink.stream.clone())
+                .or_default()
+                .insert(consumer_name(&sink.name));
         }
         let inner = Inner {
             positions: Positions::new(log.clone()),
@@ -62,48 +66,55 @@ impl Buffer {
             taken_in: AtomicU64::new(0),
             handed_out: AtomicU64::new(0),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// The store.
-    pub fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &Log {
         &self.inner.log
     }
 
     /// How far consumers have come.
-    pub fn positions(&self) -> &Positions {
+    pub(crate) fn positions(&self) -> &Positions {
         &self.inner.positions
     }
 
     /// This edge's name.
-    pub fn node(&self) -> &NodeName {
+    pub(crate) fn node(&self) -> &NodeName {
         &self.inner.node
     }
 
     /// Streams that are wanted from the relay.
-    pub fn wanted(&self) -> impl Iterator<Item = &StreamName> {
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &StreamName> {
         self.inner.consumers.received.keys()
     }
 
     /// Messages taken in and handed out since start.
-    pub fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.inner.taken_in), count(&self.inner.handed_out))
     }
 
     /// The door for one source.
-    pub fn intake(&self, stream: StreamName, class: DataClass, lane: Lane) -> EdgeIntake {
-        EdgeIntake { buffer: self.clone(), stream, class, lane }
+    pub(crate) fn intake(&self, stream: StreamName, class: DataClass, lane: Lane) -> EdgeIntake {
+        EdgeIntake {
+            buffer: self.clone(),
+            stream,
+            class,
+            lane,
+        }
     }
 
     /// `consumer` has everything of `stream` up to `seq`.
-    pub fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
+    pub(crate) fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
         let passed = self.inner.positions.advance(stream, consumer, seq);
         self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
     }
 
     /// What waits for the uplink, over all streams and lanes.
-    pub fn backlog(&self) -> Backlog {
+    pub(crate) fn backlog(&self) -> Backlog {
         let mut sum = Backlog::default();
         for info in self.inner.log.streams() {
             for consumer in self.consumers_of(&info.key) {
@@ -121,7 +132,7 @@ impl Buffer {
     }
 
     /// Keeps a message that no sink will ever deliver, with the reason.
-    pub async fn bury(
+    pub(crate) async fn bury(
         &self,
         from: &StreamKey,
         mut message: Message,
@@ -130,21 +141,31 @@ impl Buffer {
     ) -> Result<(), AppendError> {
         let mut note = |name: &str, text: &str| {
             let text = qc_core::safe_text::safe(text, 500);
-            message.envelope.extensions.insert(name.to_owned(), AttrValue::String(text));
+            message
+                .envelope
+                .extensions
+                .insert(name.to_owned(), AttrValue::String(text));
         };
         note("qcdeadcode", code);
         note("qcdeadreason", reason);
         note("qcdeadstream", from.name.as_str());
         let draft = Draft::from_message(&message, Lane::Normal);
-        self.inner.log.append(&dead_letters(&from.name), vec![draft]).await.map(drop)
+        self.inner
+            .log
+            .append(&dead_letters(&from.name), vec![draft])
+            .await
+            .map(drop)
     }
 
     /// Writes positions and gives back the space of what everybody has.
-    pub async fn tidy(&self) -> Result<(), AppendError> {
+    pub(crate) async fn tidy(&self) -> Result<(), AppendError> {
         self.inner.positions.flush().await?;
         for info in self.inner.log.streams() {
             let consumers = self.consumers_of(&info.key);
-            let slowest = consumers.iter().map(|name| self.inner.positions.of(&info.key, name)).min();
+            let slowest = consumers
+                .iter()
+                .map(|name| self.inner.positions.of(&info.key, name))
+                .min();
             if let Some(seq) = slowest.filter(|seq| *seq >= info.first) {
                 self.inner.log.trim(&info.key, seq).await?;
             }
@@ -153,7 +174,7 @@ impl Buffer {
     }
 
     /// The ledger of this edge: a row for every stream, lane and consumer.
-    pub fn ledger(&self) -> Ledger {
+    pub(crate) fn ledger(&self) -> Ledger {
         let mut rows = Vec::new();
         for info in self.inner.log.streams() {
             for consumer in self.consumers_of(&info.key) {
@@ -178,22 +199,33 @@ impl Buffer {
     }
 
     /// Who must have the messages of a stream before they may go; nobody keeps them for ever.
-    pub fn consumers_of(&self, key: &StreamKey) -> Vec<String> {
+    pub(crate) fn consumers_of(&self, key: &StreamKey) -> Vec<String> {
         let consumers = &self.inner.consumers;
         match key.role {
             Role::Outbox => {
                 let uplink = consumers.uplink.then(|| UPLINK.to_owned());
-                let local = consumers.local.get(&key.name).into_iter().flatten().cloned();
+                let local = consumers
+                    .local
+                    .get(&key.name)
+                    .into_iter()
+                    .flatten()
+                    .cloned();
                 uplink.into_iter().chain(local).collect()
             }
-            Role::Inbox => consumers.received.get(&key.name).into_iter().flatten().cloned().collect(),
+            Role::Inbox => consumers
+                .received
+                .get(&key.name)
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
             Role::Hub => Vec::new(),
         }
     }
 }
 
 /// A stream with its side and lane, for people.
-pub fn shown(key: &StreamKey) -> String {
+pub(crate) fn shown(key: &StreamKey) -> String {
     match key.role {
         Role::Outbox => format!("{} out {}", key.name, key.lane),
         Role::Inbox => format!("{} in", key.name),
@@ -202,20 +234,26 @@ pub fn shown(key: &StreamKey) -> String {
 }
 
 /// The name under which a sink keeps its position.
-pub fn consumer_name(sink: &str) -> String {
+pub(crate) fn consumer_name(sink: &str) -> String {
     format!("sink.{sink}")
 }
 
 /// Where a tenant's dead letters are kept on this edge: nobody consumes them, so they stay.
-pub fn dead_letters(stream: &StreamName) -> StreamKey {
+pub(crate) fn dead_letters(stream: &StreamName) -> StreamKey {
     let name = format!("{}/dead-letters", stream.tenant());
-    let name = name.parse().expect("a tenant and a constant make a stream's name");
-    StreamKey { role: Role::Hub, name, lane: Lane::Normal }
+    let name = name
+        .parse()
+        .expect("a tenant and a constant make a stream's name");
+    StreamKey {
+        role: Role::Hub,
+        name,
+        lane: Lane::Normal,
+    }
 }
 
 /// The buffer as one source sees it.
 #[derive(Clone)]
-pub struct EdgeIntake {
+pub(crate) struct EdgeIntake {
     buffer: Buffer,
     stream: StreamName,
     class: DataClass,
@@ -233,9 +271,18 @@ impl Intake for EdgeIntake {
         }
         let mut outcomes = vec![None; count];
         for (lane, drafts) in lanes {
-            let key = StreamKey { role: Role::Outbox, name: self.stream.clone(), lane };
+            let key = StreamKey {
+                role: Role::Outbox,
+                name: self.stream.clone(),
+                lane,
+            };
             let (places, drafts): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
-            let stored = self.buffer.log().append(&key, drafts).await.map_err(intake_error)?;
+            let stored = self
+                .buffer
+                .log()
+                .append(&key, drafts)
+                .await
+                .map_err(|error| intake_error(&error))?;
             for (at, outcome) in places.into_iter().zip(stored) {
                 let outcome = match outcome {
                     qc_core::store::Outcome::Stored { seq } => Outcome::Stored { seq },
@@ -260,27 +307,37 @@ impl EdgeIntake {
         match message.envelope.data_class() {
             Some(stated) if stated != class => {
                 let stated = qc_core::safe_text::safe(stated, 80);
-                let reason = format!("this source has class '{class}', the message says '{stated}'");
+                let reason =
+                    format!("this source has class '{class}', the message says '{stated}'");
                 return Err(refuse("QC5003", reason));
             }
             Some(_) => {}
             None => {
                 let class = AttrValue::String(class.to_owned());
-                message.envelope.extensions.insert("dataclassification".to_owned(), class);
+                message
+                    .envelope
+                    .extensions
+                    .insert("dataclassification".to_owned(), class);
             }
         }
-        message.envelope.check().map_err(|error| refuse("QC4002", error.to_string()))?;
+        message
+            .envelope
+            .check()
+            .map_err(|error| refuse("QC4002", error.to_string()))?;
         let lane = message.envelope.lane().unwrap_or(self.lane);
         Ok((lane, Draft::from_message(&message, lane)))
     }
 }
 
-fn intake_error(error: AppendError) -> IntakeError {
+fn intake_error(error: &AppendError) -> IntakeError {
     match error {
-        AppendError::Full { retry_after, .. } => IntakeError::Full { retry_after },
-        AppendError::TooLarge { .. } => {
-            IntakeError::Refused { code: "QC4009", reason: error.to_string() }
-        }
+        AppendError::Full { retry_after, .. } => IntakeError::Full {
+            retry_after: *retry_after,
+        },
+        AppendError::TooLarge { .. } => IntakeError::Refused {
+            code: "QC4009",
+            reason: error.to_string(),
+        },
         AppendError::Poisoned(_) | AppendError::Closed => IntakeError::Unavailable {
             reason: error.to_string(),
             retry_after: std::time::Duration::from_secs(5),

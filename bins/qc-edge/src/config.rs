@@ -14,14 +14,14 @@ use crate::sources::file_drop::FileDropConfig;
 use crate::sources::webhook::WebhookConfig;
 
 /// The main file where `-c` does not name another.
-pub const DEFAULT_FILE: &str = "/etc/qc/edge.toml";
+pub(crate) const DEFAULT_FILE: &str = "/etc/qc/edge.toml";
 /// The admin socket where nothing names another.
-pub const DEFAULT_SOCKET: &str = "/run/qc-edge/admin.sock";
+pub(crate) const DEFAULT_SOCKET: &str = "/run/qc-edge/admin.sock";
 
 const LANES: Kind = Kind::Enum(&["critical", "high", "normal", "low"]);
 
 /// What the file may say.
-pub const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     program: "qc-edge",
     file: DEFAULT_FILE,
     sections: &[
@@ -169,18 +169,29 @@ pub const SCHEMA: Schema = Schema {
                 Variant {
                     name: "webhook",
                     doc: "HTTP requests to another program, one at a time and in order.",
-                    keys: WEBHOOK_OUT,
+                    keys: &[
+                        Key::new("url", Kind::Url, "Where to post to.")
+                            .required()
+                            .example("\"http://erp.example/hook\""),
+                        Key::new("format", Kind::Enum(&["binary", "structured"]), "Attributes in ce- headers, or one JSON document.")
+                            .default("\"binary\""),
+                        Key::new("secret_file", Kind::Path, "File with the secret to sign with.")
+                            .example("\"/etc/qc/secrets/erp\""),
+                        Key::new("timeout", Kind::Duration, "Time for one attempt.").default("\"30s\""),
+                        Key::new("ca_file", Kind::Path, "Roots for an https server; the system's by default.")
+                            .example("\"/etc/qc/erp-ca.pem\""),
+                        Key::new("allow", Kind::List(&Kind::String), "Link-local or metadata addresses that are meant.")
+                            .default("[]"),
+                    ],
                 },
             ],
         },
     ],
 };
 
-const WEBHOOK_OUT: &[Key] = crate::sinks::webhook_out::KEYS;
-
 /// What the file says.
 #[derive(Debug, Deserialize)]
-pub struct EdgeConfig {
+pub(crate) struct EdgeConfig {
     /// `[node]`
     pub node: NodeSection,
     /// `[uplink]`
@@ -199,14 +210,14 @@ pub struct EdgeConfig {
 
 /// `[node]`
 #[derive(Debug, Deserialize)]
-pub struct NodeSection {
+pub(crate) struct NodeSection {
     /// The state directory.
     pub state: PathBuf,
 }
 
 /// `[uplink]`
 #[derive(Debug, Deserialize)]
-pub struct UplinkSection {
+pub(crate) struct UplinkSection {
     /// Relays, in order.
     pub relay: Vec<String>,
     /// The only relay that is accepted.
@@ -219,7 +230,7 @@ pub struct UplinkSection {
 
 /// `[admin]`
 #[derive(Debug, Deserialize)]
-pub struct AdminSection {
+pub(crate) struct AdminSection {
     /// The unix socket.
     pub socket: PathBuf,
     /// The group that may use it.
@@ -228,7 +239,7 @@ pub struct AdminSection {
 
 /// `[store]`
 #[derive(Debug, Deserialize)]
-pub struct StoreSection {
+pub(crate) struct StoreSection {
     /// The most bytes.
     #[serde(deserialize_with = "de::size")]
     pub max: u64,
@@ -242,7 +253,7 @@ pub struct StoreSection {
 
 /// `[[source]]`
 #[derive(Debug, Clone, Deserialize)]
-pub struct SourceSection {
+pub(crate) struct SourceSection {
     /// Its name.
     pub name: String,
     /// Where its messages go.
@@ -263,7 +274,7 @@ pub struct SourceSection {
 /// Where a sink's messages come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum From {
+pub(crate) enum From {
     /// A stream of the relay.
     Relay,
     /// What this edge has captured.
@@ -272,7 +283,7 @@ pub enum From {
 
 /// `[[sink]]`
 #[derive(Debug, Clone, Deserialize)]
-pub struct SinkSection {
+pub(crate) struct SinkSection {
     /// Its name.
     pub name: String,
     /// The stream it delivers.
@@ -288,7 +299,7 @@ pub struct SinkSection {
 
 impl EdgeConfig {
     /// Reads a configuration that the schema has accepted and checks what only this binary can see.
-    pub fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
+    pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
         let config: Self = loaded.parse()?;
         let mut problems = Vec::new();
         if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
@@ -321,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_sink_from_nowhere_is_named() {
-        let text = "schema = 1\n[[sink]]\nname = \"s\"\nstream = \"acme/x\"\n[sink.file]\npath = \"/x\"\n";
+        let text =
+            "schema = 1\n[[sink]]\nname = \"s\"\nstream = \"acme/x\"\n[sink.file]\npath = \"/x\"\n";
         let loaded = load(&SCHEMA, vec![Source::new("edge.toml", text)], &[]).unwrap();
         let error = EdgeConfig::from_loaded(&loaded).unwrap_err().to_string();
         assert!(error.contains("[uplink] names none"), "{error}");

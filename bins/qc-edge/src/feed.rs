@@ -17,7 +17,7 @@ const AHEAD: usize = 32;
 const AHEAD_BYTES: usize = 1 << 20;
 
 /// The feed of one sink.
-pub struct StreamFeed {
+pub(crate) struct StreamFeed {
     buffer: Buffer,
     consumer: String,
     stream: StreamName,
@@ -30,15 +30,27 @@ pub struct StreamFeed {
 
 impl StreamFeed {
     /// The feed of `sink`.
-    pub fn new(buffer: Buffer, sink: &SinkSection) -> Self {
-        let outbox = |lane| StreamKey { role: Role::Outbox, name: sink.stream.clone(), lane };
+    pub(crate) fn new(buffer: Buffer, sink: &SinkSection) -> Self {
+        let outbox = |lane| StreamKey {
+            role: Role::Outbox,
+            name: sink.stream.clone(),
+            lane,
+        };
         let keys = match sink.from {
             From::Relay => vec![inbox(&sink.stream)],
             From::Local => Lane::ALL.into_iter().map(outbox).collect(),
         };
         let changed = buffer.log().changed();
         let (consumer, stream) = (consumer_name(&sink.name), sink.stream.clone());
-        Self { buffer, consumer, stream, keys, ahead: VecDeque::new(), from: None, changed }
+        Self {
+            buffer,
+            consumer,
+            stream,
+            keys,
+            ahead: VecDeque::new(),
+            from: None,
+            changed,
+        }
     }
 
     fn read_ahead(&mut self) {
@@ -72,7 +84,10 @@ impl Feed for StreamFeed {
                             stream: self.stream.clone(),
                             epoch: record.header.epoch,
                             seq: record.header.seq,
-                            message: Message { envelope, body: record.body.clone() },
+                            message: Message {
+                                envelope,
+                                body: record.body.clone(),
+                            },
                         });
                     }
                     Err(error) => {
@@ -90,14 +105,17 @@ impl Feed for StreamFeed {
     }
 
     async fn settle(&mut self, delivery: &Delivery, fate: Fate) -> Result<(), String> {
-        let Some(key) = self.from.clone() else { return Ok(()) };
+        let Some(key) = self.from.clone() else {
+            return Ok(());
+        };
         if let Fate::Dead { code, reason } = fate {
             let message = delivery.message.clone();
             let buried = self.buffer.bury(&key, message, code, &reason).await;
             buried.map_err(|error| error.to_string())?;
         }
         self.ahead.retain(|record| record.header.seq > delivery.seq);
-        self.buffer.advance(&key, &self.consumer, Seq(delivery.seq.0));
+        self.buffer
+            .advance(&key, &self.consumer, Seq(delivery.seq.0));
         Ok(())
     }
 }

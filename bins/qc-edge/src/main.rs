@@ -1,3 +1,5 @@
-//! The qc-edge binary.
+//! `qc-edge`, see the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    qc_edge::run(std::env::args_os())
+}

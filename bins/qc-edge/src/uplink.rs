@@ -29,7 +29,7 @@ const MALFORMED: Code = Code::new(2222);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The edge's end of its link.
-pub struct Uplink {
+pub(crate) struct Uplink {
     /// The buffer.
     pub buffer: Buffer,
     /// Time.
@@ -44,13 +44,13 @@ pub struct Uplink {
 
 /// What was seen of the link, shared with `status`.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     inner: Arc<Mutex<SeenNow>>,
 }
 
 /// The link at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct SeenNow {
+pub(crate) struct SeenNow {
     /// Whether two heartbeats are missing.
     pub stale: bool,
     /// Time there and back.
@@ -67,8 +67,11 @@ pub struct SeenNow {
 
 impl Seen {
     /// The link now.
-    pub fn now(&self) -> SeenNow {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn now(&self) -> SeenNow {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut SeenNow)) {
@@ -80,10 +83,18 @@ impl LinkApp for Uplink {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
         let wanted = self.buffer.wanted().any(|stream| *stream == open.stream);
         if open.kind != ChannelKind::Deliver || !wanted {
-            return Err(Refusal::new(link::NOT_ASKED, format!("{} was not asked for", open.stream)));
+            return Err(Refusal::new(
+                link::NOT_ASKED,
+                format!("{} was not asked for", open.stream),
+            ));
         }
-        let mark = self.buffer.log().mark(&inbox(&open.stream), &peer.node, open.lane);
-        Ok(mark.map(|(epoch, seq)| Mark { epoch, seq }).unwrap_or_default())
+        let mark = self
+            .buffer
+            .log()
+            .mark(&inbox(&open.stream), &peer.node, open.lane);
+        Ok(mark
+            .map(|(epoch, seq)| Mark { epoch, seq })
+            .unwrap_or_default())
     }
 
     fn store(
@@ -94,15 +105,25 @@ impl LinkApp for Uplink {
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
         let count = records.len() as u64;
-        let drafts: Result<Vec<_>, _> =
-            records.into_iter().map(|record| draft(peer, open, record)).collect();
+        let drafts: Result<Vec<_>, _> = records
+            .into_iter()
+            .map(|record| draft(peer, open, record))
+            .collect();
         let submitted = drafts.map(|drafts| self.buffer.log().submit(&inbox(&open.stream), drafts));
         self.seen.change(|seen| seen.received += count);
-        async move { submitted?.await.map(|_| last).map_err(|error| append_refusal(&error)) }
+        async move {
+            submitted?
+                .await
+                .map(|_| last)
+                .map_err(|error| append_refusal(&error))
+        }
     }
 
     fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
-        let reason = format!("an edge serves no subscriptions; {} is not here", subscribe.stream);
+        let reason = format!(
+            "an edge serves no subscriptions; {} is not here",
+            subscribe.stream
+        );
         Err(Refusal::new(link::NO_STREAM, reason))
     }
 
@@ -145,7 +166,10 @@ impl LinkApp for Uplink {
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
             .map_err(|error| Refusal::new(STORE_DAMAGED, error.to_string()))?;
-        Ok(Chunk { records, through: Seq::ZERO })
+        Ok(Chunk {
+            records,
+            through: Seq::ZERO,
+        })
     }
 
     fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
@@ -165,8 +189,15 @@ impl LinkApp for Uplink {
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
         let key = outbox(channel);
-        let waits = self.buffer.log().backlog(&key, self.buffer.positions().of(&key, UPLINK));
-        Backlog { messages: waits.messages, bytes: waits.bytes, oldest: waits.oldest }
+        let waits = self
+            .buffer
+            .log()
+            .backlog(&key, self.buffer.positions().of(&key, UPLINK));
+        Backlog {
+            messages: waits.messages,
+            bytes: waits.bytes,
+            oldest: waits.oldest,
+        }
     }
 
     fn status(&self) -> Status {
@@ -177,11 +208,17 @@ impl LinkApp for Uplink {
             disk_used_percent: *self.disk_used.borrow(),
             cert_not_after: Some(self.credentials.current().node.not_after),
             time: self.clock.now(),
-            backlog: Backlog { messages: waits.messages, bytes: waits.bytes, oldest: waits.oldest },
+            backlog: Backlog {
+                messages: waits.messages,
+                bytes: waits.bytes,
+                oldest: waits.oldest,
+            },
             messages_in,
             messages_out,
         }
     }
+
+    fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
     fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
         self.seen.change(|seen| {
@@ -211,12 +248,13 @@ impl LinkApp for Uplink {
         let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
         tracing::warn!(code, relay = %peer.node, %stream, reason, "Refused.");
         let now = self.clock.now();
-        self.seen.change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
+        self.seen
+            .change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
     }
 }
 
 /// Dials relays with the newest credentials.
-pub struct Dial {
+pub(crate) struct Dial {
     /// What is shown, and whom we believe.
     pub credentials: Credentials,
     /// The only relay that is accepted.
@@ -227,8 +265,10 @@ impl Connect for Dial {
     type Stream = TlsStream<TcpStream>;
 
     async fn connect(&self, address: &str) -> Result<(Self::Stream, Peer), ConnectError> {
-        let unreachable =
-            |source| ConnectError::Unreachable { address: safe(address, 200), source };
+        let unreachable = |source| ConnectError::Unreachable {
+            address: safe(address, 200),
+            source,
+        };
         let stream = TcpStream::connect(address).await.map_err(unreachable)?;
         let _whatever_the_kernel_says = stream.set_nodelay(true);
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -236,7 +276,10 @@ impl Connect for Dial {
         let refused = |code: &str, reason: String| {
             let number = code.trim_start_matches("QC").parse().unwrap_or_default();
             let refusal = Refusal::new(Code::new(number), reason);
-            ConnectError::Refused { address: safe(address, 200), refusal }
+            ConnectError::Refused {
+                address: safe(address, 200),
+                refusal,
+            }
         };
         let config = self
             .credentials
@@ -245,23 +288,35 @@ impl Connect for Dial {
         let connected = tls::connect(stream, host, config, HANDSHAKE)
             .await
             .map_err(|error| refused(error.code(), error.to_string()))?;
-        let peer = Peer { node: connected.peer.name, address: address.to_owned() };
+        let peer = Peer {
+            node: connected.peer.name,
+            address: address.to_owned(),
+        };
         Ok((*connected.stream, peer))
     }
 }
 
 fn outbox(channel: &OutboundChannel) -> StreamKey {
-    StreamKey { role: Role::Outbox, name: channel.stream.clone(), lane: channel.lane }
+    StreamKey {
+        role: Role::Outbox,
+        name: channel.stream.clone(),
+        lane: channel.lane,
+    }
 }
 
 /// Where a subscribed stream is kept until its sinks have it.
-pub fn inbox(stream: &StreamName) -> StreamKey {
-    StreamKey { role: Role::Inbox, name: stream.clone(), lane: Lane::Normal }
+pub(crate) fn inbox(stream: &StreamName) -> StreamKey {
+    StreamKey {
+        role: Role::Inbox,
+        name: stream.clone(),
+        lane: Lane::Normal,
+    }
 }
 
 fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
-    let view = EnvelopeRef::parse(&record.head)
-        .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))?;
+    let view = EnvelopeRef::parse(&record.head).map_err(|error| {
+        Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
+    })?;
     let dedupe = dedupe_key(view.source, view.id);
     let hop = Hop {
         node: peer.node.clone(),
@@ -270,10 +325,20 @@ fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
         seq: record.header.seq,
     };
     let lane = record.header.lane;
-    Ok(Draft { lane, head: record.head, body: record.body, dedupe, hop: Some(hop) })
+    Ok(Draft {
+        lane,
+        head: record.head,
+        body: record.body,
+        dedupe,
+        hop: Some(hop),
+    })
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {
-    let code = if error.is_retryable() { STORE_FULL } else { STORE_STOPPED };
+    let code = if error.is_retryable() {
+        STORE_FULL
+    } else {
+        STORE_STOPPED
+    };
     Refusal::new(code, error.to_string())
 }

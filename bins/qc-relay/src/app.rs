@@ -35,7 +35,11 @@ const GRACE: Duration = Duration::from_secs(20);
 pub(crate) type ReadConfig = Box<dyn Fn() -> Result<RelayConfig, Failure> + Send + Sync>;
 
 /// Runs a relay until it is told to stop.
-pub(crate) async fn run(config: RelayConfig, read: ReadConfig, service: Service) -> Result<(), Failure> {
+pub(crate) async fn run(
+    config: RelayConfig,
+    read: ReadConfig,
+    service: Service,
+) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock::default());
     let dir = config.node.state.clone();
     let node = NodeState::open(

@@ -13,7 +13,7 @@ mod metrics;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use qc_core::cli::{Failure, Output, run_main};
+use qc_core::cli::{Context, Failure, Output, Program, run_main};
 
 pub use cli::command;
 
@@ -23,12 +23,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     run_main::<cli::Cli>("qc-relay", args, |cli| &cli.globals, dispatch)
 }
 
+const PROGRAM: Program = Program {
+    name: "qc-relay",
+    schema: &config::SCHEMA,
+    socket: config::DEFAULT_SOCKET,
+};
+
 fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
     use cli::Command;
-    let context = commands::Context {
+    let context = Context {
+        program: PROGRAM,
         globals: cli.globals,
         socket: cli.socket,
         out: out.clone(),
+        env: std::env::vars_os().collect(),
     };
     match cli.command {
         Command::Run(args) => commands::run::run(&context, &args),
@@ -39,7 +47,9 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Fleet(args) => commands::fleet::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),
-        Command::Config(verb) => commands::config(&context, &verb),
+        Command::Config(verb) => context.config(&verb, |loaded| {
+            config::RelayConfig::from_loaded(loaded).map(drop)
+        }),
         Command::Explain(verb) => verb.run(out, context.now()),
     }
 }

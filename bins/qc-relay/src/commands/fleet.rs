@@ -1,11 +1,9 @@
 //! `qc-relay fleet`
 
 use qc_core::admin::api::{FLEET_SCHEMA, Fleet, Reply};
-use qc_core::cli::{Failure, Table, human_duration};
+use qc_core::cli::{Context, Failure, Table, human_duration};
 use qc_core::safe_text::safe;
 use std::time::Duration;
-
-use super::{Context, block_on};
 
 /// List the nodes this relay knows, with state and backlog
 #[derive(Debug, clap::Args)]
@@ -13,7 +11,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
-    let reply: Reply<Fleet> = block_on(client.get_json("/v1/fleet"))?;
+    let reply: Reply<Fleet> = context.block_on(client.get_json("/v1/fleet"))?;
     let headers = !context.out.no_headers();
     context
         .out

@@ -1,11 +1,10 @@
 //! `qc-relay publish`
 
 use qc_core::admin::api::Reply;
-use qc_core::cli::{Failure, MessageArgs};
+use qc_core::cli::{Context, Failure, MessageArgs};
 use qc_core::cloudevents;
 use qc_core::model::StreamName;
 
-use super::{Context, block_on};
 use crate::admin::PublishReceipt;
 
 /// Publish to a stream of this relay, as its local operator
@@ -23,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let path = format!("/v1/publish?stream={}", args.stream);
     let batch = cloudevents::encode_batch(&messages);
-    let reply: Reply<PublishReceipt> = block_on(client.post_bytes(&path, batch.into()))?;
+    let reply: Reply<PublishReceipt> = context.block_on(client.post_bytes(&path, batch.into()))?;
     context
         .out
         .result("qc.publish/1", context.now(), &reply.data, || {

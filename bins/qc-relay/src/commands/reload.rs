@@ -1,9 +1,7 @@
 //! `qc-relay reload`
 
 use qc_core::admin::api::Reply;
-use qc_core::cli::Failure;
-
-use super::{Context, block_on};
+use qc_core::cli::{Context, Failure};
 
 /// Read configuration, certificates and trust again, without a restart
 #[derive(Debug, clap::Args)]
@@ -11,7 +9,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
-    let reply: Reply<String> = block_on(client.post_json("/v1/reload", &()))?;
+    let reply: Reply<String> = context.block_on(client.post_json("/v1/reload", &()))?;
     context
         .out
         .result("qc.reload/1", context.now(), &reply.data, || {

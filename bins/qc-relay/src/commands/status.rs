@@ -1,11 +1,9 @@
 //! `qc-relay status`
 
 use qc_core::admin::api::{RELAY_STATUS_SCHEMA, RelayStatus, Reply};
-use qc_core::cli::{Failure, Table, human_bytes, human_duration};
+use qc_core::cli::{Context, Failure, Table, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 use std::time::Duration;
-
-use super::{Context, block_on};
 
 /// Show how the relay fares: store, links, certificate
 #[derive(Debug, clap::Args)]
@@ -13,7 +11,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
-    let reply: Reply<RelayStatus> = block_on(client.get_json("/v1/status"))?;
+    let reply: Reply<RelayStatus> = context.block_on(client.get_json("/v1/status"))?;
     context
         .out
         .result(RELAY_STATUS_SCHEMA, context.now(), &reply.data, || {

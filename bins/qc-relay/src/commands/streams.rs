@@ -1,10 +1,8 @@
 //! `qc-relay streams list`
 
 use qc_core::admin::api::{Reply, STREAM_LIST_SCHEMA, StreamRow};
-use qc_core::cli::{Failure, Table, human_bytes};
+use qc_core::cli::{Context, Failure, Table, human_bytes};
 use qc_core::safe_text::safe;
-
-use super::{Context, block_on};
 
 /// Look at the streams of the relay
 #[derive(Debug, clap::Args)]
@@ -23,7 +21,7 @@ enum Verb {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::List = args.verb;
     let client = context.client()?;
-    let reply: Reply<Vec<StreamRow>> = block_on(client.get_json("/v1/streams"))?;
+    let reply: Reply<Vec<StreamRow>> = context.block_on(client.get_json("/v1/streams"))?;
     let headers = !context.out.no_headers();
     context
         .out

@@ -1,11 +1,10 @@
 //! `qc-relay tail`
 
 use qc_core::admin::api::Reply;
-use qc_core::cli::{Failure, OutputFormat, human_bytes};
+use qc_core::cli::{Context, Failure, OutputFormat, human_bytes};
 use qc_core::model::StreamName;
 use qc_core::safe_text::safe;
 
-use super::{Context, block_on};
 use crate::admin::TailRow;
 
 /// Show the messages of a stream as they come: attributes and sizes, never bodies
@@ -29,7 +28,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
-    block_on(async {
+    context.block_on(async {
         let (mut after, mut left) = (args.after, args.limit.unwrap_or(u64::MAX));
         while left > 0 {
             let wait = if args.follow { 10_000 } else { 0 };

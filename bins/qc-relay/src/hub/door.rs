@@ -19,7 +19,7 @@ impl Door for Hub {
     ) -> Result<Vec<Published>, Problem> {
         let rule = self
             .allow(caller.node.as_ref(), Verb::Publish, stream)
-            .map_err(denied)?;
+            .map_err(|no| denied(&no))?;
         let drafts = messages
             .into_iter()
             .map(|message| classified(message, &rule))
@@ -47,7 +47,7 @@ impl Door for Hub {
         query: ReadQuery,
     ) -> Result<Vec<Entry>, Problem> {
         self.allow(caller.node.as_ref(), Verb::Subscribe, stream)
-            .map_err(denied)?;
+            .map_err(|no| denied(&no))?;
         self.entries(stream, query).await
     }
 
@@ -102,7 +102,7 @@ impl Hub {
         let rule = access
             .streams()
             .find(|rule| rule.name == *stream)
-            .ok_or_else(|| denied(Denied::NoStream(stream.clone())))?;
+            .ok_or_else(|| denied(&Denied::NoStream(stream.clone())))?;
         let drafts = messages
             .into_iter()
             .map(|message| classified(message, rule))
@@ -153,7 +153,7 @@ fn entry(record: Record) -> Result<Entry, Problem> {
     })
 }
 
-fn denied(denied: Denied) -> Problem {
+fn denied(denied: &Denied) -> Problem {
     match denied {
         Denied::NoIdentity { .. } => Problem::unauthenticated(denied.to_string()),
         Denied::NoStream(_) => Problem::unknown_stream(denied.to_string()),

@@ -113,7 +113,13 @@ impl Fleet {
     }
 
     /// A heartbeat of `peer` arrived.
-    pub(crate) fn heartbeat(&mut self, peer: &Peer, beat: &PeerHeartbeat, now: Timestamp, at: Instant) {
+    pub(crate) fn heartbeat(
+        &mut self,
+        peer: &Peer,
+        beat: &PeerHeartbeat,
+        now: Timestamp,
+        at: Instant,
+    ) {
         let node = self.node(&peer.node, now);
         node.seen = Some((now, at));
         node.rtt = beat.rtt.or(node.rtt);

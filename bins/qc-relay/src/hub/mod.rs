@@ -103,7 +103,10 @@ impl Hub {
     }
 
     /// Takes over a new configuration of streams.
-    pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), qc_core::store::AppendError> {
+    pub(crate) async fn reconfigure(
+        &self,
+        access: Access,
+    ) -> Result<(), qc_core::store::AppendError> {
         for stream in access.streams() {
             self.inner
                 .log

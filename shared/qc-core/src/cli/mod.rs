@@ -3,7 +3,11 @@
 
 mod codes;
 mod config_command;
+#[cfg(feature = "net")]
+mod context;
 mod flags;
+#[cfg(feature = "net")]
+mod ledger;
 mod message_args;
 mod output;
 mod progress;
@@ -13,7 +17,11 @@ pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
 pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
+#[cfg(feature = "net")]
+pub use context::{Context, Program};
 pub use flags::{ColorChoice, Globals, OutputFormat};
+#[cfg(feature = "net")]
+pub use ledger::{ledger_text, ledger_verdict};
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;

@@ -1,0 +1,319 @@
+//! The admin API of an edge: JSON over HTTP on the unix socket.
+//!
+//! ```text
+//! GET  /v1/status   /v1/streams   /v1/ledger   /metrics
+//! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
+//! POST /v1/reload
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use qc_core::admin::Problem;
+use qc_core::admin::api::{
+    ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, LinkState, LinkStatus,
+    Reply, STREAM_LIST_SCHEMA, StoreStatus, StreamRow,
+};
+use qc_core::cli::{Exit, Failure};
+use qc_core::clock::Clock;
+use qc_core::cloudevents::{self, Bounds};
+use qc_core::link::{DialerState, DialerStatus};
+use qc_core::model::{DataClass, Lane, StreamName};
+use qc_core::node::certificate_status;
+use qc_core::safe_text::safe;
+use qc_core::service::Drain;
+use qc_core::store::{OpenReport, Role};
+use qc_core::telemetry::Metrics;
+use qc_core::tls::Credentials;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::buffer::Buffer;
+use crate::connectors::Connectors;
+use crate::metrics::EdgeMetrics;
+use crate::sources::{Intake as _, IntakeError};
+use crate::uplink::Seen;
+
+/// What the API answers from.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) buffer: Buffer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started: Instant,
+    pub(crate) recovered: OpenReport,
+    pub(crate) state_dir: String,
+    pub(crate) credentials: Credentials,
+    pub(crate) connectors: Connectors,
+    pub(crate) link: Option<watch::Receiver<DialerStatus>>,
+    pub(crate) seen: Seen,
+    pub(crate) disk_used: watch::Receiver<u8>,
+    pub(crate) reload: mpsc::Sender<Reloaded>,
+    pub(crate) drain: Drain,
+    pub(crate) metrics: EdgeMetrics,
+}
+
+/// Where the outcome of a reload is reported.
+pub(crate) type Reloaded = oneshot::Sender<Result<(), Failure>>;
+
+/// What became of what was sent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SendReceipt {
+    /// Newly stored messages.
+    pub(crate) stored: u64,
+    /// Messages that were there already.
+    pub(crate) duplicates: u64,
+    /// The number of the last one.
+    pub(crate) last_seq: u64,
+}
+
+/// The routes.
+pub(crate) fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/streams", get(streams))
+        .route("/v1/ledger", get(ledger))
+        .route("/v1/send", post(send))
+        .route("/v1/reload", post(reload))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+async fn status(State(admin): State<Admin>) -> impl IntoResponse {
+    let status = admin.status();
+    admin.reply(EDGE_STATUS_SCHEMA, status)
+}
+
+async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
+    let rows = admin.streams();
+    admin.reply(STREAM_LIST_SCHEMA, rows)
+}
+
+async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
+    let ledger = admin.buffer.ledger();
+    admin.reply(LEDGER_SCHEMA, ledger)
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let backlog = admin.buffer.backlog().messages;
+    let text = admin
+        .metrics
+        .encode(&admin.status(), &admin.streams(), backlog);
+    ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+struct SendQuery {
+    stream: String,
+    class: String,
+    #[serde(default)]
+    lane: Option<String>,
+}
+
+async fn send(
+    State(admin): State<Admin>,
+    Query(query): Query<SendQuery>,
+    body: Bytes,
+) -> Result<Json<Reply<SendReceipt>>, Problem> {
+    let usage = |error: String| Failure::new(Exit::Usage, "QC4001", error);
+    let stream: StreamName = query.stream.parse().map_err(|e| usage(format!("{e}")))?;
+    let class: DataClass = query.class.parse().map_err(|e| usage(format!("{e}")))?;
+    let lane = query.lane.as_deref().map(str::parse).transpose();
+    let lane: Lane = lane.map_err(|e| usage(format!("{e}")))?.unwrap_or_default();
+    // what this node may not forward is refused at the door, not at the relay
+    if stream.tenant() != admin.buffer.node().tenant() {
+        let message = format!(
+            "{} belongs to another tenant than {stream}",
+            admin.buffer.node()
+        );
+        return Err(Failure::new(Exit::Refused, "QC5001", message).into());
+    }
+    let bounds = Bounds {
+        bytes: 24 << 20,
+        events: 100_000,
+        ..Bounds::default()
+    };
+    let messages = cloudevents::decode_batch(&body, &bounds)
+        .map_err(|error| Failure::new(Exit::Usage, "QC4002", "no event").because(&error))?;
+    let outcomes = admin
+        .buffer
+        .intake(stream, class, lane)
+        .submit(messages)
+        .await
+        .map_err(|error| not_taken(&error))?;
+    let stored = outcomes
+        .iter()
+        .filter(|outcome| !outcome.is_duplicate())
+        .count() as u64;
+    let receipt = SendReceipt {
+        stored,
+        duplicates: outcomes.len() as u64 - stored,
+        last_seq: outcomes.last().map_or(0, |outcome| outcome.seq().0),
+    };
+    Ok(admin.reply("qc.send/1", receipt))
+}
+
+fn not_taken(error: &IntakeError) -> Failure {
+    let (exit, code) = match error {
+        IntakeError::Full { .. } => (Exit::Disk, "QC3302"),
+        IntakeError::Unavailable { .. } => (Exit::Unreachable, "QC3002"),
+        IntakeError::Refused { code, .. } => (Exit::Refused, *code),
+    };
+    Failure::new(exit, code, "nothing was taken").because(error)
+}
+
+async fn reload(State(admin): State<Admin>) -> Result<Json<Reply<&'static str>>, Problem> {
+    let (done, outcome) = oneshot::channel();
+    let gone = || Failure::new(Exit::Unreachable, "QC0601", "the edge is stopping");
+    admin.reload.send(done).await.map_err(|_| gone())?;
+    outcome.await.map_err(|_| gone())??;
+    Ok(admin.reply("qc.reload/1", "reloaded"))
+}
+
+impl Admin {
+    fn status(&self) -> EdgeStatus {
+        let now = self.clock.now();
+        let stats = self.buffer.log().stats();
+        let streams = self.buffer.log().streams();
+        let oldest = streams.iter().filter_map(|info| info.oldest).min();
+        let mut recovered = self.recovered.lines();
+        recovered.extend(
+            stats
+                .full
+                .map(|why| format!("QC3302 nothing is taken in: {why}")),
+        );
+        recovered.extend(
+            stats
+                .poisoned
+                .map(|why| format!("QC3002 the store stopped: {why}")),
+        );
+        let up = self.clock.instant().saturating_duration_since(self.started);
+        EdgeStatus {
+            node: self.buffer.node().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: up.as_secs(),
+            state_dir: self.state_dir.clone(),
+            draining: self.drain.is_draining(),
+            store: StoreStatus {
+                streams: streams.len() as u64,
+                segments: stats.segments,
+                bytes: stats.bytes,
+                oldest: oldest.map(|oldest| oldest.to_string()),
+                disk_used_percent: Some(*self.disk_used.borrow()),
+                recovered,
+            },
+            links: self
+                .link
+                .iter()
+                .map(|link| self.link_status(&link.borrow()))
+                .collect(),
+            certificate: Some(certificate_status(&self.credentials, now)),
+            sources: self.connectors.sources(self.clock.as_ref()),
+            sinks: self.connectors.sinks(self.clock.as_ref()),
+        }
+    }
+
+    fn link_status(&self, dialer: &DialerStatus) -> LinkStatus {
+        let (now, seen) = (self.clock.now(), self.seen.now());
+        let mut last_error = dialer.last_error.as_ref().map(|(at, refusal)| LastError {
+            code: refusal.code.to_string(),
+            reason: refusal.reason.clone(),
+            at: Some(at.to_string()),
+        });
+        let (state, peer, next_try_s) = match &dialer.state {
+            DialerState::Connected(peer) => {
+                let state = if seen.stale {
+                    LinkState::Stalled
+                } else {
+                    LinkState::Up
+                };
+                // a link that is up may still have a stream that the relay does not take
+                if let Some((at, stream, refusal)) = seen.refusal {
+                    last_error = Some(LastError {
+                        code: refusal.code.to_string(),
+                        reason: format!("{stream}: {}", refusal.reason),
+                        at: Some(at.to_string()),
+                    });
+                }
+                (state, peer.node.to_string(), None)
+            }
+            DialerState::Connecting => (LinkState::Connecting, String::new(), None),
+            DialerState::Waiting(until) => (
+                LinkState::Waiting,
+                String::new(),
+                Some(until.since(now).as_secs()),
+            ),
+            DialerState::Stopped => (LinkState::Down, String::new(), None),
+        };
+        LinkStatus {
+            peer,
+            address: safe(&dialer.address, 200),
+            state,
+            since: Some(dialer.since.to_string()),
+            last_error,
+            attempts: u64::from(dialer.attempts),
+            next_try_s,
+            rtt_ms: seen
+                .rtt
+                .map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
+            acked_ms: seen
+                .acked
+                .map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(0)),
+            acked_seq: None,
+            sent: seen.sent,
+            received: seen.received,
+            backlog_messages: self.buffer.backlog().messages,
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamRow> {
+        let row = |info: qc_core::store::StreamInfo| {
+            let consumer = |name: String| {
+                let at = self.buffer.positions().of(&info.key, &name);
+                let pending = self.buffer.log().backlog(&info.key, at).messages;
+                ConsumerRow {
+                    name,
+                    acked_seq: at.0,
+                    pending,
+                }
+            };
+            StreamRow {
+                name: info.key.name.to_string(),
+                lane: (info.key.role == Role::Outbox).then(|| info.key.lane.to_string()),
+                epoch: info.epoch.0,
+                first_seq: info.first.0,
+                last_seq: info.last.0,
+                messages: info.messages,
+                bytes: info.bytes,
+                oldest: info.oldest.map(|oldest| oldest.to_string()),
+                consumers: self
+                    .buffer
+                    .consumers_of(&info.key)
+                    .into_iter()
+                    .map(consumer)
+                    .collect(),
+                class: None,
+                received: info.last.0,
+                duplicates: info.duplicates,
+                refused: 0,
+            }
+        };
+        self.buffer.log().streams().into_iter().map(row).collect()
+    }
+
+    fn reply<T>(&self, schema: &str, data: T) -> Json<Reply<T>> {
+        Json(Reply {
+            schema: schema.to_owned(),
+            generated_at: self.clock.now().to_string(),
+            source: self.buffer.node().to_string(),
+            stale_s: 0,
+            data,
+            warnings: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! The edge as a process: what is built from what, and in which order it ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qc_core::admin;
+use qc_core::cli::{Exit, Failure};
+use qc_core::clock::{Clock, SystemClock};
+use qc_core::link::{Dialer, DialerOptions, DialerStatus, LinkOptions, SessionConfig, Stop};
+use qc_core::node::NodeState;
+use qc_core::service::Service;
+use qc_core::store::{LogOptions, RealDisk};
+use qc_core::tls::Credentials;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{Admin, Reloaded};
+use crate::buffer::Buffer;
+use crate::config::EdgeConfig;
+use crate::connectors::Connectors;
+use crate::metrics::EdgeMetrics;
+use crate::uplink::{Dial, Seen, Uplink};
+
+/// How often the disk is sampled.
+const SAMPLE: Duration = Duration::from_secs(2);
+/// How often positions are written and space is given back.
+const TIDY: Duration = Duration::from_millis(500);
+/// How long tasks may take to end when the edge stops.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Reads the configuration again.
+pub(crate) type ReadConfig = Box<dyn Fn() -> Result<EdgeConfig, Failure> + Send + Sync>;
+
+/// Runs an edge until it is told to stop.
+pub(crate) async fn run(
+    config: EdgeConfig,
+    read: ReadConfig,
+    service: Service,
+) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let dir = config.node.state.clone();
+    let node = NodeState::open(
+        &dir,
+        "qc-edge",
+        |log| log_options(log, &config),
+        Arc::clone(&clock),
+    )?;
+    let buffer = Buffer::new(node.log.clone(), node.name.clone(), &config);
+    let (disk, disk_used) = watch::channel(0);
+    let seen = Seen::default();
+    let (link_status, link_shown) = watch::channel(DialerStatus::new(clock.now()));
+    let (reload, wishes) = mpsc::channel(4);
+
+    let connectors = Connectors::start(&config, &buffer, &clock, &service.drain).await?;
+    let api = Admin {
+        buffer: buffer.clone(),
+        clock: Arc::clone(&clock),
+        started: clock.instant(),
+        recovered: node.report.clone(),
+        state_dir: dir.display().to_string(),
+        credentials: node.credentials.clone(),
+        connectors,
+        link: (!config.uplink.relay.is_empty()).then_some(link_shown),
+        seen: seen.clone(),
+        disk_used: disk_used.clone(),
+        reload,
+        drain: service.drain.clone(),
+        metrics: EdgeMetrics::new(),
+    };
+    let group = config.admin.group.as_deref();
+    admin::serve(
+        &config.admin.socket,
+        crate::admin::router(api),
+        &service.drain,
+        group,
+    )?;
+
+    if !config.uplink.relay.is_empty() {
+        let uplink = Uplink {
+            buffer: buffer.clone(),
+            clock: Arc::clone(&clock),
+            credentials: node.credentials.clone(),
+            disk_used,
+            seen,
+        };
+        start_link(&config, uplink, link_status, &service);
+    }
+    service
+        .drain
+        .spawn("tidier", tidy(buffer.clone(), dir, disk, service.clone()));
+    let reloader = reload_on_demand(node.credentials.clone(), read, wishes, service.clone());
+    service.drain.spawn("reloader", reloader);
+
+    tracing::info!(code = "QC0020", node = %buffer.node(), "Edge ready.");
+    service.notify.status(&format!("{} runs", buffer.node()));
+    let ended = service.serve_until_drained(GRACE).await;
+    if let Err(error) = buffer.positions().flush().await {
+        tracing::warn!(code = "QC3003", %error, "Cursors not written; what they count repeats.");
+    }
+    let poisoned = node.log.stats().poisoned;
+    node.log.close();
+    match poisoned {
+        Some(reason) => Err(Failure::new(
+            Exit::Disk,
+            "QC3002",
+            format!("the store stopped after a disk error: {reason}"),
+        )
+        .help("the next start re-reads what is really on disk; look at dmesg first")),
+        None => ended,
+    }
+}
+
+fn log_options(log: LogOptions, config: &EdgeConfig) -> LogOptions {
+    LogOptions {
+        segment_bytes: config.store.segment,
+        max_bytes: config.store.max,
+        min_free: config.store.min_free,
+        cache_bytes: 4 << 20,
+        ..log
+    }
+}
+
+fn start_link(
+    config: &EdgeConfig,
+    uplink: Uplink,
+    status: watch::Sender<DialerStatus>,
+    service: &Service,
+) {
+    let (stop, stopped) = watch::channel(Stop::Run);
+    let drain = service.drain.clone();
+    service.drain.spawn("link drain", async move {
+        drain.signaled().await;
+        stop.send_replace(Stop::Drain);
+        // held until the dialer has ended, which drops its receiver
+        stop.closed().await;
+    });
+    let session = SessionConfig {
+        heartbeat: config.uplink.heartbeat,
+        ..SessionConfig::new(uplink.buffer.node().clone())
+    };
+    let options = DialerOptions::new(config.uplink.relay.clone(), LinkOptions::new(session));
+    let dial = Dial {
+        credentials: uplink.credentials.clone(),
+        expected: config.uplink.name.clone(),
+    };
+    service.drain.spawn("dialer", async move {
+        let dialer = Dialer {
+            app: &uplink,
+            connect: &dial,
+            clock: uplink.clock.as_ref(),
+            options,
+            status,
+            rng: fastrand::Rng::new(),
+        };
+        dialer.run(stopped).await;
+    });
+}
+
+/// Writes positions, gives back space, samples the disk, and ends the process when the store stopped.
+async fn tidy(buffer: Buffer, dir: PathBuf, disk: watch::Sender<u8>, service: Service) {
+    let mut tidy = tokio::time::interval(TIDY);
+    let mut sample = tokio::time::interval(SAMPLE);
+    loop {
+        tokio::select! {
+            () = service.drain.signaled() => return,
+            _ = tidy.tick() => {
+                if let Err(error) = buffer.tidy().await {
+                    tracing::debug!(code = "QC3003", %error, "Positions wait for the disk.");
+                }
+            }
+            _ = sample.tick() => {
+                disk.send_replace(RealDisk::used_percent(&dir).unwrap_or(0));
+                service.notify.watchdog();
+                if let Some(reason) = buffer.log().stats().poisoned {
+                    tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
+                    service.drain.begin();
+                }
+            }
+        }
+    }
+}
+
+/// Certificates and trust swap live; the rest of the configuration is checked and wants a restart.
+async fn reload_on_demand(
+    credentials: Credentials,
+    read: ReadConfig,
+    mut wishes: mpsc::Receiver<Reloaded>,
+    service: Service,
+) {
+    let reload = || {
+        service.notify.reloading();
+        read()?;
+        credentials.reload().map_err(|error| {
+            Failure::new(
+                Exit::Refused,
+                error.code(),
+                "the credentials cannot be read",
+            )
+            .because(&error)
+        })?;
+        service.notify.ready();
+        tracing::info!(code = "QC0021", "Reloaded: certificates, trust.");
+        Ok(())
+    };
+    let mut hangup = service.signals.reload.clone();
+    loop {
+        tokio::select! {
+            () = service.drain.signaled() => return,
+            changed = hangup.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                if let Err(failure) = reload() {
+                    let failure: Failure = failure;
+                    tracing::error!(code = failure.code, "Reload refused, all as before: {failure}");
+                }
+            }
+            wish = wishes.recv() => {
+                let Some(done) = wish else { return };
+                let _asker_gone = done.send(reload());
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `qc-edge send`
+
+use qc_core::admin::api::Reply;
+use qc_core::cli::{Context, Failure, MessageArgs};
+use qc_core::cloudevents;
+use qc_core::model::{DataClass, Lane, StreamName};
+
+use crate::admin::SendReceipt;
+
+/// Put messages into the buffer; returns when they are on disk
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The stream they go to, TENANT/NAME
+    stream: StreamName,
+
+    /// The class of the data
+    #[arg(long)]
+    class: DataClass,
+
+    /// The lane: critical, high, normal or low
+    #[arg(long, default_value = "normal")]
+    lane: Lane,
+
+    #[command(flatten)]
+    message: MessageArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let messages = args.message.messages("/qc-edge/send")?;
+    let client = context.client()?;
+    let Args {
+        stream,
+        class,
+        lane,
+        ..
+    } = args;
+    let path = format!("/v1/send?stream={stream}&class={class}&lane={lane}");
+    let batch = cloudevents::encode_batch(&messages);
+    let reply: Reply<SendReceipt> = context.block_on(client.post_bytes(&path, batch.into()))?;
+    context
+        .out
+        .result("qc.send/1", context.now(), &reply.data, || {
+            let SendReceipt {
+                stored,
+                duplicates,
+                last_seq,
+            } = reply.data;
+            format!("{stream} stored {stored}, duplicates {duplicates}, last seq {last_seq}")
+        })
+}

@@ -1,0 +1,126 @@
+//! `qc-edge status`
+
+use std::time::Duration;
+
+use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, Reply};
+use qc_core::cli::{Context, Failure, Table, human_bytes, human_duration};
+use qc_core::safe_text::safe;
+
+/// Show how the edge fares: link, buffer, certificate, sources, sinks
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
+    let client = context.client()?;
+    let reply: Reply<EdgeStatus> = context.block_on(client.get_json("/v1/status"))?;
+    context
+        .out
+        .result(EDGE_STATUS_SCHEMA, context.now(), &reply.data, || {
+            text(&reply.data)
+        })
+}
+
+fn text(status: &EdgeStatus) -> String {
+    let mut lines = vec![format!(
+        "{}  {}  up {}{}",
+        safe(&status.node, 200),
+        status.version,
+        human_duration(Duration::from_secs(status.uptime_s)),
+        if status.draining { "  DRAINING" } else { "" }
+    )];
+    for link in &status.links {
+        lines.push(link_line(link));
+        if let Some(error) = &link.last_error {
+            let reason = safe(&error.reason, 300);
+            let at = error.at.as_deref().unwrap_or_default();
+            lines.push(format!(
+                "        last refusal {} {reason} ({at})",
+                error.code
+            ));
+        }
+    }
+    if status.links.is_empty() {
+        lines.push("link    none configured".to_owned());
+    }
+    lines.push(format!(
+        "buffer  {} streams, {} segments, {}, disk {}%  ({})",
+        status.store.streams,
+        status.store.segments,
+        human_bytes(status.store.bytes),
+        status.store.disk_used_percent.unwrap_or(0),
+        status.state_dir
+    ));
+    lines.extend(
+        status
+            .store
+            .recovered
+            .iter()
+            .map(|line| format!("        {line}")),
+    );
+    if let Some(certificate) = &status.certificate {
+        let left = Duration::from_secs(u64::try_from(certificate.left_s).unwrap_or(0));
+        lines.push(format!(
+            "cert    until {} ({} left), issuer {}",
+            certificate.not_after,
+            human_duration(left),
+            safe(&certificate.issuer, 200)
+        ));
+    }
+    let mut table = Table::new(&[
+        "CONNECTOR",
+        "KIND",
+        "STREAM",
+        "STATE",
+        ">DONE",
+        ">RETRIES",
+        "LAST ERROR",
+    ]);
+    for (side, connectors) in [("source", &status.sources), ("sink", &status.sinks)] {
+        for connector in connectors {
+            table.row(row(side, connector));
+        }
+    }
+    let mut text = lines.join("\n");
+    if status.sources.len() + status.sinks.len() > 0 {
+        text.push('\n');
+        text.push_str(&table.render(true));
+    }
+    text
+}
+
+fn link_line(link: &LinkStatus) -> String {
+    let state = format!("{:?}", link.state).to_lowercase();
+    let peer = if link.peer.is_empty() {
+        &link.address
+    } else {
+        &link.peer
+    };
+    let acked = link.acked_ms.map_or_else(String::new, |ms| {
+        format!(", acked {} ago", human_duration(Duration::from_millis(ms)))
+    });
+    let next = link
+        .next_try_s
+        .map_or_else(String::new, |s| format!(", next try in {s}s"));
+    format!(
+        "link    {state} {}  sent {}, received {}, {} wait{acked}{next}",
+        safe(peer, 200),
+        link.sent,
+        link.received,
+        link.backlog_messages
+    )
+}
+
+fn row(side: &str, connector: &ConnectorStatus) -> [String; 7] {
+    let error = connector.last_error.as_ref();
+    [
+        format!("{side} {}", connector.name),
+        connector.kind.clone(),
+        safe(&connector.stream, 200),
+        format!("{:?}", connector.state).to_lowercase(),
+        connector.processed.to_string(),
+        connector.retries.to_string(),
+        error
+            .map(|error| safe(&error.reason, 200))
+            .unwrap_or_default(),
+    ]
+}
