@@ -1,3 +1,7 @@
-//! The qc-pki binary.
+//! `qc-pki`: certificates.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qc_pki::run(std::env::args_os())
+}

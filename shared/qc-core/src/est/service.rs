@@ -10,7 +10,7 @@ use super::limit::Guesses;
 use crate::clock::Clock;
 use crate::model::NameError;
 use crate::pki::{
-    Authority, AuthorityError, CertRequest, CsrRefusal, DirError, Issued, KeyAndChain,
+    Authority, AuthorityError, CertRequest, CrlView, CsrRefusal, DirError, Issued, KeyAndChain,
     LEAF_LIFETIME, PeerIdentity, PkiDir, PrivateKey, Profile, Redeemed, Role, TokenError,
     TokenRecord, TrustAnchors, UnknownRole, certs_from_pem, certs_to_pem,
 };
@@ -137,6 +137,25 @@ impl EstService {
             Err(DirError::NoSuchCa { .. } | DirError::BadName { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Signs this CA's revocation list again when the one on disk is older than a day.
+    pub fn refresh_crl(&self) -> Result<bool, DirError> {
+        let now = self.clock.now();
+        let crl = self.dir.ca(self.authority.name())?.crl;
+        let fresh = CrlView::parse(&crl)
+            .is_ok_and(|crl| now.since(crl.this_update) < Duration::from_hours(24));
+        if fresh {
+            return Ok(false);
+        }
+        let lock = self.dir.lock()?;
+        self.dir.resign_crl(&lock, &self.authority, &[], now)?;
+        Ok(true)
+    }
+
+    /// The life of the certificates it signs.
+    pub fn lifetime(&self) -> Duration {
+        LEAF_LIFETIME
     }
 
     /// Signs a fresh front certificate for a server of its own, with the whole chain.
@@ -281,12 +300,4 @@ fn profile_of(record: &TokenRecord, front: bool) -> Result<Profile, DirError> {
         name: name.map_err(|e: NameError| broken(e.to_string()))?,
         role: role.map_err(|e| broken(e.to_string()))?,
     })
-}
-
-/// How long a leaf is valid, for those who tell the outage budget.
-impl EstService {
-    /// The life of the certificates it signs.
-    pub fn lifetime(&self) -> Duration {
-        LEAF_LIFETIME
-    }
 }

@@ -160,12 +160,13 @@ impl Authority {
         let permitted_dns = match (&plan.site, &plan.tenant) {
             (Some(site), Some(tenant)) => Some(format!("{site}.{tenant}.{}", self.domain)),
             (None, Some(tenant)) => Some(format!("{tenant}.{}", self.domain)),
-            (Some(_), None) => return Err(self.outside("a site needs its tenant")),
+            (Some(_), None) => return Err(self.ceiling().outside("a site needs its tenant")),
             // below a bounded CA the same bound holds anyway: say so in the certificate
             (None, None) => self.view.permitted_dns.first().cloned(),
         };
-        self.check_names(permitted_dns.as_deref().into_iter())?;
-        self.check_roles(&plan.roles)?;
+        self.ceiling()
+            .check_names(permitted_dns.as_deref().into_iter())?;
+        self.ceiling().check_roles(&plan.roles)?;
         let bounded = !below_root && self.view.roles.len() < Role::ALL.len();
         let roles = if plan.roles.is_empty() && bounded {
             &self.view.roles
@@ -204,21 +205,27 @@ impl Authority {
     ) -> Result<CertificateDer<'static>, AuthorityError> {
         self.check(what)?;
         let validity = self.validity(now, BACKDATE, lifetime)?;
-        let params = what
-            .params(&self.domain, serial, validity)
-            .ok_or_else(|| self.outside("a name that cannot stand in a certificate"))?;
+        let params = what.params(&self.domain, serial, validity).ok_or_else(|| {
+            self.ceiling()
+                .outside("a name that cannot stand in a certificate")
+        })?;
         self.sign(&params, request.key())
     }
 
     /// Whether this authority may issue such a certificate: within its names and roles.
     pub fn check(&self, what: &Profile) -> Result<(), AuthorityError> {
-        match what {
-            Profile::Node { name, role } => {
-                self.check_names(std::iter::once(name.dns_name(&self.domain).as_str()))?;
-                self.check_roles(&[*role])
-            }
-            Profile::Front { dns } => self.check_names(dns.iter().map(String::as_str)),
-        }
+        self.ceiling().check(what, &self.domain)
+    }
+
+    /// The same for an authority whose key is not open.
+    pub fn may_issue(
+        name: &str,
+        domain: &TrustDomain,
+        cert: &CertificateDer<'_>,
+        what: &Profile,
+    ) -> Result<(), AuthorityError> {
+        let view = CertView::parse(cert)?;
+        Ceiling { name, view: &view }.check(what, domain)
     }
 
     /// Signs this authority's revocation list.
@@ -289,6 +296,44 @@ impl Authority {
         })
     }
 
+    fn ceiling(&self) -> Ceiling<'_> {
+        Ceiling {
+            name: &self.name,
+            view: &self.view,
+        }
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, AuthorityError> {
+        Issuer::from_ca_cert_der(&self.cert, self.key.pair()).map_err(crypto)
+    }
+
+    fn sign(
+        &self,
+        params: &CertificateParams,
+        key: &impl PublicKeyData,
+    ) -> Result<CertificateDer<'static>, AuthorityError> {
+        let cert = params.signed_by(key, &self.issuer()?).map_err(crypto)?;
+        Ok(cert.der().clone())
+    }
+}
+
+/// What an authority's certificate lets it issue.
+struct Ceiling<'a> {
+    name: &'a str,
+    view: &'a CertView,
+}
+
+impl Ceiling<'_> {
+    fn check(&self, what: &Profile, domain: &TrustDomain) -> Result<(), AuthorityError> {
+        match what {
+            Profile::Node { name, role } => {
+                self.check_names(std::iter::once(name.dns_name(domain).as_str()))?;
+                self.check_roles(&[*role])
+            }
+            Profile::Front { dns } => self.check_names(dns.iter().map(String::as_str)),
+        }
+    }
+
     fn check_names<'n>(
         &self,
         mut names: impl Iterator<Item = &'n str>,
@@ -310,7 +355,7 @@ impl Authority {
     }
 
     fn check_roles(&self, roles: &[Role]) -> Result<(), AuthorityError> {
-        if self.is_root() {
+        if self.view.is_self_issued() {
             return Ok(());
         }
         let missing = roles.iter().find(|role| !self.view.roles.contains(role));
@@ -321,22 +366,9 @@ impl Authority {
 
     fn outside(&self, why: &str) -> AuthorityError {
         AuthorityError::Bounds {
-            name: self.name.clone(),
+            name: self.name.to_owned(),
             why: why.to_owned(),
         }
-    }
-
-    fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, AuthorityError> {
-        Issuer::from_ca_cert_der(&self.cert, self.key.pair()).map_err(crypto)
-    }
-
-    fn sign(
-        &self,
-        params: &CertificateParams,
-        key: &impl PublicKeyData,
-    ) -> Result<CertificateDer<'static>, AuthorityError> {
-        let cert = params.signed_by(key, &self.issuer()?).map_err(crypto)?;
-        Ok(cert.der().clone())
     }
 }
 

@@ -8,13 +8,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::verifier::Verdict;
+use super::verifier::{Verdict, peek_config};
 use crate::pki::{PeerIdentity, PeerRefusal};
 
 /// A connection to a node that was judged.
@@ -89,6 +89,26 @@ where
     let peer = verdict.identity();
     let peer = peer.ok_or(ConnectError::Refused(PeerRefusal::NoCertificate))?;
     Ok(Connected { stream, peer })
+}
+
+/// The certificates that a TLS server shows, the leaf first. They are looked at, not believed, and
+/// the handshake is broken off.
+pub async fn peek<S>(stream: S, host: &str) -> Result<Vec<CertificateDer<'static>>, ConnectError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| ConnectError::BadHost(crate::safe_text::safe(host, 80)))?;
+    let failed = |e: rustls::Error| ConnectError::Handshake(io::Error::other(e));
+    let (config, seen) = peek_config().map_err(failed)?;
+    let broken_off = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await;
+    match (seen.get(), broken_off) {
+        (Some(chain), _) => Ok(chain.clone()),
+        (None, Err(error)) => Err(ConnectError::Handshake(error)),
+        (None, Ok(_)) => Err(ConnectError::Refused(PeerRefusal::NoCertificate)),
+    }
 }
 
 /// The other side closed with this reason.

@@ -10,7 +10,7 @@ mod credentials;
 mod verifier;
 
 pub use accept::{AcceptError, Accepted, accept};
-pub use connect::{ConnectError, Connected, PeerAlert, connect, peer_alert};
+pub use connect::{ConnectError, Connected, PeerAlert, connect, peek, peer_alert};
 pub use credentials::{Credentials, CredentialsError, Loaded};
 pub use verifier::{Verdict, front_client_config_pinned};
 

@@ -208,6 +208,63 @@ pub fn front_client_config_pinned(
     Ok((config, matched))
 }
 
+/// Looks at a server's certificates and breaks the handshake off: nothing is ever sent to it.
+#[derive(Debug)]
+struct Peek(Arc<OnceLock<Vec<CertificateDer<'static>>>>);
+
+/// What a peek saw; empty if the server showed nothing.
+pub(super) type Seen = Arc<OnceLock<Vec<CertificateDer<'static>>>>;
+
+/// A configuration that can only look.
+pub(super) fn peek_config() -> Result<(ClientConfig, Seen), Error> {
+    let seen = Seen::default();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Peek(Arc::clone(&seen))))
+        .with_no_client_auth();
+    Ok((config, seen))
+}
+
+impl ServerCertVerifier for Peek {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let chain = chain.map(|cert| cert.clone().into_owned()).collect();
+        let _only_the_first_counts = self.0.set(chain);
+        Err(Error::General("only looking".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(NO_TLS12)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(NO_TLS12)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        algorithms().supported_schemes()
+    }
+}
+
 impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
