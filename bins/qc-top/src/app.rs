@@ -2,6 +2,7 @@
 //! the line.
 
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
@@ -31,13 +32,13 @@ const HANGUP: u8 = 129;
 pub(crate) fn run(options: &Options, source: Source, output: &Output) -> Result<ExitCode, Failure> {
     let (events, inbox) = mpsc::sync_channel(WAITING);
     let (pace, paces) = mpsc::channel();
-    watch_signals(events.clone()).map_err(|error| broken(&error))?;
+    watch_signals(&events).map_err(|error| broken(&error))?;
     let mut stage = Stage::enter().map_err(|error| broken(&error))?;
     let size = stage.size().map_err(|error| broken(&error))?;
     let mut model = Model::new(options, size);
-    read_keys(events.clone()).map_err(|error| broken(&error))?;
-    watch_line(events.clone()).map_err(|error| broken(&error))?;
-    ask(source, options, paces, events).map_err(|error| broken(&error))?;
+    read_keys(&events).map_err(|error| broken(&error))?;
+    watch_line(&events).map_err(|error| broken(&error))?;
+    ask(source, options, paces, &events).map_err(|error| broken(&error))?;
     let left = attend(&mut model, &mut stage, &inbox, &pace);
     drop(stage);
     match left {
@@ -104,10 +105,10 @@ fn ask(
     source: Source,
     options: &Options,
     paces: Receiver<Duration>,
-    events: SyncSender<Event>,
+    events: &SyncSender<Event>,
 ) -> io::Result<()> {
     let (mut interval, ascii) = (options.interval, options.theme.ascii);
-    spawn("ask", move || {
+    spawn("ask", events, move |events| {
         loop {
             let event = match source.fetch() {
                 Ok(answer) => Event::Answer(Box::new(Snapshot::new(&answer.reply, ascii))),
@@ -125,8 +126,8 @@ fn ask(
     })
 }
 
-fn read_keys(events: SyncSender<Event>) -> io::Result<()> {
-    spawn("keys", move || {
+fn read_keys(events: &SyncSender<Event>) -> io::Result<()> {
+    spawn("keys", events, move |events| {
         loop {
             let event = match crossterm::event::read() {
                 Ok(Input::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key),
@@ -145,8 +146,8 @@ fn read_keys(events: SyncSender<Event>) -> io::Result<()> {
 
 /// crossterm spins when the terminal dies while SIGHUP is ignored, so the end of the line is
 /// watched for apart.
-fn watch_line(events: SyncSender<Event>) -> io::Result<()> {
-    spawn("line", move || {
+fn watch_line(events: &SyncSender<Event>) -> io::Result<()> {
+    spawn("line", events, move |events| {
         let stdin = io::stdin();
         loop {
             // asking for nothing, poll still reports a hang-up
@@ -160,9 +161,9 @@ fn watch_line(events: SyncSender<Event>) -> io::Result<()> {
     })
 }
 
-fn watch_signals(events: SyncSender<Event>) -> io::Result<()> {
+fn watch_signals(events: &SyncSender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGCONT])?;
-    spawn("signals", move || {
+    spawn("signals", events, move |events| {
         for signal in signals.forever() {
             let event = match signal {
                 SIGCONT => Event::Continued,
@@ -177,10 +178,22 @@ fn watch_signals(events: SyncSender<Event>) -> io::Result<()> {
     })
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// A thread that panics has given the terminal back already, so the view must end.
+fn spawn(
+    name: &str,
+    events: &SyncSender<Event>,
+    work: impl FnOnce(&SyncSender<Event>) + Send + 'static,
+) -> io::Result<()> {
+    let events = events.clone();
+    let guarded = move || {
+        let work = AssertUnwindSafe(|| work(&events));
+        if catch_unwind(work).is_err() {
+            let _loop_ended = events.send(Event::Leave(Exit::Bug as u8));
+        }
+    };
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work)
+        .spawn(guarded)
         .map(drop)
 }
 

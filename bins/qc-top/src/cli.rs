@@ -1,10 +1,11 @@
 //! The command line, and what it means on this terminal.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use qc_core::cli::{ColorChoice, Globals, OutputFormat, parse_duration};
 use qc_core::failure::{Exit, Failure};
 use qc_core::filter::Filter;
@@ -78,7 +79,13 @@ pub(crate) enum View {
 
 /// The command line as completions and the manual need it.
 pub fn command() -> clap::Command {
-    Cli::command()
+    // qc-top has no configuration; the flag is taken because every command takes it
+    Cli::command().mut_arg("config", |arg| arg.hide(true))
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(args)?)
 }
 
 /// How to show.
@@ -200,8 +207,8 @@ mod tests {
     use super::*;
 
     fn options(args: &[&str], around: &Surroundings) -> Result<Options, Failure> {
-        let args = std::iter::once(&"qc-top").chain(args);
-        Cli::try_parse_from(args).unwrap().options(around)
+        let args = std::iter::once(&"qc-top").chain(args).map(OsString::from);
+        parse(args).unwrap().options(around)
     }
 
     fn ssh() -> Surroundings {

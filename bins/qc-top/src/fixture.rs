@@ -119,7 +119,7 @@ pub(crate) fn fleet() -> Fleet {
     }
 }
 
-/// A node that tries to act on the terminal with every text it has.
+/// A node that tries to act on the terminal with every text it has, and whose numbers are absurd.
 pub(crate) fn hostile() -> FleetNode {
     let evil = |text: &str| format!("{text}\x1b[31m\x1b]0;owned\x07\u{9b}2J\u{202e}\r\nX");
     FleetNode {
@@ -132,6 +132,18 @@ pub(crate) fn hostile() -> FleetNode {
         reason: Some(evil("why")),
         since: Some(evil("2026")),
         cert_not_after: Some(evil("2026")),
+        backlog_messages: u64::MAX,
+        backlog_bytes: u64::MAX,
+        up_messages: u64::MAX,
+        down_messages: u64::MAX,
+        oldest_ms: Some(u64::MAX),
+        in_per_s: f64::MAX,
+        out_per_s: -0.5,
+        disk_used_percent: Some(u8::MAX),
+        cert_left_s: Some(i64::MIN),
+        clock_skew_ms: Some(i64::MIN),
+        rtt_ms: Some(u64::MAX),
+        age_ms: u64::MAX,
         ..node("x", NodeState::Down, 1)
     }
 }

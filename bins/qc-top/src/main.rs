@@ -1,3 +1,5 @@
+//! The qc-top binary.
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -63,7 +63,10 @@ impl Stage {
     /// Forgets what is on the screen, so that the next page is sent whole.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         take_over()?;
-        self.terminal.clear()
+        // Not Terminal::clear: it asks where the cursor is, and the thread that reads keys eats
+        // the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     /// Gives the terminal back, stops this process, and takes the terminal over when it goes on.

@@ -2,7 +2,7 @@ use super::*;
 use crate::fixture::{fleet, node, options, reply, snapshot};
 use qc_core::admin::api::FleetNode;
 
-const AT: Duration = Duration::from_secs(60);
+const AT: Duration = Duration::from_mins(1);
 
 fn model() -> Model {
     let mut model = Model::new(&options(), (80, 24));
@@ -184,7 +184,7 @@ fn history_holds_ten_minutes_of_nodes_that_are_there() {
     let history = model.history("edge-1.site-1.acme");
     assert_eq!((history[0], history[9]), (Some(60), Some(69)));
     assert_eq!(model.history.len(), 1);
-    model.now += Duration::from_secs(300);
+    model.now += Duration::from_mins(5);
     assert_eq!(model.history("edge-1.site-1.acme")[4..6], [Some(69), None]);
     model.now += Duration::from_hours(30);
     assert_eq!(model.history("edge-1.site-1.acme"), [None; HISTORY_MINUTES]);
@@ -233,7 +233,7 @@ fn keys_reach_the_rim() {
     );
     assert_eq!(press(&mut model, "-"), Effect::None);
     assert_eq!(press(&mut model, "+++++++"), Effect::None);
-    assert_eq!(model.interval, Duration::from_secs(60));
+    assert_eq!(model.interval, Duration::from_mins(1));
     assert_eq!(press(&mut model, "?q"), Effect::Quit);
     assert_eq!(press(&mut model, "Q"), Effect::QuitAndPrint);
     let suspend = Event::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL));

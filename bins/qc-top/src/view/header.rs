@@ -19,7 +19,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
         .snapshot()
         .map_or("-", |snapshot| snapshot.relay.as_str());
     let time = model.snapshot().and_then(|snapshot| snapshot.at);
-    let (date, clock) = time.map_or_else(|| ("-".to_owned(), "-".to_owned()), date_and_clock);
+    let (date, clock) = time.map_or_else(|| (String::new(), "-".to_owned()), date_and_clock);
     let (freshness, style) = freshness(model);
     let every = qc_core::cli::human_duration(model.interval);
     let filter = match (model.filter.as_str(), model.problems_only) {
@@ -35,7 +35,9 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
     };
     let rights = [
-        format!("{date} {clock}  every {every}"),
+        format!("{date} {clock}  every {every}")
+            .trim_start()
+            .to_owned(),
         format!("{clock}  every {every}"),
         clock,
     ];
@@ -105,24 +107,36 @@ pub(super) fn totals(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     };
     let wide = area.width >= 110;
-    let (gap, first, second) = (
-        if wide { 3 } else { 2 },
+    let gap = if wide { 3 } else { 2 };
+    let sum = &snapshot.totals;
+    let (rate_in, rate_out) = (rate(sum.in_per_s), rate(sum.out_per_s));
+    let mut first = vec![
         counts(snapshot),
-        sums(snapshot, wide),
-    );
-    let mut line = vec![
-        first,
-        format!("in {}/s", rate(snapshot.totals.in_per_s)),
-        format!("out {}/s", rate(snapshot.totals.out_per_s)),
+        format!("in {rate_in}/s"),
+        format!("out {rate_out}/s"),
+        format!("dedup {}/s", rate(model.dedup_per_s)),
+        format!("refused {}/s", rate(model.refused_per_s)),
     ];
-    line.push(format!("dedup {}/s", rate(model.dedup_per_s)));
-    line.push(format!("refused {}/s", rate(model.refused_per_s)));
+    let both = first
+        .iter()
+        .take(3)
+        .map(|part| part.len() + gap)
+        .sum::<usize>()
+        - gap;
+    if both > usize::from(area.width) {
+        // every state at once: closer together there is room for the rates
+        first = vec![
+            counts(snapshot).replace("  ", " "),
+            format!("in {rate_in} out {rate_out}/s"),
+        ];
+    }
     put(
         buffer,
         area,
-        &join_fitting(&line, area.width, gap),
+        &join_fitting(&first, area.width, gap),
         Style::new(),
     );
+    let second = sums(snapshot, wide);
     let below = Rect {
         y: area.y + 1,
         height: 1,

@@ -6,26 +6,37 @@ use qc_core::model::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Span;
 
 use super::put;
 use crate::fleet::{Row, Snapshot};
 use crate::model::Model;
-use crate::text::{add, age, age_of, left, plural, skew};
+use crate::text::{add, age, age_of, left, plural};
 
 pub(super) fn strip(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let plain = |texts: Vec<String>| texts.into_iter().map(|text| (text, Style::new()));
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
     let mut lines: Vec<(String, Style)> = Vec::new();
     if let Some((since, outage)) = &model.outage {
         let time = age_of(model.now.saturating_sub(*since));
         let text = format!("no answer for {time}: {} ({})", outage.reason, outage.code);
-        lines.push((text, model.theme.bad()));
-        if let Some(help) = &outage.help {
-            lines.push((format!("  next: {help}"), Style::new()));
-        }
+        let why = wrap(&text, width, height - 1);
+        lines.extend(why.into_iter().map(|text| (text, model.theme.bad())));
+        lines.extend(plain(
+            outage
+                .help
+                .iter()
+                .map(|help| format!("  next: {help}"))
+                .collect(),
+        ));
     }
     if let Some(snapshot) = model.snapshot() {
         let row = model.row(model.selected().unwrap_or(0));
-        let explained = row.map(|row| explain(row, snapshot)).unwrap_or_default();
-        lines.extend(explained.into_iter().map(|text| (text, Style::new())));
+        if let Some(row) = row.filter(|_| lines.len() < height) {
+            lines.extend(plain(
+                explain(row, snapshot).lines(width, height - lines.len()),
+            ));
+        }
         let warnings = snapshot.warnings.iter();
         lines.extend(warnings.map(|text| (format!("relay: {text}"), model.theme.notice())));
     }
@@ -43,54 +54,89 @@ pub(super) fn strip(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// What is known of a node, the most wanted first.
-pub(crate) fn explain(row: &Row, snapshot: &Snapshot) -> Vec<String> {
+/// What is known of a node.
+struct Explained {
+    why: String,
+    waits: String,
+    next: String,
+    more: Vec<String>,
+}
+
+impl Explained {
+    /// As many lines as fit: why comes first, the next command is never left out for less.
+    fn lines(self, width: usize, height: usize) -> Vec<String> {
+        let mut lines = wrap(&self.why, width, height.saturating_sub(1).max(1));
+        if lines.len() + 2 <= height {
+            let room = height - 1 - lines.len();
+            lines.extend(wrap(&self.waits, width, room));
+        }
+        lines.push(self.next);
+        lines.extend(self.more);
+        lines.truncate(height);
+        lines
+    }
+}
+
+/// `text` broken between words into at most `most` lines; what does not fit stays in the last.
+fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
+    let indent = "    ";
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        let needed = Span::raw(line.as_str()).width() + Span::raw(word.trim_end()).width();
+        if needed > width && !line.trim().is_empty() && lines.len() + 1 < most {
+            lines.push(line.trim_end().to_owned());
+            indent.clone_into(&mut line);
+        }
+        line.push_str(word);
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}
+
+fn explain(row: &Row, snapshot: &Snapshot) -> Explained {
     let n = &row.numbers;
-    let mut first = format!("{} {}", row.name, row.state());
+    let mut why = format!("{} {}", row.name, row.state());
     if let (Some(since), Some(now)) = (row.since, snapshot.at) {
-        add(&mut first, format_args!(" {}", age_of(now.since(since))));
+        add(&mut why, format_args!(" {}", age_of(now.since(since))));
     }
     match (&row.reason, &row.code) {
-        (Some(reason), Some(code)) => add(&mut first, format_args!(": {reason} ({code})")),
-        (Some(reason), None) => add(&mut first, format_args!(": {reason}")),
-        (None, Some(code)) => add(&mut first, format_args!(": {code}")),
+        (Some(reason), Some(code)) => add(&mut why, format_args!(": {reason} ({code})")),
+        (Some(text), None) | (None, Some(text)) => add(&mut why, format_args!(": {text}")),
         (None, None) => {}
     }
-    let mut second = if n.backlog == 0 {
+    let mut waits = if n.backlog == 0 {
         "  nothing waits".to_owned()
     } else {
-        format!(
-            "  {} wait ({})",
-            plural(n.backlog, "message"),
-            human_bytes(n.backlog_bytes)
-        )
+        let verb = if n.backlog == 1 { "waits" } else { "wait" };
+        let size = human_bytes(n.backlog_bytes);
+        format!("  {} {verb} ({size})", plural(n.backlog, "message"))
     };
     if n.up > 0 || n.down > 0 {
         add(
-            &mut second,
+            &mut waits,
             format_args!(": {} on the node, {} for it at the relay", n.up, n.down),
         );
     }
     if n.age_ms >= 10_000 {
         add(
-            &mut second,
+            &mut waits,
             format_args!("; numbers are {} old", age(n.age_ms)),
         );
     }
-    let mut lines = vec![first, second];
-    lines.push(format!("  next: {}", next(row)));
-    let mut place = format!(
-        "  {} at site {}, tenant {}, version {}",
+    let mut more = vec![format!(
+        "  {} of site {}, tenant {}, version {}",
         row.role, row.site, row.tenant, row.version
-    );
-    if let Some(ms) = n.skew_ms {
-        add(&mut place, format_args!(", clock {}", skew(ms)));
-    }
-    lines.push(place);
+    )];
     if let (Some(end), Some(seconds)) = (row.cert_not_after, n.cert_left_s) {
-        lines.push(certificate(end, seconds));
+        more.push(certificate(end, seconds));
     }
-    lines
+    Explained {
+        why,
+        waits,
+        next: format!("  next: {}", next(row)),
+        more,
+    }
 }
 
 fn certificate(end: Timestamp, seconds: i64) -> String {
@@ -110,7 +156,7 @@ fn next(row: &Row) -> String {
         "qc-edge"
     };
     if n.cert_left_s.is_some_and(|left| left <= 0) {
-        return format!("qc-pki list    then on {}: {daemon} status", row.name);
+        return format!("qc-pki list; on {}: {daemon} status", row.name);
     }
     match n.state {
         NodeState::Ok | NodeState::Drain => {

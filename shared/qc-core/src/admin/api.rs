@@ -5,7 +5,7 @@
 //! it does not know and fills those it misses, and a state it does not know reads as `unknown`.
 //! Names in here came over the wire: show them only through [`crate::safe_text`].
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The schema of [`Fleet`].
 pub const FLEET_SCHEMA: &str = "qc.fleet/1";
@@ -72,8 +72,10 @@ pub struct FleetTotals {
     /// Nodes that do not answer.
     pub down: u64,
     /// Messages a second that came in.
+    #[serde(deserialize_with = "rate")]
     pub in_per_s: f64,
     /// Messages a second that went out.
+    #[serde(deserialize_with = "rate")]
     pub out_per_s: f64,
     /// Messages that wait.
     pub backlog_messages: u64,
@@ -194,8 +196,10 @@ pub struct FleetNode {
     /// The age of the oldest message that waits.
     pub oldest_ms: Option<u64>,
     /// Messages a second that it sent to the relay.
+    #[serde(deserialize_with = "rate")]
     pub in_per_s: f64,
     /// Messages a second that it took from the relay.
+    #[serde(deserialize_with = "rate")]
     pub out_per_s: f64,
     /// How full the disk of its state directory is.
     pub disk_used_percent: Option<u8>,
@@ -526,6 +530,11 @@ impl LedgerRow {
     }
 }
 
+/// JSON has no word for a rate over no time: it is written as null, and read as none.
+fn rate<'de, D: Deserializer<'de>>(json: D) -> Result<f64, D::Error> {
+    Option::deserialize(json).map(|rate: Option<f64>| rate.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -543,6 +552,21 @@ mod tests {
             serde_json::from_str(r#"{"name":"e","state":"hibernating","mood":[1]}"#)
                 .expect("unknown fields and states are taken");
         assert_eq!(newer.state, NodeState::Unknown);
+    }
+
+    #[test]
+    fn a_rate_without_a_number_spoils_nothing() {
+        let node = FleetNode {
+            in_per_s: f64::NAN,
+            out_per_s: 1.5,
+            ..FleetNode::default()
+        };
+        let json = serde_json::to_string(&node).expect("plain data");
+        let back: FleetNode = serde_json::from_str(&json).expect("null is no rate");
+        assert_eq!(
+            (back.in_per_s.to_bits(), back.out_per_s.to_bits()),
+            (0, 1.5_f64.to_bits())
+        );
     }
 
     #[test]
