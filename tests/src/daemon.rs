@@ -35,8 +35,8 @@ impl Daemon {
     }
 
     /// Puts a program in front of it from the next start on. It must leave the daemon the direct child.
-    pub fn wrapped(&mut self, wrap: &[&str]) {
-        self.wrap = wrap.iter().map(|&word| word.to_owned()).collect();
+    pub fn wrapped(&mut self, wrap: &[String]) {
+        self.wrap = wrap.to_vec();
     }
 
     /// Starts it and waits until it says that it is ready.
@@ -121,16 +121,22 @@ impl Daemon {
         self.child.is_some() && self.ended().is_none()
     }
 
+    /// Its commands, for another thread than the one that starts and ends it.
+    pub fn client(&self) -> Client {
+        Client {
+            program: self.program,
+            config: self.config.clone(),
+        }
+    }
+
     /// Runs one of its commands.
     pub fn ask(&self, args: &[&str]) -> Ran {
-        self.ask_with(args, b"")
+        self.client().ask_with(args, b"")
     }
 
     /// Runs one of its commands with input.
     pub fn ask_with(&self, args: &[&str], input: &[u8]) -> Ran {
-        let mut command = program(binary(self.program));
-        command.arg("--config").arg(&self.config).args(args);
-        run(&mut command, input)
+        self.client().ask_with(args, input)
     }
 
     /// The data of `status --json`.
@@ -174,6 +180,22 @@ impl Daemon {
     fn name(&self) -> String {
         let config = self.config.file_stem().unwrap_or_default();
         format!("{} {}", self.program, config.to_string_lossy())
+    }
+}
+
+/// The commands of a daemon.
+#[derive(Debug, Clone)]
+pub struct Client {
+    program: &'static str,
+    config: PathBuf,
+}
+
+impl Client {
+    /// Runs one of them with input.
+    pub fn ask_with(&self, args: &[&str], input: &[u8]) -> Ran {
+        let mut command = program(binary(self.program));
+        command.arg("--config").arg(&self.config).args(args);
+        run(&mut command, input)
     }
 }
 

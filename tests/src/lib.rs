@@ -22,13 +22,15 @@ mod curl;
 mod daemon;
 mod ports;
 mod site;
+pub mod trace;
 mod wait;
 
 pub use authority::Authority;
 pub use cable::Cable;
 pub use command::{Ran, binary, program, require, run};
 pub use curl::{Answer, Curl};
-pub use daemon::Daemon;
+pub use daemon::{Client, Daemon};
 pub use ports::free_port;
 pub use site::Site;
+pub use trace::Strace;
 pub use wait::{PATIENCE, holds_for, poll, until};

@@ -7,7 +7,9 @@
     reason = "what fails here fails its test"
 )]
 
+mod ack_order;
 mod crossing;
+mod kill_any;
 mod restarts;
 
 /// A file beside this one that is no module here would be a story that nobody tells.
