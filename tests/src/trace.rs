@@ -151,17 +151,24 @@ pub fn calls(text: &str) -> Vec<Call> {
 /// Checks that for a message of each of `sizes` bytes the first byte that was sent back on the socket
 /// it came in by left after the `fdatasync` of the segment that holds it had returned.
 ///
-/// `socket` is a part of the socket's name in the trace. The messages must come one at a time, so that
-/// what is sent after one was read is its acknowledgement or nothing.
-pub fn acks_follow_sync(calls: &[Call], socket: &str, sizes: &[usize]) -> Result<(), String> {
+/// `socket` is a part of the socket's name in the trace, and `coded` the size that a message has on it.
+/// The messages must come one at a time, so that what is sent after one was read is its
+/// acknowledgement or nothing.
+pub fn acks_follow_sync(
+    calls: &[Call],
+    socket: &str,
+    coded: impl Fn(usize) -> usize,
+    sizes: &[usize],
+) -> Result<(), String> {
     sizes
         .iter()
-        .try_for_each(|&size| ack_follows_sync(calls, socket, size))
+        .try_for_each(|&size| ack_follows_sync(calls, socket, size, coded(size)))
         .map_err(|why| format!("{socket}: {why}"))
 }
 
-fn ack_follows_sync(calls: &[Call], socket: &str, size: usize) -> Result<(), String> {
+fn ack_follows_sync(calls: &[Call], socket: &str, size: usize, coded: usize) -> Result<(), String> {
     let is_size = |bytes: usize| (size..size + OVERHEAD).contains(&bytes);
+    let is_coded = |bytes: usize| (coded..coded + OVERHEAD).contains(&bytes);
     let stored = calls
         .iter()
         .filter(|call| call.on.ends_with(".seg>") && call.is_write() && is_size(call.bytes()));
@@ -175,7 +182,7 @@ fn ack_follows_sync(calls: &[Call], socket: &str, size: usize) -> Result<(), Str
         return Err(format!("the sync of {size} bytes failed"));
     }
 
-    let (received, ack) = exchange(calls, socket, is_size)
+    let (received, ack) = exchange(calls, socket, is_coded)
         .ok_or_else(|| format!("no message of {size} bytes with an answer"))?;
     if stored.begin < received {
         return Err(format!("{size} bytes are stored before they were received"));
@@ -252,7 +259,7 @@ mod tests {
     const SOCKET: &str = "127.0.0.1:7443->127.0.0.1:5000";
 
     fn verdict(trace: &str) -> Result<(), String> {
-        acks_follow_sync(&calls(trace), SOCKET, &[40_000])
+        acks_follow_sync(&calls(trace), SOCKET, |size| size, &[40_000])
     }
 
     /// The trace with one line moved in front of the line that begins with `before`.
