@@ -9,6 +9,8 @@
 
 mod ack_order;
 mod crossing;
+mod disk_errors;
+mod disk_full;
 mod kill_any;
 mod restarts;
 
