@@ -6,6 +6,7 @@
 //! ca/NAME/chain.pem            the CAs above it, the root last (empty for a root)
 //! ca/NAME/crl.der state.json   its revocation list, and what the next one is made from
 //! tokens/ID.json               invitations
+//! keys/SHA256                  to whom a public key was given, one line
 //! log/issuance.jsonl           everything ever issued
 //! lock                         held by whoever writes
 //! ```
@@ -111,6 +112,12 @@ pub enum DirError {
     /// What was signed would not be accepted by a peer, so it was not given out.
     #[error("the certificate would be refused by peers, so it was not given out")]
     SelfCheck(#[source] PeerRefusal),
+    /// The key of a request belongs to somebody else already.
+    #[error("this key was certified for {holder} before; a key has one holder")]
+    KeyTaken {
+        /// Whose it is.
+        holder: String,
+    },
     /// The log could not be written.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -187,7 +194,7 @@ impl PkiDir {
             Err(DirError::NotInitialized { .. }) => {}
             Err(error) => return Err(error),
         }
-        for part in ["ca", "tokens", "log"] {
+        for part in ["ca", "tokens", "keys", "log"] {
             let dir = path.join(part);
             durable::create_dir_all(&dir, 0o700).map_err(file(&dir))?;
         }
@@ -391,6 +398,7 @@ impl PkiDir {
         now: Timestamp,
     ) -> Result<Issued, DirError> {
         let serial = serial.map_or_else(new_serial, Ok)?;
+        self.bind_key(what, request)?;
         let cert = authority.issue(what, request, &serial, lifetime, now)?;
         let view = CertView::parse(&cert)?;
         self.self_check(authority, what, &cert, now)?;
@@ -473,6 +481,34 @@ impl PkiDir {
             trust.add_crl(ca.crl).map_err(broken)?;
         }
         Ok(trust)
+    }
+
+    /// Whether the key of a request is free, or belongs to the same holder.
+    pub fn check_key(&self, what: &Profile, request: &CertRequest) -> Result<(), DirError> {
+        let path = self.key_path(request);
+        match std::fs::read_to_string(&path) {
+            Ok(holder) if holder == what.holder() => Ok(()),
+            Ok(holder) => Err(DirError::KeyTaken {
+                holder: crate::safe_text::safe(&holder, 260),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file(&path)(error)),
+        }
+    }
+
+    fn bind_key(&self, what: &Profile, request: &CertRequest) -> Result<(), DirError> {
+        let path = self.key_path(request);
+        let bound = durable::write_new(&path, what.holder().as_bytes(), 0o644);
+        if bound.map_err(file(&path))? {
+            Ok(())
+        } else {
+            self.check_key(what, request)
+        }
+    }
+
+    fn key_path(&self, request: &CertRequest) -> PathBuf {
+        let name = data_encoding::HEXLOWER.encode(request.spki_sha256());
+        self.path.join("keys").join(name)
     }
 
     fn self_check(

@@ -270,6 +270,8 @@ impl Tokens {
         for name in &token.front_dns {
             check_host(name)?;
         }
+        // whole seconds read better
+        let now = Timestamp::from_millis(now.as_secs() * 1000);
         let mut random = [0u8; 16 + 5];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| TokenError::Crypto)?;
         let (secret, id) = random.split_at(16);
