@@ -21,7 +21,7 @@ pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
     {
         for (at, token) in tokens.iter().enumerate() {
             let before = |count: usize| tokens.get(at.saturating_sub(count)..).unwrap_or_default();
-            let Some(code) = code_in(token, before(5)) else {
+            let Some(code) = code_in(token, before(4)) else {
                 continue;
             };
             if path != REGISTRY || !begins(before(2), &["code", "("]) {
