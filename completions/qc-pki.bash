@@ -25,6 +25,9 @@ _qc__pki() {
             qc__pki,enroll)
                 cmd="qc__pki__subcmd__enroll"
                 ;;
+            qc__pki,explain)
+                cmd="qc__pki__subcmd__explain"
+                ;;
             qc__pki,help)
                 cmd="qc__pki__subcmd__help"
                 ;;
@@ -93,6 +96,9 @@ _qc__pki() {
                 ;;
             qc__pki__subcmd__help,enroll)
                 cmd="qc__pki__subcmd__help__subcmd__enroll"
+                ;;
+            qc__pki__subcmd__help,explain)
+                cmd="qc__pki__subcmd__help__subcmd__explain"
                 ;;
             qc__pki__subcmd__help,help)
                 cmd="qc__pki__subcmd__help__subcmd__help"
@@ -188,7 +194,7 @@ _qc__pki() {
 
     case "${cmd}" in
         qc__pki)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --help --version init ca serve token enroll request sign install list show verify revoke crl trust help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --help --version init ca serve token enroll request sign install list show verify revoke crl trust explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -555,8 +561,46 @@ _qc__pki() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        qc__subcmd__pki__subcmd__explain)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         qc__subcmd__pki__subcmd__help)
-            opts="init ca serve token enroll request sign install list show verify revoke crl trust help"
+            opts="init ca serve token enroll request sign install list show verify revoke crl trust explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -626,6 +670,20 @@ _qc__pki() {
             return 0
             ;;
         qc__subcmd__pki__subcmd__help__subcmd__enroll)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__pki__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

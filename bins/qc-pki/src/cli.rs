@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::Globals;
+use qc_core::cli::{ExplainCommand, Globals};
 
 use crate::commands::{
     ca, crl, enroll, init, install, list, request, revoke, serve, show, sign, token, trust, verify,
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     /// What nodes trust
     #[command(subcommand)]
     Trust(trust::Command),
+    Explain(ExplainCommand),
 }
 
 /// Where an authority lives.
