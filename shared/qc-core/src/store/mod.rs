@@ -26,6 +26,8 @@ mod seal;
 mod segment;
 #[cfg(test)]
 mod sim;
+mod spare;
+mod stage;
 mod tables;
 #[cfg(test)]
 mod tests;
