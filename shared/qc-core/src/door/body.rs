@@ -1,7 +1,7 @@
 //! Reading a request that may be hostile: counted headers, a bounded body, a deadline.
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
@@ -31,21 +31,48 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem
 
 /// The whole body, refused as soon as it is announced or found to be too large, or takes too long.
 ///
-/// The buffer grows with the bytes that arrive, never with the length that was announced.
-pub async fn read_body<B>(body: B, limits: &Limits) -> Result<Bytes, Problem>
+/// The buffer grows with the bytes that arrive, never with the length that was announced. A client of
+/// HTTP/2 takes an early answer for a broken stream, so from one some more is read, and forgotten,
+/// before it is refused.
+pub async fn read_body<B>(mut body: B, version: Version, limits: &Limits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let max = limits.body.min(Limits::MAX_BODY);
-    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > max) {
-        return Err(Problem::too_large(max));
-    }
-    tokio::time::timeout(limits.deadline, collect(body, max))
+    let read = async {
+        let announced = usize::try_from(body.size_hint().lower());
+        let read = if announced.map_or(true, |announced| announced > max) {
+            Err(Problem::too_large(max))
+        } else {
+            collect(&mut body, max).await
+        };
+        if read.is_err() && version == Version::HTTP_2 {
+            swallow(&mut body).await;
+        }
+        read
+    };
+    tokio::time::timeout(limits.deadline, read)
         .await
         .unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))
 }
 
-async fn collect<B>(mut body: B, max: usize) -> Result<Bytes, Problem>
+/// What is read of a body that is refused already.
+const SWALLOWED: usize = 16 << 20;
+
+async fn swallow<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = SWALLOWED;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+async fn collect<B>(body: &mut B, max: usize) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -9,6 +9,7 @@
 mod environment;
 mod figure;
 mod fio;
+pub mod ingest;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
+    Ingest(ingest::Args),
     Raw(raw::Args),
 }
 
@@ -60,14 +62,17 @@ pub struct Common {
 
 impl Args {
     pub(crate) fn json(&self) -> bool {
-        let Bench::Raw(args) = &self.bench;
-        args.common.json
+        match &self.bench {
+            Bench::Ingest(args) => args.common.json,
+            Bench::Raw(args) => args.common.json,
+        }
     }
 }
 
 /// Runs the bench that `args` names.
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.bench {
+        Bench::Ingest(args) => ingest::run(args, workspace, output),
         Bench::Raw(args) => raw::run(args, workspace, output),
     }
 }
