@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{ExplainCommand, Globals};
@@ -62,8 +62,20 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct HouseArg {
     /// The authority's directory
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/qc-pki")]
+    #[arg(long, value_name = "DIR", default_value = HOUSE)]
     pub(crate) dir: PathBuf,
+}
+
+const HOUSE: &str = "/var/lib/qc-pki";
+
+impl HouseArg {
+    /// The flag as a next command needs it: nothing for the usual directory.
+    pub(crate) fn flag(&self) -> String {
+        if self.dir == Path::new(HOUSE) {
+            return String::new();
+        }
+        format!(" --dir {}", self.dir.display())
+    }
 }
 
 /// Where a node lives.
