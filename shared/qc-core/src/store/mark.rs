@@ -25,6 +25,19 @@ pub(super) struct DurableMark {
 }
 
 impl DurableMark {
+    /// Takes the file's space while there is some, so that a full disk does not keep the mark from
+    /// moving. Without it the mark lags, which [`Self::write`] may tell by "storage full".
+    pub(super) fn reserve(file: &dyn DiskFile) -> io::Result<()> {
+        let length = 2 * SLOT as u64;
+        if file.size()? >= length {
+            return Ok(());
+        }
+        match file.allocate(length) {
+            Err(error) if !is_full(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the mark into the slot whose turn it is.
     pub(super) fn write(&self, file: &dyn DiskFile) -> io::Result<()> {
         let mut slot = Vec::with_capacity(SLOT);
@@ -61,4 +74,12 @@ impl DurableMark {
             commit,
         })
     }
+}
+
+/// Whether an error says that there is no space, which passes, and not that the disk is broken.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

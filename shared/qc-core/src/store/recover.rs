@@ -191,6 +191,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, node: &NodeKey) -> Result<Rec
         disk.sync_dir(dir).map_err(io("sync", dir))?;
         file
     };
+    DurableMark::reserve(mark_file.as_ref()).map_err(io("reserve", &mark_path))?;
     let mark = DurableMark::read(mark_file.as_ref()).map_err(io("read", &mark_path))?;
 
     let mut state = Recovered {

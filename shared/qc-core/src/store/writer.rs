@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{Disk, DiskFile};
 use super::log::{BatchCache, LogOptions};
-use super::mark::DurableMark;
+use super::mark::{DurableMark, is_full};
 use super::recover::{SPARE_NAME, segment_name};
 use super::segment::{BATCH_HEADER, ChainEnd, FIRST_BATCH, Segment};
 use super::spare::Spare;
@@ -217,7 +217,9 @@ impl Writer {
             commit: self.next_commit,
         };
         // the mark only lags when this fails; what it reports is already on disk
-        if let Err(error) = mark.write(self.mark.as_ref()) {
+        if let Err(error) = mark.write(self.mark.as_ref())
+            && !is_full(&error)
+        {
             self.poison(&format!("durable mark: {error}"));
         }
         self.next_commit += 1;
@@ -458,11 +460,10 @@ pub(super) enum RollError {
 
 impl RollError {
     fn from_create(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full(format!("the disk is full: {error}"))
-            }
-            _ => Self::Io(error),
+        if is_full(&error) {
+            Self::Full(format!("the disk is full: {error}"))
+        } else {
+            Self::Io(error)
         }
     }
 }
