@@ -8,22 +8,28 @@ use serde::Serialize;
 pub struct Row {
     /// The stream.
     pub stream: String,
-    /// Messages that were acknowledged to their source.
+    /// Messages that were given to site A: files dropped, lines in them, deliveries posted.
+    pub given: u64,
+    /// Messages that site A's edge has taken in.
     pub taken_in: u64,
-    /// Messages that arrived at the far end, each counted once.
+    /// Messages that the relay has taken in.
+    pub at_relay: u64,
+    /// Messages that lie at the far end as they were given, each counted once.
     pub delivered: u64,
-    /// Messages that are durable somewhere on the way.
+    /// Messages that are durable on the way and wait.
     pub stored: u64,
-    /// Numbers that are missing between the first and the last that arrived.
+    /// Numbers that are missing in a store on the way.
     pub gaps: u64,
-    /// Arrivals beyond the first of a message.
+    /// What lies at the far end beyond the first of each message.
     pub duplicates: u64,
 }
 
 impl Row {
-    /// `in = delivered + stored`, no gap, no duplicate.
+    /// `in = delivered + stored`, nothing given is missing, no gap, no duplicate.
     pub fn balances(&self) -> bool {
-        self.delivered.checked_add(self.stored) == Some(self.taken_in)
+        self.given == self.taken_in
+            && self.delivered.checked_add(self.stored) == Some(self.taken_in)
+            && (self.delivered..=self.taken_in).contains(&self.at_relay)
             && self.gaps == 0
             && self.duplicates == 0
     }
@@ -42,11 +48,18 @@ impl Ledger {
         self.rows.iter().all(Row::balances) && self.rows.iter().any(|row| row.delivered > 0)
     }
 
+    /// Messages that still wait.
+    pub fn waiting(&self) -> u64 {
+        self.rows.iter().map(|row| row.stored).sum()
+    }
+
     /// The table for people; each row says whether it balances.
     pub fn text(&self) -> String {
         let mut table = Table::new(&[
             "STREAM",
+            ">GIVEN",
             ">IN",
+            ">RELAY",
             ">DELIVERED",
             ">STORED",
             ">GAPS",
@@ -55,7 +68,9 @@ impl Ledger {
         ]);
         for row in &self.rows {
             let counts = [
+                row.given,
                 row.taken_in,
+                row.at_relay,
                 row.delivered,
                 row.stored,
                 row.gaps,
@@ -74,11 +89,21 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn check(counts: [u64; 5], balances: bool) {
-        let [taken_in, delivered, stored, gaps, duplicates] = counts;
+    fn check(counts: [u64; 7], balances: bool) {
+        let [
+            given,
+            taken_in,
+            at_relay,
+            delivered,
+            stored,
+            gaps,
+            duplicates,
+        ] = counts;
         let row = Row {
             stream: "acme/files".to_owned(),
+            given,
             taken_in,
+            at_relay,
             delivered,
             stored,
             gaps,
@@ -91,13 +116,16 @@ mod tests {
 
     #[test]
     fn adds_up_or_not() {
-        check([22, 22, 0, 0, 0], true);
-        check([22, 20, 2, 0, 0], true);
-        check([22, 21, 0, 0, 0], false);
-        check([22, 23, 0, 0, 0], false);
-        check([22, 22, 0, 1, 0], false);
-        check([22, 22, 0, 0, 1], false);
-        check([1, u64::MAX, 2, 0, 0], false);
+        check([22, 22, 22, 22, 0, 0, 0], true);
+        check([22, 22, 21, 20, 2, 0, 0], true);
+        check([23, 22, 22, 22, 0, 0, 0], false);
+        check([22, 22, 21, 22, 0, 0, 0], false);
+        check([22, 22, 23, 22, 0, 0, 0], false);
+        check([22, 22, 22, 21, 0, 0, 0], false);
+        check([22, 22, 22, 23, 0, 0, 0], false);
+        check([22, 22, 22, 22, 0, 1, 0], false);
+        check([22, 22, 22, 22, 0, 0, 1], false);
+        check([1, 1, 1, u64::MAX, 2, 0, 0], false);
         assert!(!Ledger::default().balances(), "nothing is not success");
     }
 }
