@@ -86,18 +86,13 @@ impl Input {
         Ok(input)
     }
 
-    /// GitHub sends a delivery again when it did not see the answer: the first one comes back at the end.
+    /// GitHub sends a delivery again when it did not see the answer: so comes the first one.
     fn deliver_again(&mut self) {
-        let first = self
-            .portions
-            .iter()
-            .find_map(|portion| portion.posts.first());
-        let again = first.cloned().map(|delivery| Delivery {
-            again: true,
-            ..delivery
-        });
-        if let Some(last) = self.portions.last_mut() {
-            last.posts.extend(again);
+        if let Some(posts) = self.portions.first_mut().map(|portion| &mut portion.posts)
+            && let Some(first) = posts.first().cloned()
+        {
+            let again = true;
+            posts.insert(1, Delivery { again, ..first });
         }
     }
 
@@ -158,7 +153,11 @@ impl Content {
 
     fn add_lines(&mut self, text: &[u8]) {
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            self.add("", line);
+            // a line is text without its end, which other systems write otherwise
+            match line.strip_suffix(b"\r\n") {
+                Some(text) => self.add("", &[text, b"\n"].concat()),
+                None => self.add("", line),
+            }
         }
     }
 
@@ -253,6 +252,7 @@ mod tests {
         assert_eq!(compare("a\nb\n"), (2, 0));
         assert_eq!(compare("a\na\na\nb\nc\n"), (3, 2));
         assert_eq!(compare("a\na\nb"), (2, 1), "half a line is not that line");
+        assert_eq!(compare("a\r\na\nb\r\n"), (3, 0));
     }
 
     #[test]

@@ -138,14 +138,11 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
         ..Globals::default()
     };
     let building = clock.instant();
-    output.note(&format!(
-        "building the {} binaries",
-        cargo_profile(args.profile)
-    ));
+    output.note("build");
     let binaries = binaries(workspace, args.profile)?;
     let built = clock.instant();
     let took = human_duration(built.duration_since(building));
-    output.note(&format!("{:<22}  {took}", "build"));
+    output.note(&format!("{:<1$}  {took}", "build", Step::COLUMN));
 
     let dir = match &args.dir {
         Some(dir) => std::path::absolute(dir).map_err(|error| disk(dir, &error))?,
@@ -205,16 +202,14 @@ pub fn scenario(
 ) -> Result<(Site, Told), Failure> {
     let input = Input::load(samples, pace.portions, pace.max_lines)?;
     let site = Site::create(dir, binaries, pace)?;
-    let step = |label: &str| Progress::start(globals, &format!("{label:<22}"), 0);
-
-    let progress = step("CA and certificates");
+    let progress = Step::start(globals, "CA and certificates", 0);
     site.found()?;
     site.start(Node::Relay)?;
     site.enroll_at_relay(Node::EdgeA)?;
     site.enroll_at_relay(Node::EdgeB)?;
     progress.finish("relay enrolled by qc-pki, both edges by the relay");
 
-    let progress = step("three processes");
+    let progress = Step::start(globals, "three processes", 0);
     site.start(Node::EdgeA)?;
     site.start(Node::EdgeB)?;
     progress.finish("relay, edge-a at site A, edge-b at site B");
@@ -223,16 +218,46 @@ pub fn scenario(
     Ok((site, told))
 }
 
+/// One step of the story: its progress, and a closing remark in the second column.
+struct Step {
+    progress: Progress,
+    pad: usize,
+}
+
+impl Step {
+    const COLUMN: usize = 22;
+
+    fn start(globals: &Globals, label: &str, total: u64) -> Self {
+        Self {
+            progress: Progress::start(globals, label, total),
+            pad: Self::COLUMN.saturating_sub(label.len()),
+        }
+    }
+
+    fn set(&mut self, done: u64) {
+        self.progress.set(done);
+    }
+
+    fn finish(self, remark: &str) {
+        self.progress
+            .finish(&format!("{:1$}{remark}", "", self.pad));
+    }
+}
+
 fn text(shown: &Shown<'_>, time: &str) -> String {
     let told = shown.told;
     let ledger = &told.ledger;
     let count = |of: fn(&Row) -> u64| -> u64 { ledger.rows.iter().map(of).sum() };
     let (taken_in, delivered) = (count(|row| row.taken_in), count(|row| row.delivered));
+    let again = match count(|row| row.again) {
+        0 => String::new(),
+        again => format!(" - {again} again"),
+    };
     let mut lines = vec![
         String::new(),
         ledger.text(),
         format!(
-            "in {taken_in} = delivered {delivered} + stored {}, gaps {}, duplicates {}: {}",
+            "in {taken_in}{again} = delivered {delivered} + stored {}, gaps {}, duplicates {}: {}",
             count(|row| row.stored),
             count(|row| row.gaps),
             count(|row| row.duplicates),
@@ -248,6 +273,9 @@ fn text(shown: &Shown<'_>, time: &str) -> String {
         lines.push(
             "One webhook delivery was posted twice: answered as known, kept once.".to_owned(),
         );
+    }
+    if !again.is_empty() {
+        lines.push("AGAIN: given once more after a crash, and known to the relay.".to_owned());
     }
     if let Some(struck) = &told.chance {
         let at = human_duration(Duration::from_millis(struck.after_ms));

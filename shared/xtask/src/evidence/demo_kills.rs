@@ -74,6 +74,7 @@ struct OneRun {
     #[serde(flatten)]
     killed: Option<Struck>,
     given: u64,
+    taken_in_again: u64,
     delivered: u64,
     stored: u64,
     gaps: u64,
@@ -191,6 +192,7 @@ impl OneRun {
             seed,
             balanced: told.ledger.balances() && told.ledger.waiting() == 0,
             given: count(|row| row.given),
+            taken_in_again: count(|row| row.again),
             delivered: count(|row| row.delivered),
             stored: count(|row| row.stored),
             gaps: count(|row| row.gaps),
