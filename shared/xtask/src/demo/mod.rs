@@ -105,7 +105,7 @@ impl Pace {
         settle: Duration::from_millis(40),
         portions: 20,
         interval: Duration::from_millis(80),
-        max_lines: 500,
+        max_lines: 250,
         patience: Duration::from_secs(30),
     };
 
