@@ -21,6 +21,7 @@ use qc_core::durable;
 use crate::CHORE;
 use crate::workspace::Workspace;
 pub use environment::Environment;
+pub(crate) use figure::commit;
 pub use figure::{Figure, Ratio, Run};
 
 /// Measure speed, each figure beside a raw limit of the same run
@@ -93,7 +94,7 @@ pub(crate) fn disk(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Disk, CHORE, message).because(error)
 }
 
-fn parse_day(text: &str) -> Result<String, String> {
+pub(crate) fn parse_day(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let digits =
         |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
