@@ -229,7 +229,7 @@ impl Step {
 
     fn start(globals: &Globals, label: &str, total: u64) -> Self {
         Self {
-            progress: Progress::start(globals, label, total),
+            progress: Progress::start(globals, label, total.max(1)),
             pad: Self::COLUMN.saturating_sub(label.len()),
         }
     }

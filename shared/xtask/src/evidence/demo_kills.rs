@@ -1,6 +1,7 @@
 //! The demo's scenario many times, each with one more SIGKILL to a process and at a moment that a seed
 //! draws: the ledger must balance every time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use qc_core::cli::{Exit, Failure, Globals, Output, Progress, Table};
@@ -58,7 +59,7 @@ struct Proof {
     runs: usize,
     balanced: usize,
     /// Kills at a drawn moment, by process.
-    drawn_kills: Vec<(&'static str, usize)>,
+    drawn_kills: BTreeMap<&'static str, usize>,
     /// SIGKILLs of every run beside the drawn one.
     scripted_kills: [&'static str; 2],
     messages: u64,
