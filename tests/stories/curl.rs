@@ -33,7 +33,8 @@ fn curl_publishes_and_reads_every_form() {
 
     // binary: the body as it is, attributes in headers
     let push = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/github-webhooks/push.json");
-    let push = std::fs::read(push).unwrap();
+    // without its last line break, which is no part of a JSON document
+    let push = std::fs::read(push).unwrap().trim_ascii_end().to_vec();
     let binary = [
         "-H",
         "ce-specversion: 1.0",
@@ -154,7 +155,13 @@ fn what_curl_may_not_do_is_refused_with_a_code() {
     );
     assert_problem(&app.call(PATH, &["-X", "DELETE"], b""), 405, "QC4006");
     let large = vec![0; (1 << 20) + 1];
-    assert_problem(&app.call(PATH, &[], &large), 413, "QC4009");
+    for how in [
+        &["--http1.1"][..],
+        &["--http1.1", "-H", "Expect:"],
+        &["--http2"],
+    ] {
+        assert_problem(&app.call(PATH, how, &large), 413, "QC4009");
+    }
 
     let structured = "application/cloudevents+json";
     for (event, word) in [

@@ -56,9 +56,13 @@ impl Drop for Terminal {
     }
 }
 
+/// The row of a node in the table, which begins with its name after the mark of a bad state.
 fn line<'a>(screen: &'a str, node: &str) -> &'a str {
-    let of_node = |line: &&str| line.contains(node);
-    screen.lines().find(of_node).unwrap_or_default()
+    let is_row = |line: &&str| {
+        line.trim_start_matches(['X', '?', '!', 'D', ' '])
+            .starts_with(node)
+    };
+    screen.lines().find(is_row).unwrap_or_default()
 }
 
 #[test]

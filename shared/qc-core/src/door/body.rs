@@ -1,11 +1,19 @@
 //! Reading a request that may be hostile: counted headers, a bounded body, a deadline.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use http::header::EXPECT;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
 use super::{Limits, Problem};
+
+/// How long and how much of a refused body is read on, so that its sender comes to read the answer: a
+/// connection that is closed with unread bytes is reset, and takes the answer with it.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: u64 = 64 << 20;
 
 /// Refuses requests with too many or too large headers.
 pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem> {
@@ -32,20 +40,46 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem
 /// The whole body, refused as soon as it is announced or found to be too large, or takes too long.
 ///
 /// The buffer grows with the bytes that arrive, never with the length that was announced.
-pub async fn read_body<B>(body: B, limits: &Limits) -> Result<Bytes, Problem>
+pub async fn read_body<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    limits: &Limits,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let max = limits.body.min(Limits::MAX_BODY);
-    if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > max) {
+    let is_announced = usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > max);
+    // who asks before sending is told before sending
+    if is_announced && headers.contains_key(EXPECT) {
         return Err(Problem::too_large(max));
     }
-    tokio::time::timeout(limits.deadline, collect(body, max))
-        .await
-        .unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))
+    if !is_announced {
+        let read = tokio::time::timeout(limits.deadline, collect(&mut body, max)).await;
+        let whole = read.unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))?;
+        if let Some(whole) = whole {
+            return Ok(whole);
+        }
+    }
+    let _read_or_given_up = tokio::time::timeout(LINGER, discard(body)).await;
+    Err(Problem::too_large(max))
 }
 
-async fn collect<B>(mut body: B, max: usize) -> Result<Bytes, Problem>
+async fn discard<B>(mut body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if bytes > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+/// The body, or nothing as soon as it is more than `max` bytes.
+async fn collect<B>(body: &mut B, max: usize) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -57,7 +91,7 @@ where
             continue; // trailers
         };
         if first.len() + rest.len() + data.len() > max {
-            return Err(Problem::too_large(max));
+            return Ok(None);
         }
         if first.is_empty() {
             first = data;
@@ -66,10 +100,10 @@ where
         }
     }
     if rest.is_empty() {
-        return Ok(first);
+        return Ok(Some(first));
     }
     let mut whole = BytesMut::with_capacity(first.len() + rest.len());
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(Some(whole.freeze()))
 }

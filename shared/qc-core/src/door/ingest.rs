@@ -43,7 +43,7 @@ pub(super) async fn publish<D: Door>(
 ) -> Result<Answer, Problem> {
     let limits = door.limits();
     check_headers(&headers, &limits)?;
-    let body = read_body(body, &limits).await?;
+    let body = read_body(&headers, body, &limits).await?;
     let source = caller.node.as_ref().map_or_else(
         || format!("/{}/http", door.node()),
         |node| format!("/{node}"),

@@ -255,7 +255,7 @@ impl Webhook {
         if method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
         }
-        let body = read_body(body, &shared.limits).await?;
+        let body = read_body(headers, body, &shared.limits).await?;
         if let Some(signer) = &shared.signer {
             let signed = headers
                 .get(&shared.signature_header)
