@@ -8,11 +8,15 @@
 )]
 
 mod ack_order;
+mod bad_input;
 mod crossing;
+mod curl;
 mod disk_errors;
 mod disk_full;
+mod identity;
 mod kill_any;
 mod restarts;
+mod top;
 
 /// A file beside this one that is no module here would be a story that nobody tells.
 #[test]

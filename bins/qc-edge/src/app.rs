@@ -1,7 +1,7 @@
 //! The edge as a process: what is built from what, and in which order it ends.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qc_core::admin;
@@ -142,6 +142,7 @@ fn start_link(
     let dial = Dial {
         credentials: uplink.credentials.clone(),
         expected: config.uplink.name.clone(),
+        said: Mutex::default(),
     };
     service.drain.spawn("dialer", async move {
         let dialer = Dialer {

@@ -259,12 +259,35 @@ pub(crate) struct Dial {
     pub credentials: Credentials,
     /// The only relay that is accepted.
     pub expected: Option<NodeName>,
+    /// What was logged last, so that a reason is said once and not at every attempt.
+    pub said: Mutex<Option<Refusal>>,
 }
 
 impl Connect for Dial {
     type Stream = TlsStream<TcpStream>;
 
     async fn connect(&self, address: &str) -> Result<(Self::Stream, Peer), ConnectError> {
+        let connected = self.dial(address).await;
+        self.say(connected.as_ref().err());
+        connected
+    }
+}
+
+impl Dial {
+    fn say(&self, error: Option<&ConnectError>) {
+        let refusal = error.map(ConnectError::refusal);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == refusal {
+            return;
+        }
+        if let Some(refusal) = &refusal {
+            let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+            tracing::warn!(code, reason, "No link; trying again.");
+        }
+        *said = refusal;
+    }
+
+    async fn dial(&self, address: &str) -> Result<(TlsStream<TcpStream>, Peer), ConnectError> {
         let unreachable = |source| ConnectError::Unreachable {
             address: safe(address, 200),
             source,

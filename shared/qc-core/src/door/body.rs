@@ -1,11 +1,19 @@
 //! Reading a request that may be hostile: counted headers, a bounded body, a deadline.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Version};
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
 use super::{Limits, Problem};
+
+/// How long and how much of a refused body is read on, so that its sender comes to read the answer: a
+/// connection that is closed with unread bytes is reset, and takes the answer with it.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: u64 = 64 << 20;
 
 /// Refuses requests with too many or too large headers.
 pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem> {
@@ -31,48 +39,47 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem
 
 /// The whole body, refused as soon as it is announced or found to be too large, or takes too long.
 ///
-/// The buffer grows with the bytes that arrive, never with the length that was announced. A client of
-/// HTTP/2 takes an early answer for a broken stream, so from one some more is read, and forgotten,
-/// before it is refused.
-pub async fn read_body<B>(mut body: B, version: Version, limits: &Limits) -> Result<Bytes, Problem>
+/// The buffer grows with the bytes that arrive, never with the length that was announced.
+pub async fn read_body<B>(
+    headers: &HeaderMap,
+    mut body: B,
+    limits: &Limits,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let max = limits.body.min(Limits::MAX_BODY);
-    let read = async {
-        let announced = usize::try_from(body.size_hint().lower());
-        let read = if announced.map_or(true, |announced| announced > max) {
-            Err(Problem::too_large(max))
-        } else {
-            collect(&mut body, max).await
-        };
-        if read.is_err() && version == Version::HTTP_2 {
-            swallow(&mut body).await;
+    let is_announced = usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > max);
+    // who asks before sending is told before sending
+    if is_announced && headers.contains_key(EXPECT) {
+        return Err(Problem::too_large(max));
+    }
+    if !is_announced {
+        let read = tokio::time::timeout(limits.deadline, collect(&mut body, max)).await;
+        let whole = read.unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))?;
+        if let Some(whole) = whole {
+            return Ok(whole);
         }
-        read
-    };
-    tokio::time::timeout(limits.deadline, read)
-        .await
-        .unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))
+    }
+    let _read_or_given_up = tokio::time::timeout(LINGER, discard(body)).await;
+    Err(Problem::too_large(max))
 }
 
-/// What is read of a body that is refused already.
-const SWALLOWED: usize = 16 << 20;
-
-async fn swallow<B>(body: &mut B)
+async fn discard<B>(mut body: B)
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut left = SWALLOWED;
+    let mut bytes = 0;
     while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if bytes > LINGER_BYTES {
             return;
         }
     }
 }
 
-async fn collect<B>(body: &mut B, max: usize) -> Result<Bytes, Problem>
+/// The body, or nothing as soon as it is more than `max` bytes.
+async fn collect<B>(body: &mut B, max: usize) -> Result<Option<Bytes>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -84,7 +91,7 @@ where
             continue; // trailers
         };
         if first.len() + rest.len() + data.len() > max {
-            return Err(Problem::too_large(max));
+            return Ok(None);
         }
         if first.is_empty() {
             first = data;
@@ -93,10 +100,10 @@ where
         }
     }
     if rest.is_empty() {
-        return Ok(first);
+        return Ok(Some(first));
     }
     let mut whole = BytesMut::with_capacity(first.len() + rest.len());
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(Some(whole.freeze()))
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::{
@@ -38,13 +38,12 @@ pub(super) async fn publish<D: Door>(
     State(door): State<D>,
     caller: Caller,
     Stream(stream): Stream,
-    version: Version,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Problem> {
     let limits = door.limits();
     check_headers(&headers, &limits)?;
-    let body = read_body(body, version, &limits).await?;
+    let body = read_body(&headers, body, &limits).await?;
     let source = caller.node.as_ref().map_or_else(
         || format!("/{}/http", door.node()),
         |node| format!("/{node}"),

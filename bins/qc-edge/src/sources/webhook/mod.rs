@@ -253,7 +253,7 @@ impl Webhook {
         if request.method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
         }
-        let body = read_body(body, request.version, &shared.limits).await?;
+        let body = read_body(headers, body, &shared.limits).await?;
         if let Some(signer) = &shared.signer {
             let signed = headers
                 .get(&shared.signature_header)
