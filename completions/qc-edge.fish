@@ -1,2 +1,348 @@
-complete -c qc-edge -s h -l help -d 'Print help'
-complete -c qc-edge -s V -l version -d 'Print version'
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_qc_edge_global_optspecs
+    string join \n c/config= o/output= json no-headers q/quiet v/verbose color= no-input timeout= socket= h/help V/version
+end
+
+function __fish_qc_edge_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_qc_edge_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_qc_edge_using_subcommand
+    set -l cmd (__fish_qc_edge_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "streams" -d 'Look at the streams in the buffer'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "ledger" -d 'Hold what came in against what is handed on and kept'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l class -d 'The class of the data' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l lane -d 'The lane: critical, high, normal or low' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s f -l file -d 'Read the body from this file, - for stdin' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l type -d 'The type of the event' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l source -d 'The source of the event' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l id -d 'The id of the event; a repeated id is a duplicate. With --lines, -1, -2 ... is appended' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l subject -d 'The subject of the event' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l content-type -d 'The media type of the body' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l lines -d 'Make every line a message of its own'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -f -a "list" -d 'List the streams with their consumers'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the streams with their consumers'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -f -a "show" -d 'Show the configuration in effect'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -f -a "sample" -d 'Print a commented sample file'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -f -a "explain" -d 'Explain the sections, or the keys of one'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Tell where each value comes from'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the configuration in effect'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "sample" -d 'Print a commented sample file'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Explain the sections, or the keys of one'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "ledger" -d 'Hold what came in against what is handed on and kept'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show the configuration in effect'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "sample" -d 'Print a commented sample file'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "explain" -d 'Explain the sections, or the keys of one'

@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
 use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
-use qc_core::store::{AppendError, Backlog, Draft, Log, Positions, Role, StreamInfo, StreamKey};
+use qc_core::store::{
+    AppendError, Backlog, Draft, Log, Positions, Role, StreamInfo, StreamKey, dead_letters,
+    note_death,
+};
 
 use crate::config::{EdgeConfig, From};
 use crate::sources::{Intake, IntakeError, Outcome};
@@ -139,16 +142,7 @@ impl Buffer {
         code: &str,
         reason: &str,
     ) -> Result<(), AppendError> {
-        let mut note = |name: &str, text: &str| {
-            let text = qc_core::safe_text::safe(text, 500);
-            message
-                .envelope
-                .extensions
-                .insert(name.to_owned(), AttrValue::String(text));
-        };
-        note("qcdeadcode", code);
-        note("qcdeadreason", reason);
-        note("qcdeadstream", from.name.as_str());
+        note_death(&mut message.envelope, code, reason, &from.name);
         let draft = Draft::from_message(&message, Lane::Normal);
         self.inner
             .log
@@ -236,19 +230,6 @@ pub(crate) fn shown(key: &StreamKey) -> String {
 /// The name under which a sink keeps its position.
 pub(crate) fn consumer_name(sink: &str) -> String {
     format!("sink.{sink}")
-}
-
-/// Where a tenant's dead letters are kept on this edge: nobody consumes them, so they stay.
-pub(crate) fn dead_letters(stream: &StreamName) -> StreamKey {
-    let name = format!("{}/dead-letters", stream.tenant());
-    let name = name
-        .parse()
-        .expect("a tenant and a constant make a stream's name");
-    StreamKey {
-        role: Role::Hub,
-        name,
-        lane: Lane::Normal,
-    }
 }
 
 /// The buffer as one source sees it.

@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::Globals;
+use qc_core::cli::{ExplainCommand, Globals};
 
 use crate::commands::{
     ca, crl, enroll, init, install, list, request, revoke, serve, show, sign, token, trust, verify,
@@ -55,14 +55,27 @@ pub(crate) enum Command {
     /// What nodes trust
     #[command(subcommand)]
     Trust(trust::Command),
+    Explain(ExplainCommand),
 }
 
 /// Where an authority lives.
 #[derive(Debug, Args)]
 pub(crate) struct HouseArg {
     /// The authority's directory
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/qc-pki")]
+    #[arg(long, value_name = "DIR", default_value = HOUSE)]
     pub(crate) dir: PathBuf,
+}
+
+const HOUSE: &str = "/var/lib/qc-pki";
+
+impl HouseArg {
+    /// The flag as a next command needs it: nothing for the usual directory.
+    pub(crate) fn flag(&self) -> String {
+        if self.dir == Path::new(HOUSE) {
+            return String::new();
+        }
+        format!(" --dir {}", self.dir.display())
+    }
 }
 
 /// Where a node lives.

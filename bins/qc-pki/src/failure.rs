@@ -30,6 +30,8 @@ pub(crate) fn dir(error: DirError) -> Failure {
         DirError::Broken { .. } | DirError::Cert(_) => plain(Exit::Verification, "QC2107", &error),
         DirError::Key(error) => key(&error),
         DirError::Authority(error) => authority(&error),
+        DirError::KeyTaken { .. } => plain(Exit::Conflict, "QC2118", &error)
+            .help("make a new key: a key is never shared between nodes"),
         DirError::SelfCheck(_) => plain(Exit::Refused, "QC2119", &error),
         DirError::Log(LogError::Broken { .. }) => plain(Exit::Verification, "QC2109", &error),
         DirError::Log(_) => plain(Exit::Disk, "QC2106", &error),
@@ -56,7 +58,7 @@ pub(crate) fn key(error: &KeyError) -> Failure {
 
 pub(crate) fn authority(error: &AuthorityError) -> Failure {
     match error {
-        AuthorityError::Ended { .. } => plain(Exit::Refused, "QC2118", error),
+        AuthorityError::Ended { .. } => plain(Exit::Refused, "QC2157", error),
         AuthorityError::NoCas { .. } | AuthorityError::Bounds { .. } => {
             plain(Exit::Refused, "QC2116", error)
         }

@@ -168,7 +168,7 @@ fn est_service(
         let message = format!("the CA '{ca}' in {} cannot be used", pki.display());
         Failure::new(Exit::Config, "QC1021", message)
             .because(&error)
-            .help(format!("qc-pki --dir {} list", pki.display()))
+            .help(format!("qc-pki list --dir {}", pki.display()))
     })?;
     Ok(Some(est))
 }

@@ -364,6 +364,13 @@ mod tests {
     use qc_core::config::{Source, load};
 
     #[test]
+    fn the_committed_sample_is_what_the_program_prints() {
+        let committed = include_str!("../../../shared/dist/samples/relay.toml");
+        let hint = "qc-relay config sample > shared/dist/samples/relay.toml";
+        assert_eq!(committed.trim_end(), SCHEMA.sample().trim_end(), "{hint}");
+    }
+
+    #[test]
     fn the_schema_is_sound_and_its_sample_passes() {
         assert_eq!(SCHEMA.lint(), Vec::<String>::new());
         let sample = Source::new("sample.toml", SCHEMA.sample());

@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
-use qc_core::cli::{ColorChoice, Globals, OutputFormat, parse_duration};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use qc_core::cli::{ColorChoice, ExplainCommand, Globals, OutputFormat, parse_duration};
 use qc_core::failure::{Exit, Failure};
 use qc_core::filter::Filter;
 
@@ -67,6 +67,15 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) globals: Globals,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What it does besides watching.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Explain(ExplainCommand),
 }
 
 /// The views there are.

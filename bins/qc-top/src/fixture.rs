@@ -67,7 +67,7 @@ pub(crate) fn fleet() -> Fleet {
     let text = |text: &str| Some(text.to_owned());
     let mut nodes = vec![
         FleetNode {
-            code: text("QC2103"),
+            code: text("QC2003"),
             reason: text("its certificate expired 2026-11-20 21:10:21Z"),
             since: text("2026-11-20T21:10:22Z"),
             oldest_ms: Some(22_320_000),

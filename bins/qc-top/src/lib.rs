@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use qc_core::cli::Output;
+use qc_core::clock::SystemClock;
 use qc_core::failure::Failure;
 
 mod app;
@@ -48,6 +49,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(cli: &cli::Cli, output: &Output) -> Result<ExitCode, Failure> {
+    if let Some(cli::Command::Explain(verb)) = &cli.command {
+        let done = verb.run(output, SystemClock::machine_time());
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let options = cli.options(&cli::Surroundings::of_process())?;
     let source = fetch::Source::open(&cli.socket, cli.globals.timeout)?;
     match options.mode {

@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
-//! | 2 blocking | `store`, `pki` | `store`, `pki` |
-//! | 3 network | `service::Drain`, `tls`, `est`, `link`, `admin`, `door` | `net` |
+//! | 2 machinery | `store`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
+//! | 3 network | `tls`, `est`, `link`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `node`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
@@ -31,6 +31,9 @@ pub mod store;
 #[cfg(feature = "pki")]
 pub mod pki;
 
+#[cfg(any(feature = "net", feature = "shell"))]
+pub mod drain;
+
 #[cfg(feature = "net")]
 pub mod admin;
 #[cfg(feature = "net")]
@@ -44,7 +47,7 @@ pub mod tls;
 
 #[cfg(feature = "shell")]
 pub mod config;
-#[cfg(any(feature = "net", feature = "shell"))]
+#[cfg(feature = "shell")]
 pub mod service;
 #[cfg(feature = "shell")]
 pub mod telemetry;

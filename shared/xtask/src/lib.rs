@@ -1,4 +1,4 @@
-//! Build chores, one verb each: `cargo xtask gen | tidy | test | bench`.
+//! Build chores, one verb each: `cargo xtask gen | tidy | test | demo | bench | evidence`.
 //!
 //! Nobody links this crate but its own three-line binary. The modules are public so that a chore is
 //! also a test: the drift of generated files and the house rules are checked by `cargo test`, and
@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod evidence;
 pub mod generate;
 pub mod test;
 pub mod tidy;
@@ -31,6 +32,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Bench(bench::Args),
+    Demo(demo::Args),
+    Evidence(evidence::Args),
     Gen(generate::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -52,6 +55,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let json = match &cli.verb {
         Verb::Bench(args) => args.json(),
+        Verb::Demo(args) => args.json,
+        Verb::Evidence(args) => args.json(),
         Verb::Test(args) => args.json,
         Verb::Gen(_) | Verb::Tidy(_) => false,
     };
@@ -70,6 +75,8 @@ fn dispatch(verb: &Verb, output: &Output) -> Result<(), Failure> {
     let workspace = workspace::Workspace::find()?;
     match verb {
         Verb::Bench(args) => bench::run(args, &workspace, output),
+        Verb::Demo(args) => demo::run(args, &workspace, output),
+        Verb::Evidence(args) => evidence::run(args, &workspace, output),
         Verb::Gen(args) => generate::run(args, &workspace, output),
         Verb::Test(args) => test::run(args, &workspace, output),
         Verb::Tidy(args) => tidy::run(args, &workspace, output),

@@ -1,6 +1,6 @@
 //! `qc-edge send`
 
-use qc_core::admin::api::Reply;
+use qc_core::admin::api::{EdgeStatus, Reply};
 use qc_core::cli::{Context, Failure, MessageArgs};
 use qc_core::cloudevents;
 use qc_core::model::{DataClass, Lane, StreamName};
@@ -26,8 +26,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let messages = args.message.messages("/qc-edge/send")?;
     let client = context.client()?;
+    // the source names the edge: the same --id from two edges is two messages
+    let status: Reply<EdgeStatus> = context.block_on(client.get_json("/v1/status"))?;
+    let messages = args.message.messages(&format!("/{}/send", status.source))?;
     let Args {
         stream,
         class,

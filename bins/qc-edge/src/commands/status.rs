@@ -33,10 +33,7 @@ fn text(status: &EdgeStatus) -> String {
         if let Some(error) = &link.last_error {
             let reason = safe(&error.reason, 300);
             let at = error.at.as_deref().unwrap_or_default();
-            lines.push(format!(
-                "        last refusal {} {reason} ({at})",
-                error.code
-            ));
+            lines.push(format!("        last error {} {reason} ({at})", error.code));
         }
     }
     if status.links.is_empty() {

@@ -87,12 +87,13 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Result<(), Failure> {
         };
         format!(
             "{} may issue: *.{names}  roles {}  leaf {}  CAs: {below}   expires {}  {state}\n\
-             next      qc-pki token new NODE.SITE.TENANT --role edge --ca {}",
+             next      qc-pki token new NODE.SITE.TENANT --role edge --ca {}{}",
             args.name,
             roles.join(","),
             validity_words(LEAF_LIFETIME),
             day(view.not_after),
             args.name,
+            args.house.flag(),
         )
     })
 }

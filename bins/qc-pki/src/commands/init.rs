@@ -65,11 +65,12 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Result<(), Failure> {
             "root      {}   ECDSA P-384  until {}  key {key}  {state}\n\
              pin       {}\n\
              words     {}   (read these aloud)\n\
-             next      qc-pki ca create issuing-hq --parent root",
+             next      qc-pki ca create issuing-hq --parent root{}",
             view.subject,
             day(view.not_after),
             fingerprint(&view.spki_sha256),
             key_words(&view.spki_sha256),
+            args.house.flag(),
         )
     })
 }

@@ -48,6 +48,7 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Revoke(args) => revoke::run(args, &context),
         Command::Crl(crl::Command::Resign(args)) => crl::run(args, &context),
         Command::Trust(trust::Command::Show(args)) => trust::run(args, &context),
+        Command::Explain(verb) => verb.run(out, context.now),
     }
 }
 

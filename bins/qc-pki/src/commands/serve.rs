@@ -99,11 +99,12 @@ async fn serve(
         .result("qc.pki-serve/1", context.now, &data, || {
             format!(
                 "serving   {} on https://{address}   names {}\npin       {}\n\
-             next      qc-pki token new NODE.SITE.TENANT --role edge --ca {}",
+             next      qc-pki token new NODE.SITE.TENANT --role edge --ca {}{}",
                 args.ca,
                 upkeep.names.join(","),
                 fingerprint(&pin.spki_sha256),
                 args.ca,
+                args.house.flag(),
             )
         })?;
     let served = server::serve(listener, router(service), credentials.clone(), stop.clone());

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Result<(), Failure> {
     if !context.out.is_json() {
         context.out.note(&format!(
             "shown once; for {token}, expires {expires} ({}), 1 use\n\
-             next      on the node: qc-pki enroll --url https://HOST:8443 --token-file FILE",
+             next      on the node: qc-pki enroll --url https://HOST:PORT --token-file FILE --dir STATE_DIR",
             human_duration(args.ttl)
         ));
     }

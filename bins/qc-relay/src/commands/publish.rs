@@ -1,6 +1,6 @@
 //! `qc-relay publish`
 
-use qc_core::admin::api::Reply;
+use qc_core::admin::api::{RelayStatus, Reply};
 use qc_core::cli::{Context, Failure, MessageArgs};
 use qc_core::cloudevents;
 use qc_core::model::StreamName;
@@ -18,8 +18,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let messages = args.message.messages("/qc-relay/publish")?;
     let client = context.client()?;
+    let status: Reply<RelayStatus> = context.block_on(client.get_json("/v1/status"))?;
+    let messages = args
+        .message
+        .messages(&format!("/{}/publish", status.source))?;
     let path = format!("/v1/publish?stream={}", args.stream);
     let batch = cloudevents::encode_batch(&messages);
     let reply: Reply<PublishReceipt> = context.block_on(client.post_bytes(&path, batch.into()))?;

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn nobody_without_a_name() {
-        let denied = access().check(None, Verb::Publish, &"acme/lab".parse().unwrap());
+        let access = access();
+        let denied = access.check(None, Verb::Publish, &"acme/lab".parse().unwrap());
         assert!(matches!(denied, Err(Denied::NoIdentity { .. })));
     }
 

@@ -256,10 +256,10 @@ impl Node {
             let left = end.since(now);
             let ends = format!("its certificate ends {end}");
             if left < CERT_CRIT {
-                return say(NodeState::Crit, "QC2103", ends);
+                return say(NodeState::Crit, "QC2025", ends);
             }
             if left < CERT_WARN {
-                return say(NodeState::Warn, "QC2103", ends);
+                return say(NodeState::Warn, "QC2025", ends);
             }
         }
         let disk = format!("its disk is {} % full", status.disk_used_percent);
@@ -334,14 +334,14 @@ mod tests {
         assert_eq!(state(&fleet), (NodeState::Ok, None));
         fleet.link(&peer(), &LinkState::Stale, clock.now(), clock.instant());
         assert_eq!(state(&fleet).0, NodeState::Stale);
-        let refusal = Refusal::new(Code::new(2013), "revoked");
+        let refusal = Refusal::new(Code::new(2008), "revoked");
         fleet.link(
             &peer(),
             &LinkState::Down(refusal),
             clock.now(),
             clock.instant(),
         );
-        assert_eq!(state(&fleet), (NodeState::Down, Some("QC2013".to_owned())));
+        assert_eq!(state(&fleet), (NodeState::Down, Some("QC2008".to_owned())));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The hub as a link sees it: streams come in from edges and go out to subscribers.
 
-use bytes::Bytes;
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 use qc_core::model::{Lane, Seq, StreamName};
-use qc_core::store::{AppendError, Draft, Hop, ReadError, StreamKey, dedupe_key};
+use qc_core::store::{
+    AppendError, Draft, Hop, ReadError, StreamKey, dead_letters, dedupe_key, note_death,
+};
 use qc_core::wire::{
     Backlog, ChannelKind, Code, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    WireError, decode_envelope, encode_envelope,
 };
 use tokio::sync::watch;
 
 use super::Hub;
-use super::access::Verb;
+use super::access::{StreamRule, Verb};
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
@@ -18,6 +20,7 @@ const STORE_FULL: Code = Code::new(3302);
 const STORE_STOPPED: Code = Code::new(3002);
 const STORE_DAMAGED: Code = Code::new(3004);
 const MALFORMED: Code = Code::new(2222);
+const WRONG_CLASS: &str = "QC5003";
 
 impl LinkApp for Hub {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
@@ -43,25 +46,24 @@ impl LinkApp for Hub {
         records: Vec<Record>,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
-        let allowed = self.allow(Some(&peer.node), Verb::Publish, &open.stream);
-        let submitted = allowed
+        let sorted = self
+            .allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))
-            .and_then(|_| {
-                records
-                    .into_iter()
-                    .map(|record| draft(peer, open, record))
-                    .collect()
-            })
-            .map(|drafts| {
-                self.inner
-                    .log
-                    .submit(&StreamKey::hub(open.stream.clone()), drafts)
-            });
+            .and_then(|rule| Sorted::of(peer, open, records, &rule));
+        let log = self.inner.log.clone();
+        let (stream, dead) = (
+            StreamKey::hub(open.stream.clone()),
+            dead_letters(&open.stream),
+        );
         async move {
-            submitted?
-                .await
-                .map(|_| last)
-                .map_err(|error| append_refusal(&error))
+            let sorted = sorted?;
+            // first the dead: once the others are stored, the peer does not send these again
+            if !sorted.dead.is_empty() {
+                let stored = log.submit(&dead, sorted.dead).await;
+                stored.map_err(|error| append_refusal(&error))?;
+            }
+            let stored = log.submit(&stream, sorted.kept).await;
+            stored.map(|_| last).map_err(|error| append_refusal(&error))
         }
     }
 
@@ -204,26 +206,69 @@ fn consumer_name(peer: &Peer, consumer: &str) -> String {
     format!("{}/{consumer}", peer.node)
 }
 
-/// Checks a record from a peer and makes a draft of it without copying head or body.
-fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
-    let view = EnvelopeRef::parse(&record.head).map_err(|error| {
-        Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
-    })?;
-    let dedupe = dedupe_key(view.source, view.id);
-    let hop = Hop {
-        node: peer.node.clone(),
-        lane: open.lane,
-        epoch: record.header.epoch,
-        seq: record.header.seq,
-    };
-    let (head, body): (Bytes, Bytes) = (record.head, record.body);
-    Ok(Draft {
-        lane: record.header.lane,
-        head,
-        body,
-        dedupe,
-        hop: Some(hop),
-    })
+/// Records from a peer, each checked: what belongs into the stream, and what is a dead letter.
+#[derive(Default)]
+struct Sorted {
+    kept: Vec<Draft>,
+    dead: Vec<Draft>,
+}
+
+impl Sorted {
+    /// A record that is no message breaks the protocol. A message without a class, or of another class
+    /// than the stream's, is kept apart with the reason: nothing is lost by refusing.
+    fn of(
+        peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+        rule: &StreamRule,
+    ) -> Result<Self, Refusal> {
+        let malformed = |error: WireError| {
+            Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
+        };
+        let mut sorted = Self::default();
+        for record in records {
+            let view = EnvelopeRef::parse(&record.head).map_err(malformed)?;
+            let dedupe = dedupe_key(view.source, view.id);
+            let hop = Hop {
+                node: peer.node.clone(),
+                lane: open.lane,
+                epoch: record.header.epoch,
+                seq: record.header.seq,
+            };
+            let class = rule.class.as_str();
+            let lane = record.header.lane;
+            if view.data_class == Some(class) {
+                let (head, body) = (record.head, record.body);
+                sorted.kept.push(Draft {
+                    lane,
+                    head,
+                    body,
+                    dedupe,
+                    hop: Some(hop),
+                });
+                continue;
+            }
+            let mut envelope = decode_envelope(&record.head).map_err(malformed)?;
+            let stated = envelope.data_class().unwrap_or("none").to_owned();
+            let reason = format!(
+                "{} holds class '{class}', the message says '{stated}'",
+                open.stream
+            );
+            tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
+            note_death(&mut envelope, WRONG_CLASS, &reason, &open.stream);
+            let mut head = Vec::new();
+            encode_envelope(&envelope, &mut head);
+            let (head, body) = (head.into(), record.body);
+            sorted.dead.push(Draft {
+                lane,
+                head,
+                body,
+                dedupe,
+                hop: Some(hop),
+            });
+        }
+        Ok(sorted)
+    }
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {

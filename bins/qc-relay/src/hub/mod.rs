@@ -348,8 +348,14 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
             .values()
             .sum();
-        let totals = FleetTotals::of(&nodes, duplicates, refused);
-        nodes.insert(0, self.own_row(now));
+        // the relay's own rates count what its nodes have counted already
+        let mut totals = FleetTotals::of(&nodes, duplicates, refused);
+        let own = self.own_row(now);
+        match own.state {
+            NodeState::Ok => totals.ok += 1,
+            _ => totals.crit += 1,
+        }
+        nodes.insert(0, own);
         FleetView {
             relay: self.inner.node.to_string(),
             region: self.inner.region.clone(),

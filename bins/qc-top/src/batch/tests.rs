@@ -1,3 +1,5 @@
+//! Pages of text and JSON: what they show, how often, and that nothing hostile passes.
+
 use super::*;
 use crate::fixture::{fleet, hostile, is_calm, options, reply};
 use crate::fleet::FIELDS;

@@ -85,7 +85,7 @@ fn sentences(before: Option<&Snapshot>, now: &Snapshot, options: &Options) -> Ve
     said
 }
 
-/// `edge-012 is DOWN: its certificate expired (QC2103). 41310 messages wait.`
+/// `edge-012 is DOWN: its certificate expired (QC2003). 41310 messages wait.`
 fn state(row: &Row) -> String {
     let mut text = format!("{} is {}", row.name, row.state());
     if let Some(reason) = &row.reason {

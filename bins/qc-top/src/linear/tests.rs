@@ -1,3 +1,5 @@
+//! Sentences: each change is said once, and a calm fleet is silent.
+
 use super::*;
 use crate::fixture::{fleet, hostile, is_calm, node, options, reply};
 use qc_core::admin::api::{Fleet, FleetNode, NodeState};
@@ -24,7 +26,7 @@ fn says_what_is_then_what_changes() {
         "{first}"
     );
     assert!(first.contains(
-        "edge-012 is DOWN: its certificate expired 2026-11-20 21:10:21Z (QC2103). \
+        "edge-012 is DOWN: its certificate expired 2026-11-20 21:10:21Z (QC2003). \
          41310 messages wait, the oldest for 6h12m."
     ));
     let e = |state, backlog| vec![node("e", state, backlog)];

@@ -1,3 +1,5 @@
+//! Keys and answers move the model as they should.
+
 use super::*;
 use crate::fixture::{fleet, node, options, reply, snapshot};
 use qc_core::admin::api::FleetNode;

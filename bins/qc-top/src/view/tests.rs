@@ -1,3 +1,5 @@
+//! Snapshots of every view in several sizes and palettes.
+
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

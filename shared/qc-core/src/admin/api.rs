@@ -179,7 +179,7 @@ pub struct FleetNode {
     pub role: String,
     /// How it does.
     pub state: NodeState,
-    /// The stable code of the reason, such as `QC2103`.
+    /// The stable code of the reason, such as `QC2003`.
     pub code: Option<String>,
     /// The reason in one sentence.
     pub reason: Option<String>,

@@ -20,8 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service as _;
 
 use super::{MAX_REQUEST, Problem, socket};
+use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
-use crate::service::Drain;
 
 const CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

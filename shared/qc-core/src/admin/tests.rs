@@ -8,8 +8,8 @@ use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
-use crate::service::Drain;
 
 const SOON: Duration = Duration::from_secs(5);
 

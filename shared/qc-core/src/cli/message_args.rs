@@ -102,7 +102,7 @@ fn random_id() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
         |error| {
-            Failure::new(Exit::Other, "QC0016", "the system gives no random bytes").because(&error)
+            Failure::new(Exit::Other, "QC0018", "the system gives no random bytes").because(&error)
         },
     )?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))

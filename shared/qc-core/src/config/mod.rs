@@ -18,7 +18,6 @@
 
 mod complete;
 pub mod de;
-mod env;
 mod load;
 mod problem;
 mod schema;
@@ -27,14 +26,15 @@ mod source;
 mod suggest;
 mod units;
 mod value;
+mod variables;
 mod walk;
 
-pub use env::overrides;
 pub use load::{Loaded, load};
 pub use problem::{Origin, Problem};
 pub use schema::{Key, Kind, Schema, Section, Shape, Variant};
 pub use source::{Source, read};
 pub use units::{parse_duration, parse_size};
+pub use variables::overrides;
 
 #[cfg(test)]
 mod tests;

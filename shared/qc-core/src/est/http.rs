@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use data_encoding::{BASE64, BASE64_MIME};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::{EstRefusal, EstService};
@@ -34,6 +35,7 @@ use crate::pki::{
 pub(super) const FRONT_HEADER: HeaderName = HeaderName::from_static("qc-front-dns");
 
 const MAX_BODY: usize = 2 * MAX_CSR;
+const MAX_DRAINED: usize = 1024 * 1024;
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 const CERTS_ONLY: &str = "application/pkcs7-mime; smime-type=certs-only";
 
@@ -64,10 +66,12 @@ async fn enroll_front(state: State<Service>, request: Request) -> Response {
 }
 
 async fn enroll(State(service): State<Service>, request: Request, front: bool) -> Response {
-    let Some((id, secret)) = basic(request.headers()) else {
+    let credentials = basic(request.headers());
+    let csr = body(request.into_body()).await;
+    let Some((id, secret)) = credentials else {
         return problem(&EstRefusal::NoCredentials);
     };
-    let csr = match body(request.into_body()).await {
+    let csr = match csr {
         Ok(csr) => csr,
         Err(refusal) => return problem(&refusal),
     };
@@ -87,10 +91,12 @@ async fn enroll(State(service): State<Service>, request: Request, front: bool) -
 
 async fn renew(State(service): State<Service>, request: Request) -> Response {
     let peer = request.extensions().get::<Option<PeerIdentity>>();
-    let Some(peer) = peer.cloned().flatten() else {
+    let peer = peer.cloned().flatten();
+    let csr = body(request.into_body()).await;
+    let Some(peer) = peer else {
         return problem(&EstRefusal::NoPeer);
     };
-    let csr = match body(request.into_body()).await {
+    let csr = match csr {
         Ok(csr) => csr,
         Err(refusal) => return problem(&refusal),
     };
@@ -153,22 +159,43 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((id.to_ascii_uppercase(), secret.to_ascii_uppercase()))
 }
 
-/// The request in DER (sent in base64) or PEM.
+/// The request in DER (sent in base64) or PEM. It is read before any answer, even one that does not
+/// need it: over HTTP/2 an early answer to a client that still sends looks like a broken stream.
 async fn body(body: Body) -> Result<Vec<u8>, EstRefusal> {
-    let bytes = tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY))
+    let bytes = tokio::time::timeout(BODY_DEADLINE, read_bounded(body))
         .await
-        .map_err(|_| CsrRefusal::Malformed("it did not arrive in time"))?
-        .map_err(|_| CsrRefusal::TooLong)?;
+        .map_err(|_| CsrRefusal::Malformed("it did not arrive in time"))??;
     if bytes.starts_with(b"-----BEGIN") {
-        return Ok(bytes.to_vec());
+        return Ok(bytes);
     }
     let base64: Vec<u8> = bytes
-        .iter()
-        .copied()
+        .into_iter()
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect();
     let decoded = BASE64.decode(&base64);
     Ok(decoded.map_err(|_| CsrRefusal::Malformed("it is not base64"))?)
+}
+
+/// Keeps at most `MAX_BODY` bytes; what is longer is read on for a while and forgotten.
+async fn read_bounded(mut body: Body) -> Result<Vec<u8>, CsrRefusal> {
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| CsrRefusal::Malformed("it broke off"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen > MAX_DRAINED {
+            break;
+        }
+        if seen <= MAX_BODY {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > MAX_BODY {
+        return Err(CsrRefusal::TooLong);
+    }
+    Ok(kept)
 }
 
 fn certs_only(pkcs7: &[u8]) -> Response {

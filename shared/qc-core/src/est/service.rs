@@ -40,6 +40,9 @@ pub enum EstRefusal {
     /// The key is an authority's.
     #[error("this key belongs to an authority")]
     CaKey,
+    /// The key was certified for somebody else before.
+    #[error(transparent)]
+    KeyTaken(DirError),
     /// Too many wrong guesses.
     #[error("too many wrong tokens; try again later")]
     TooMany,
@@ -57,6 +60,7 @@ impl EstRefusal {
         match self {
             Self::Csr(CsrRefusal::TooLong) => 413,
             Self::Csr(_) | Self::CaKey => 400,
+            Self::KeyTaken(_) => 409,
             Self::NoCredentials | Self::Token(TokenError::Unknown) => 401,
             Self::Token(TokenError::Replayed { .. } | TokenError::Frozen { .. }) => 409,
             Self::Token(TokenError::NoFront { .. }) => 404,
@@ -74,6 +78,7 @@ impl EstRefusal {
             Self::NoCredentials => "QC2112",
             Self::NoPeer => "QC2113",
             Self::Revoked { .. } => "QC2114",
+            Self::KeyTaken(_) => "QC2118",
             Self::TooMany => "QC2115",
             Self::Bounds(_) => "QC2116",
             Self::Server(_) => "QC2117",
@@ -195,7 +200,8 @@ impl EstService {
         if !(front && record.front_dns.is_empty()) {
             self.authority.check(&what).map_err(EstRefusal::Bounds)?;
         }
-        let lock = self.dir.lock().map_err(EstRefusal::Server)?;
+        self.dir.check_key(&what, &request).map_err(server)?;
+        let lock = self.dir.lock().map_err(server)?;
         let (redeemed, record) = tokens.redeem(&lock, id, secret, front, &request, now)?;
         let serial = match redeemed {
             Redeemed::Again { cert } => {
@@ -243,6 +249,7 @@ impl EstService {
             role: peer.role,
         };
         self.authority.check(&what).map_err(EstRefusal::Bounds)?;
+        self.dir.check_key(&what, &request).map_err(server)?;
         let issued = self.issue(&what, &request, None, "renewal");
         issued.map(|issued| issued.cert).map_err(server)
     }
@@ -272,7 +279,10 @@ impl EstService {
 }
 
 fn server(error: DirError) -> EstRefusal {
-    EstRefusal::Server(error)
+    match error {
+        taken @ DirError::KeyTaken { .. } => EstRefusal::KeyTaken(taken),
+        error => EstRefusal::Server(error),
+    }
 }
 
 /// DER, or PEM for people who forgot `-outform DER`.

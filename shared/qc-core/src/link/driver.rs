@@ -463,6 +463,8 @@ impl<A: LinkApp> Driver<'_, A> {
     }
 
     fn cut(&mut self, what: &str) {
+        // rustls explains a missing farewell with a page of its manual
+        let what = what.split(": https://").next().unwrap_or(what);
         self.end(Refusal::new(CUT, format!("connection lost: {what}")), true);
     }
 

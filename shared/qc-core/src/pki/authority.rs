@@ -17,6 +17,9 @@ pub const MAX_ORG: usize = 24;
 /// The longest name of a CA.
 pub const MAX_CA_NAME: usize = 24;
 
+/// The longest DNS name.
+const MAX_DNS: usize = 253;
+
 const ROOT_LIFETIME: Duration = Duration::from_hours(20 * 365 * 24 + 5 * 24);
 const ISSUING_LIFETIME: Duration = Duration::from_hours(5 * 365 * 24 + 24);
 const SITE_LIFETIME: Duration = Duration::from_hours(800 * 24);
@@ -327,7 +330,11 @@ impl Ceiling<'_> {
     fn check(&self, what: &Profile, domain: &TrustDomain) -> Result<(), AuthorityError> {
         match what {
             Profile::Node { name, role } => {
-                self.check_names(std::iter::once(name.dns_name(domain).as_str()))?;
+                let dns = name.dns_name(domain);
+                if dns.len() > MAX_DNS {
+                    return Err(self.outside("the DNS name is longer than 253 characters"));
+                }
+                self.check_names(std::iter::once(dns.as_str()))?;
                 self.check_roles(&[*role])
             }
             Profile::Front { dns } => self.check_names(dns.iter().map(String::as_str)),

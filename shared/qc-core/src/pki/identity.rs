@@ -110,7 +110,9 @@ impl KeyAndChain {
                 .map_err(|source| IdentityError::File { path, source })
         };
         put(path("cert"), certs_to_pem(self.chain.iter().take(1)))?;
-        put(path("chain"), certs_to_pem(self.chain.iter().skip(1)))
+        put(path("chain"), certs_to_pem(self.chain.iter().skip(1)))?;
+        // for curl and others that want leaf and CAs in one file
+        put(path("fullchain"), certs_to_pem(self.chain.iter()))
     }
 }
 

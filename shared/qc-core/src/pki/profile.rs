@@ -59,6 +59,14 @@ impl Profile {
         }
     }
 
+    /// Who holds the key: `edge-07.mill7.acme` or `front a.example,b.example`.
+    pub fn holder(&self) -> String {
+        match self {
+            Self::Node { name, .. } => name.to_string(),
+            Self::Front { dns } => format!("front {}", dns.join(",")),
+        }
+    }
+
     /// The certificate to sign for this profile; `None` if a name cannot stand in a certificate.
     pub(super) fn params(
         &self,

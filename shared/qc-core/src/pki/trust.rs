@@ -326,6 +326,12 @@ impl TrustAnchors {
         self.crls.iter().map(|crl| &crl.view)
     }
 
+    /// Whether any held list names this serial, for sessions that were judged before the list came.
+    pub fn has_revoked(&self, serial: &str) -> bool {
+        let mut revoked = self.crls.iter().flat_map(|crl| &crl.view.revoked);
+        revoked.any(|listed| listed == serial)
+    }
+
     /// Roots that have not ended, and how many have.
     pub(super) fn anchors(&self, now: Timestamp) -> (Vec<TrustAnchor<'static>>, usize) {
         let live = self.roots.iter().filter(|root| now <= root.view.not_after);

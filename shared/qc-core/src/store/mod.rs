@@ -16,6 +16,7 @@
 //! the whole table of streams, cursors and marks, so any older segment can go once its messages are
 //! trimmed; a failed `fdatasync` is final for the process; all I/O passes through [`Disk`].
 
+mod dead;
 mod disk;
 mod log;
 mod mark;
@@ -26,6 +27,8 @@ mod seal;
 mod segment;
 #[cfg(test)]
 mod sim;
+mod spare;
+mod stage;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,7 @@ use bytes::Bytes;
 
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 
+pub use dead::{dead_letters, note_death};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
 pub use positions::Positions;

@@ -14,23 +14,24 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-use super::disk::{Disk, DiskFile, zero_fill};
+use super::disk::{Disk, DiskFile};
 use super::log::{BatchCache, LogOptions};
 use super::mark::{DurableMark, is_full};
 use super::recover::{SPARE_NAME, segment_name};
 use super::segment::{BATCH_HEADER, ChainEnd, FIRST_BATCH, Segment};
-use super::view::{BatchIndex, MarkKey, SegmentView, StreamView, View};
+use super::spare::Spare;
+use super::stage::Staged;
+use super::view::{SegmentView, View};
 use super::{AppendError, Draft, NodeKey, Outcome, StreamKey, tables};
 use crate::clock::Clock;
-use crate::model::{Epoch, NodeName, Seq};
-use crate::wire::{MAX_BODY, MAX_HEAD, Origin, RecordHeader, RecordKind};
+use crate::model::Seq;
 
 /// The most plain bytes gathered into one batch, unless a single append is larger.
 const BATCH_BYTES: usize = 4 << 20;
 /// The most commands gathered into one batch.
 const BATCH_COMMANDS: usize = 4096;
 /// How long to wait before space is tried for again.
-const FULL_RETRY: Duration = Duration::from_millis(250);
+pub(super) const FULL_RETRY: Duration = Duration::from_millis(250);
 
 /// What the handles send to the writer.
 pub(super) enum Command {
@@ -91,29 +92,6 @@ pub(super) struct Active {
     at: u64,
 }
 
-/// One commit while it is put together.
-#[derive(Default)]
-struct Staged {
-    frame: Vec<u8>,
-    records: u32,
-    messages: u64,
-    streams: Vec<(u32, StreamView)>,
-    origins: Vec<(u32, NodeName)>,
-    last: HashMap<u32, Seq>,
-    entries: BatchIndex,
-    dedupe: HashMap<([u8; 16], u32), Seq>,
-    marks: HashMap<MarkKey, (Epoch, Seq)>,
-    cursors: HashMap<(u32, String), Seq>,
-    trims: Vec<(u32, Seq)>,
-    duplicates: HashMap<u32, u64>,
-    answers: Vec<Answer>,
-}
-
-enum Answer {
-    Append(Reply<Vec<Outcome>>, Vec<Outcome>),
-    Unit(Reply<()>),
-}
-
 impl Writer {
     /// Runs until every handle is gone or one of them said stop.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
@@ -145,192 +123,6 @@ impl Writer {
                 return;
             }
         }
-    }
-
-    fn stage(&self, command: Command, staged: &mut Staged) {
-        match command {
-            Command::Append {
-                stream,
-                drafts,
-                done,
-            } => {
-                if let Err(error) = self.may_append(&drafts) {
-                    let _caller_gone = done.send(Err(error));
-                    return;
-                }
-                let outcomes = self.stage_append(stream, drafts, staged);
-                staged.answers.push(Answer::Append(done, outcomes));
-            }
-            Command::Cursor {
-                stream,
-                consumer,
-                seq,
-                done,
-            } => {
-                let id = self.stream_id(stream, staged);
-                tables::put_cursor(&mut staged.frame, id, &consumer, seq);
-                staged.records += 1;
-                staged.cursors.insert((id, consumer), seq);
-                staged.answers.push(Answer::Unit(done));
-            }
-            Command::Define { stream, done } => {
-                self.stream_id(stream, staged);
-                staged.answers.push(Answer::Unit(done));
-            }
-            Command::Trim { stream, seq, done } => {
-                let id = self.stream_id(stream, staged);
-                tables::put_trim(&mut staged.frame, id, seq);
-                staged.records += 1;
-                staged.trims.push((id, seq));
-                staged.answers.push(Answer::Unit(done));
-            }
-            Command::Stop => {}
-        }
-    }
-
-    fn may_append(&self, drafts: &[Draft]) -> Result<(), AppendError> {
-        for (bytes, max) in drafts
-            .iter()
-            .flat_map(|draft| [(draft.head.len(), MAX_HEAD), (draft.body.len(), MAX_BODY)])
-        {
-            if bytes > max {
-                return Err(AppendError::TooLarge { bytes, max });
-            }
-        }
-        if let Some((reason, since)) = &self.full
-            && self.clock.instant().saturating_duration_since(*since) < FULL_RETRY
-        {
-            return Err(full(reason));
-        }
-        Ok(())
-    }
-
-    fn stage_append(
-        &self,
-        key: StreamKey,
-        drafts: Vec<Draft>,
-        staged: &mut Staged,
-    ) -> Vec<Outcome> {
-        let now = self.clock.now();
-        let id = self.stream_id(key, staged);
-        let (epoch, mut last) = self.position(id, staged);
-        let mut outcomes = Vec::with_capacity(drafts.len());
-        let mut moved_mark = None;
-        for draft in drafts {
-            let mut origin = Origin::default();
-            if let Some(hop) = draft.hop {
-                let node = self.origin_id(hop.node, staged);
-                origin = Origin {
-                    node,
-                    epoch: hop.epoch,
-                    seq: hop.seq,
-                };
-                let key = (id, node, hop.lane);
-                let mark = staged.marks.get(&key).copied().or_else(|| self.mark(key));
-                if mark.is_some_and(|(epoch, seq)| epoch == hop.epoch && hop.seq <= seq) {
-                    outcomes.push(Outcome::Duplicate { seq: Seq::ZERO });
-                    *staged.duplicates.entry(id).or_default() += 1;
-                    continue;
-                }
-                staged.marks.insert(key, (hop.epoch, hop.seq));
-                moved_mark = Some(key);
-            }
-            let known = (draft.dedupe, id);
-            let is_keyed = draft.dedupe != [0; 16];
-            let earlier = staged
-                .dedupe
-                .get(&known)
-                .or_else(|| self.dedupe.get(&known))
-                .copied();
-            if let Some(seq) = earlier.filter(|_| is_keyed) {
-                outcomes.push(Outcome::Duplicate { seq });
-                *staged.duplicates.entry(id).or_default() += 1;
-                continue;
-            }
-            last = last.next();
-            let before = staged.frame.len();
-            let header = RecordHeader {
-                lane: draft.lane,
-                stream: id,
-                epoch,
-                seq: last,
-                accepted: now,
-                origin,
-                dedupe: draft.dedupe,
-                ..RecordHeader::new(RecordKind::Message)
-            };
-            header.encode(&draft.head, &draft.body, &mut staged.frame);
-            staged.records += 1;
-            staged.messages += 1;
-            if is_keyed {
-                staged.dedupe.insert(known, last);
-            }
-            let bytes = (staged.frame.len() - before) as u64;
-            staged.entries.add(id, last, bytes, now);
-            outcomes.push(Outcome::Stored { seq: last });
-        }
-        staged.last.insert(id, last);
-        if let Some(key) = moved_mark
-            && let Some((epoch, seq)) = staged.marks.get(&key).copied()
-        {
-            tables::put_mark(&mut staged.frame, key, epoch, seq);
-            staged.records += 1;
-        }
-        outcomes
-    }
-
-    fn position(&self, id: u32, staged: &Staged) -> (Epoch, Seq) {
-        let new = staged
-            .streams
-            .iter()
-            .find(|(new, _)| *new == id)
-            .map(|(_, stream)| stream.epoch);
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        let known = view.streams.get(&id);
-        let epoch = new
-            .or_else(|| known.map(|stream| stream.epoch))
-            .unwrap_or_default();
-        let committed = known.map_or(Seq::ZERO, |stream| stream.last);
-        (epoch, staged.last.get(&id).copied().unwrap_or(committed))
-    }
-
-    fn mark(&self, key: MarkKey) -> Option<(Epoch, Seq)> {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.marks.get(&key).copied()
-    }
-
-    fn stream_id(&self, key: StreamKey, staged: &mut Staged) -> u32 {
-        if let Some((id, _)) = staged.streams.iter().find(|(_, stream)| stream.key == key) {
-            return *id;
-        }
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = view.by_key.get(&key) {
-            return *id;
-        }
-        let newest = view.streams.last_key_value().map_or(0, |(id, _)| *id);
-        let id = newest + 1 + u32::try_from(staged.streams.len()).unwrap_or(0);
-        let epoch = Epoch(self.clock.now().as_millis().max(1));
-        let stream = StreamView::new(key, epoch, Seq::ZERO, Seq::ZERO);
-        tables::put_stream(&mut staged.frame, id, &stream);
-        staged.records += 1;
-        staged.streams.push((id, stream));
-        id
-    }
-
-    fn origin_id(&self, name: NodeName, staged: &mut Staged) -> u32 {
-        if let Some((id, _)) = staged.origins.iter().find(|(_, known)| *known == name) {
-            return *id;
-        }
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, _)) = view.origins.iter().find(|(_, known)| **known == name) {
-            return *id;
-        }
-        let newest = view.origins.last_key_value().map_or(0, |(id, _)| *id);
-        let id = newest + 1 + u32::try_from(staged.origins.len()).unwrap_or(0);
-        tables::put_origin(&mut staged.frame, id, &name);
-        staged.records += 1;
-        staged.origins.push((id, name));
-        id
     }
 
     fn commit(&mut self, staged: Staged) {
@@ -682,59 +474,9 @@ impl From<io::Error> for RollError {
     }
 }
 
-impl Answer {
-    // a caller that is gone does not change what is on disk
-    fn done(self) {
-        match self {
-            Self::Append(reply, outcomes) => drop(reply.send(Ok(outcomes))),
-            Self::Unit(reply) => drop(reply.send(Ok(()))),
-        }
-    }
-
-    fn fail(self, error: &AppendError) {
-        match self {
-            Self::Append(reply, _) => drop(reply.send(Err(error.clone()))),
-            Self::Unit(reply) => drop(reply.send(Err(error.clone()))),
-        }
-    }
-}
-
-fn full(reason: &str) -> AppendError {
+pub(super) fn full(reason: &str) -> AppendError {
     AppendError::Full {
         reason: reason.to_owned(),
         retry_after: Duration::from_secs(2),
-    }
-}
-
-/// The next segment's file, filled with zeros in the background: writes into extents that are already
-/// on disk sync two to three times faster than writes that extend them.
-pub(super) struct Spare {
-    thread: std::thread::JoinHandle<io::Result<Box<dyn DiskFile>>>,
-}
-
-impl Spare {
-    fn prepare(disk: Arc<dyn Disk>, dir: PathBuf, length: u64) -> Self {
-        let make = move || {
-            let path = dir.join(SPARE_NAME);
-            let _not_there = disk.remove(&path);
-            let file = disk.create(&path)?;
-            let filled = file
-                .allocate(length)
-                .and_then(|()| zero_fill(file.as_ref(), length));
-            if let Err(error) = filled.and_then(|()| file.sync_data()) {
-                drop(file);
-                disk.remove(&path)?;
-                return Err(error);
-            }
-            Ok(file)
-        };
-        Self {
-            thread: std::thread::spawn(make),
-        }
-    }
-
-    /// Waits for the file; `None` when there was no room for it.
-    fn finish(self) -> Option<Box<dyn DiskFile>> {
-        self.thread.join().ok()?.ok()
     }
 }

@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
 //! A log event is fields and a sentence, and has a stable code where a person may have to act:
-//! `tracing::info!(code = "QC2201", %node, "Link resumed.")`. ERROR means an operator acts, WARN
+//! `tracing::info!(code = "QC2223", %node, "Link up.")`. ERROR means an operator acts, WARN
 //! means we recovered. Message bodies never appear.
 
 mod line;

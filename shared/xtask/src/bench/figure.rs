@@ -173,7 +173,7 @@ impl Run {
 }
 
 /// The commit that is checked out.
-pub(super) fn commit(workspace: &Workspace) -> String {
+pub(crate) fn commit(workspace: &Workspace) -> String {
     let git = |args: &[&str]| Workspace::capture(workspace.command("git").args(args)).ok();
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return "unknown".to_owned();

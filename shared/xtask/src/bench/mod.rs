@@ -9,6 +9,7 @@
 mod environment;
 mod figure;
 mod fio;
+pub mod ingest;
 pub mod raw;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use qc_core::durable;
 use crate::CHORE;
 use crate::workspace::Workspace;
 pub use environment::Environment;
+pub(crate) use figure::commit;
 pub use figure::{Figure, Ratio, Run};
 
 /// Measure speed, each figure beside a raw limit of the same run
@@ -31,6 +33,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
+    Ingest(ingest::Args),
     Raw(raw::Args),
 }
 
@@ -60,14 +63,17 @@ pub struct Common {
 
 impl Args {
     pub(crate) fn json(&self) -> bool {
-        let Bench::Raw(args) = &self.bench;
-        args.common.json
+        match &self.bench {
+            Bench::Ingest(args) => args.common.json,
+            Bench::Raw(args) => args.common.json,
+        }
     }
 }
 
 /// Runs the bench that `args` names.
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.bench {
+        Bench::Ingest(args) => ingest::run(args, workspace, output),
         Bench::Raw(args) => raw::run(args, workspace, output),
     }
 }
@@ -88,7 +94,7 @@ pub(crate) fn disk(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Disk, CHORE, message).because(error)
 }
 
-fn parse_day(text: &str) -> Result<String, String> {
+pub(crate) fn parse_day(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let digits =
         |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());

@@ -25,7 +25,9 @@ pub fn binaries(workspace: &Workspace, profile: Profile) -> Result<PathBuf, Fail
         return Err(failed(format!("{} failed: {status}", spell(&command)))
             .help("a build needs Rust and a C compiler: apt-get install gcc libc6-dev"));
     }
-    let dir = workspace.target_dir()?.join(name);
+    // the one profile whose directory has another name
+    let folder = if name == "dev" { "debug" } else { name };
+    let dir = workspace.target_dir()?.join(folder);
     match BINARIES.iter().find(|binary| !dir.join(binary).is_file()) {
         None => Ok(dir),
         Some(binary) => Err(failed(format!(
@@ -35,9 +37,10 @@ pub fn binaries(workspace: &Workspace, profile: Profile) -> Result<PathBuf, Fail
     }
 }
 
-/// Cargo's name of the profile; its directory has the same.
+/// Cargo's name of the profile.
 pub fn cargo_profile(profile: Profile) -> &'static str {
     match profile {
+        Profile::Dev => "dev",
         Profile::Quick => "quick",
         Profile::Release => "release",
     }

@@ -14,6 +14,7 @@ use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::safe_text::safe;
 use rustix::process::{Pid, Signal};
 
+use super::trouble;
 use crate::CHORE;
 use crate::workspace::which;
 
@@ -186,7 +187,8 @@ impl Proc {
         String::from_utf8_lossy(all.get(start..).unwrap_or_default()).into_owned()
     }
 
-    fn last_lines(&self) -> String {
+    /// The end of what it wrote since it was started.
+    pub(super) fn last_lines(&self) -> String {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
         let from = lines.len().saturating_sub(LINES_SHOWN);
@@ -243,10 +245,6 @@ fn spawn(
         trouble(format!("cannot start {name} ({})", program.display())).because(&error)
     })?;
     Ok((child, start))
-}
-
-fn trouble(message: String) -> Failure {
-    Failure::new(Exit::Other, CHORE, message)
 }
 
 #[cfg(test)]

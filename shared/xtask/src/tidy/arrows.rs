@@ -17,10 +17,10 @@ const LAYERS: [&[&str]; 6] = [
         "failure",
     ],
     &["wire", "cloudevents", "filter", "policy"],
-    &["store", "pki", "audit", "ledger"],
+    &["store", "pki", "drain", "audit", "ledger"],
     &["tls", "est", "link", "door", "admin"],
     &["config", "telemetry", "service"],
-    &["cli"],
+    &["node", "cli"],
 ];
 
 const CORE: &str = "shared/qc-core/src/";

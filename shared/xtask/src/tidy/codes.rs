@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::tokens::{Kind, begins};
+use super::tokens::{Kind, Token, begins};
 use super::{Finding, Tree};
 
 const REGISTRY: &str = "shared/qc-core/src/cli/codes.rs";
 
-/// Codes in use are registered, by `code("QCnnnn", ...)`, and none twice. Holds as soon as the registry
-/// exists.
+/// Codes in use are registered, by `code("QCnnnn", ...)`, and none twice. In use is a text that begins
+/// with one, and a number that travels as `Code::new(nnnn)`. Holds as soon as the registry exists.
 pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
     if tree.get(REGISTRY).is_none() {
         return Vec::new();
@@ -20,15 +20,15 @@ pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
         .flat_map(|part| tree.product(part))
     {
         for (at, token) in tokens.iter().enumerate() {
-            if token.kind != Kind::Text || !is_code(&token.text) {
+            let before = |count: usize| tokens.get(at.saturating_sub(count)..).unwrap_or_default();
+            let Some(code) = code_in(token, before(4)) else {
                 continue;
-            }
-            let before = tokens.get(at.saturating_sub(2)..).unwrap_or_default();
-            if path != REGISTRY || !begins(before, &["code", "("]) {
-                used.push((token.text.clone(), path, token.line));
-            } else if let Some(first) = known.insert(token.text.clone(), token.line) {
-                let message = format!("{} is registered in line {first} already", token.text);
-                findings.push(finding(&token.text, path, token.line, message));
+            };
+            if path != REGISTRY || !begins(before(2), &["code", "("]) {
+                used.push((code, path, token.line));
+            } else if let Some(first) = known.insert(code.clone(), token.line) {
+                let message = format!("{code} is registered in line {first} already");
+                findings.push(finding(&code, path, token.line, message));
             }
         }
     }
@@ -45,9 +45,17 @@ pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-fn is_code(text: &str) -> bool {
-    let digits = text.strip_prefix("QC").unwrap_or_default();
-    digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit())
+fn code_in(token: &Token, before: &[Token]) -> Option<String> {
+    let digits = if token.kind == Kind::Text {
+        let word = token.text.split(' ').next()?;
+        word.strip_prefix("QC")?
+    } else if begins(before, &["Code", "::", "new", "("]) {
+        &token.text
+    } else {
+        return None;
+    };
+    let whole = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    whole.then(|| format!("QC{digits}"))
 }
 
 fn finding(code: &str, path: &str, line: usize, message: String) -> Finding {
@@ -82,6 +90,15 @@ mod tests {
         check(
             Some(registry),
             "#[cfg(test)] mod t { fn f() { fail(\"QC1002\") } }",
+            0,
+        );
+        check(Some(registry), "fn f() { format!(\"QC1001 {why}\") }", 0);
+        check(Some(registry), "fn f() { format!(\"QC1002 {why}\") }", 1);
+        check(Some(registry), "const A: Code = Code::new(1001);", 0);
+        check(Some(registry), "const A: Code = Code::new(1002);", 1);
+        check(
+            Some(registry),
+            "fn f() { Code::new(number); Mode::new(1002) }",
             0,
         );
         check(Some("fn f() { fail(1, \"QC1001\") }"), "", 1);

@@ -333,12 +333,12 @@ async fn what_can_never_be_taken_lies_in_the_error_folder_with_its_reason() {
     );
     site.put("big", b"12345678901");
     *site.kept.refuse_with.lock().unwrap() = Some(IntakeError::Refused {
-        code: "QC5001",
+        code: "QC5003",
         reason: "no data class".to_owned(),
     });
     site.put("no-class", b"x");
     site.settle(&mut drop).await;
-    assert_eq!(site.reason("no-class"), "QC5001 no data class\n");
+    assert_eq!(site.reason("no-class"), "QC5003 no data class\n");
     assert_eq!(
         site.names(".error"),
         [

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::request::Parts;
+use http::{Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -218,12 +219,10 @@ async fn serve(stream: TcpStream, app: Router, mut stopped: tokio::sync::watch::
 async fn receive<I: Intake>(
     State(webhook): State<Webhook>,
     Extension(intake): Extension<I>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
-    let answer = webhook.take(&intake, &method, &uri, &headers, body).await;
+    let (parts, body) = request.into_parts();
+    let answer = webhook.take(&intake, &parts, body).await;
     answer.unwrap_or_else(|problem| {
         let shared = &webhook.shared;
         if problem.status != StatusCode::NOT_FOUND && problem.retry_after.is_none() {
@@ -237,14 +236,13 @@ impl Webhook {
     async fn take<I: Intake>(
         &self,
         intake: &I,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
+        request: &Parts,
         body: Body,
     ) -> Result<Response, Problem> {
         let shared = &*self.shared;
+        let headers = &request.headers;
         check_headers(headers, &shared.limits)?;
-        if uri.path() != shared.path {
+        if request.uri.path() != shared.path {
             return Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "QC4018",
@@ -252,7 +250,7 @@ impl Webhook {
                 "no webhook has this path",
             ));
         }
-        if method != Method::POST {
+        if request.method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
         }
         let body = read_body(headers, body, &shared.limits).await?;

@@ -353,7 +353,10 @@ fn trap_6_the_newest_list_wins_in_any_order_and_names_are_unique() {
     let mut trust = house.trust();
     trust.add_crl(old.clone()).unwrap();
     assert_eq!(check(&chain, &trust, &[Role::Edge], house.now), "ok");
+    let peer = verify_peer(&chain, &trust, Usage::Client, &[Role::Edge], house.now).unwrap();
+    assert!(!trust.has_revoked(&peer.serial));
     trust.add_crl(new.clone()).unwrap();
+    assert!(trust.has_revoked(&peer.serial));
     assert_eq!(check(&chain, &trust, &[Role::Edge], house.now), "QC2008");
     assert!(matches!(
         trust.add_crl(old.clone()),

@@ -12,10 +12,15 @@
 //! signed, so a lost reply is repaired by asking again with the same key, which gets the same
 //! certificate; another key is refused and freezes the token.
 
+mod error;
+mod text;
+
+pub use error::TokenError;
+pub use text::TokenText;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
@@ -30,76 +35,6 @@ use crate::secret::Secret;
 
 /// The longest life of a token.
 pub const MAX_TTL: Duration = Duration::from_hours(7 * 24);
-
-const ID_CHARS: usize = 8;
-const SECRET_CHARS: usize = 26;
-const PIN_CHARS: usize = 52;
-
-/// A token as it is handed over. Its `Debug` shows no part of the secret.
-#[derive(Debug, Clone)]
-pub struct TokenText {
-    /// Names the record; public.
-    pub id: String,
-    /// The secret.
-    pub secret: Secret<String>,
-    /// SHA-256 of the root's public key.
-    pub pin: [u8; 32],
-}
-
-impl TokenText {
-    /// The text to hand over.
-    pub fn reveal(&self) -> Secret<String> {
-        let body = format!(
-            "QC1-{}-{}-{}",
-            self.id,
-            self.secret.expose(),
-            BASE32_NOPAD.encode(&self.pin)
-        );
-        Secret::new(format!("{body}-{}", checksum(&body)))
-    }
-}
-
-impl FromStr for TokenText {
-    type Err = TokenError;
-
-    fn from_str(text: &str) -> Result<Self, TokenError> {
-        let typo = |why| TokenError::Typo { why };
-        let text = text.trim().to_ascii_uppercase();
-        if text.len() > 200 {
-            return Err(typo("it is too long"));
-        }
-        let (body, crc) = text
-            .rsplit_once('-')
-            .ok_or_else(|| typo("it is not of the form QC1-..."))?;
-        let parts: Vec<&str> = body.split('-').collect();
-        let ["QC1", id, secret, pin] = parts.as_slice() else {
-            return Err(typo("it is not of the form QC1-ID-SECRET-PIN-CHECKSUM"));
-        };
-        if checksum(body) != crc {
-            return Err(typo("its checksum does not match"));
-        }
-        let base32 = |part: &str, chars: usize| {
-            part.len() == chars && part.bytes().all(|c| matches!(c, b'A'..=b'Z' | b'2'..=b'7'))
-        };
-        if !base32(id, ID_CHARS) || !base32(secret, SECRET_CHARS) || !base32(pin, PIN_CHARS) {
-            return Err(typo("a part has the wrong length or alphabet"));
-        }
-        let pin = BASE32_NOPAD
-            .decode(pin.as_bytes())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| typo("its pin is broken"))?;
-        Ok(Self {
-            id: (*id).to_owned(),
-            secret: Secret::new((*secret).to_owned()),
-            pin,
-        })
-    }
-}
-
-fn checksum(body: &str) -> String {
-    BASE32_NOPAD.encode(&crc32c::crc32c(body.as_bytes()).to_be_bytes())
-}
 
 /// What a token allows, as the operator said.
 #[derive(Debug, Clone)]
@@ -150,84 +85,6 @@ pub struct Claim {
     pub cert: Option<String>,
 }
 
-/// Why a token is not made or not honoured.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The text was copied wrongly.
-    #[error("this is not a whole token: {why}")]
-    Typo {
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// Unknown id or wrong secret.
-    #[error("the token is not known or its secret is wrong")]
-    Unknown,
-    /// It is past its time.
-    #[error("the token {id} expired at {at}")]
-    Expired {
-        /// Its id.
-        id: String,
-        /// When it ended.
-        at: Timestamp,
-    },
-    /// Another key came with a token that is bound already.
-    #[error("the token {id} was redeemed by another key and is frozen now")]
-    Replayed {
-        /// Its id.
-        id: String,
-    },
-    /// It was frozen before.
-    #[error("the token {id} is frozen, because another key came with it")]
-    Frozen {
-        /// Its id.
-        id: String,
-    },
-    /// It allows no front door.
-    #[error("the token {id} has no front names")]
-    NoFront {
-        /// Its id.
-        id: String,
-    },
-    /// A life that is too long.
-    #[error("a token lives 7 days at most")]
-    TooLong,
-    /// A host name that is none.
-    #[error("'{name}' is not a host name")]
-    BadHost {
-        /// The name, made safe.
-        name: String,
-    },
-    /// The record cannot be used.
-    #[error("the token file {path} cannot be used")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The crypto library failed.
-    #[error("the crypto library failed")]
-    Crypto,
-}
-
-impl TokenError {
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Typo { .. } => "QC2120",
-            Self::Unknown => "QC2121",
-            Self::Expired { .. } => "QC2122",
-            Self::Replayed { .. } => "QC2123",
-            Self::Frozen { .. } => "QC2124",
-            Self::NoFront { .. } => "QC2125",
-            Self::TooLong => "QC2126",
-            Self::BadHost { .. } => "QC2127",
-            Self::File { .. } | Self::Crypto => "QC2128",
-        }
-    }
-}
-
 /// What redeeming a token found.
 #[derive(Debug)]
 pub enum Redeemed {
@@ -270,6 +127,8 @@ impl Tokens {
         for name in &token.front_dns {
             check_host(name)?;
         }
+        // whole seconds read better
+        let now = Timestamp::from_millis(now.as_secs() * 1000);
         let mut random = [0u8; 16 + 5];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| TokenError::Crypto)?;
         let (secret, id) = random.split_at(16);
@@ -297,7 +156,8 @@ impl Tokens {
 
     /// The record of a token whose secret is right and whose time is not over.
     pub fn check(&self, id: &str, secret: &str, now: Timestamp) -> Result<TokenRecord, TokenError> {
-        let right_form = id.len() == ID_CHARS && id.bytes().all(|c| c.is_ascii_alphanumeric());
+        let right_form =
+            id.len() == text::ID_CHARS && id.bytes().all(|c| c.is_ascii_alphanumeric());
         let record = if right_form { self.read(id)? } else { None };
         let given = HEXLOWER.encode(&sha256(secret.as_bytes()));
         let known = record.as_ref().map_or("", |r| r.secret_sha256.as_str());

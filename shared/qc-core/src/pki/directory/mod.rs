@@ -6,11 +6,18 @@
 //! ca/NAME/chain.pem            the CAs above it, the root last (empty for a root)
 //! ca/NAME/crl.der state.json   its revocation list, and what the next one is made from
 //! tokens/ID.json               invitations
+//! keys/SHA256                  to whom a public key was given, one line
 //! log/issuance.jsonl           everything ever issued
 //! lock                         held by whoever writes
 //! ```
 //!
 //! A daemon and a command share it: every writer takes the lock for one short act.
+
+mod error;
+mod issue;
+
+pub use error::DirError;
+pub use issue::Issued;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -21,13 +28,12 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use super::authority::{AuthorityError, MAX_CA_NAME, MAX_ORG, new_serial};
+use super::authority::{MAX_CA_NAME, MAX_ORG, new_serial};
 use super::crl::CrlView;
-use super::log::{Issuance, IssuanceLog, LogError};
+use super::log::{Issuance, IssuanceLog};
 use super::{
-    Authority, CaPlan, CertError, CertRequest, CertView, CrlError, KeyError, PeerRefusal,
-    PrivateKey, Profile, Revocation, Tokens, TrustAnchors, Usage, certs_from_pem, certs_to_pem,
-    fingerprint, verify_peer,
+    Authority, CaPlan, CertError, CrlError, PrivateKey, Revocation, Tokens, TrustAnchors,
+    certs_from_pem, certs_to_pem, fingerprint,
 };
 use crate::durable;
 use crate::model::{NameError, Timestamp, TrustDomain};
@@ -35,89 +41,6 @@ use crate::secret::Secret;
 
 /// How long a writer waits for another one.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// Why the directory could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DirError {
-    /// There is no authority here.
-    #[error("{path} holds no authority")]
-    NotInitialized {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// There is one already, of another name.
-    #[error("{path} already belongs to {org} under {domain}")]
-    OtherOrganisation {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        org: String,
-        /// Its trust domain.
-        domain: String,
-    },
-    /// No CA of this name.
-    #[error("there is no CA named '{name}' in {path}")]
-    NoSuchCa {
-        /// The name.
-        name: String,
-        /// The directory.
-        path: PathBuf,
-    },
-    /// There is a CA of this name with other properties.
-    #[error("a CA named '{name}' exists and is not the same")]
-    CaExists {
-        /// The name.
-        name: String,
-    },
-    /// A name that is not allowed.
-    #[error("'{name}' cannot be {what}: {why}")]
-    BadName {
-        /// The name, made safe.
-        name: String,
-        /// What it was to be.
-        what: &'static str,
-        /// Why not.
-        why: String,
-    },
-    /// Another process held the lock for too long.
-    #[error("another process holds the lock {path}")]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// A file cannot be used.
-    #[error("{path} cannot be used")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A file is not what was written.
-    #[error("{path} is broken: {why}")]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// A key could not be opened or made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The authority would not or could not sign.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// What was signed would not be accepted by a peer, so it was not given out.
-    #[error("the certificate would be refused by peers, so it was not given out")]
-    SelfCheck(#[source] PeerRefusal),
-    /// The log could not be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A certificate does not parse.
-    #[error(transparent)]
-    Cert(#[from] CertError),
-}
 
 #[derive(Serialize, Deserialize)]
 struct House {
@@ -152,17 +75,6 @@ pub struct CaFiles {
     pub encrypted: bool,
 }
 
-/// A certificate just issued.
-#[derive(Debug, Clone)]
-pub struct Issued {
-    /// The certificate.
-    pub cert: CertificateDer<'static>,
-    /// Its facts.
-    pub view: CertView,
-    /// Whether the authority's own end cut its life by more than a tenth.
-    pub clipped: bool,
-}
-
 /// The directory of an authority.
 #[derive(Debug, Clone)]
 pub struct PkiDir {
@@ -187,7 +99,7 @@ impl PkiDir {
             Err(DirError::NotInitialized { .. }) => {}
             Err(error) => return Err(error),
         }
-        for part in ["ca", "tokens", "log"] {
+        for part in ["ca", "tokens", "keys", "log"] {
             let dir = path.join(part);
             durable::create_dir_all(&dir, 0o700).map_err(file(&dir))?;
         }
@@ -376,49 +288,6 @@ impl PkiDir {
         Ok(ca)
     }
 
-    /// Signs a leaf, checks that peers will accept it, and logs it, before anybody gets it. Needs
-    /// the lock.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of one issue")]
-    pub fn issue(
-        &self,
-        _lock: &DirLock,
-        authority: &Authority,
-        what: &Profile,
-        request: &CertRequest,
-        serial: Option<[u8; 16]>,
-        lifetime: Duration,
-        cause: &str,
-        now: Timestamp,
-    ) -> Result<Issued, DirError> {
-        let serial = serial.map_or_else(new_serial, Ok)?;
-        let cert = authority.issue(what, request, &serial, lifetime, now)?;
-        let view = CertView::parse(&cert)?;
-        self.self_check(authority, what, &cert, now)?;
-        let (name, role) = match what {
-            Profile::Node { name, role } => (name.to_string(), Some(role.to_string())),
-            Profile::Front { dns } => (dns.join(","), None),
-        };
-        self.log().append(Issuance {
-            prev: String::new(),
-            at: now.to_string(),
-            ca: authority.name().to_owned(),
-            serial: view.serial.clone(),
-            profile: what.kind().to_owned(),
-            name,
-            role,
-            not_after: view.not_after.to_string(),
-            key: fingerprint(&view.spki_sha256),
-            cause: cause.to_owned(),
-            cert: certs_to_pem([&cert]),
-        })?;
-        let clipped = view.not_after.since(now) < lifetime / 10 * 9;
-        Ok(Issued {
-            cert,
-            view,
-            clipped,
-        })
-    }
-
     /// A new random serial, to be recorded before it is used.
     pub fn new_serial() -> Result<[u8; 16], DirError> {
         Ok(new_serial()?)
@@ -473,32 +342,6 @@ impl PkiDir {
             trust.add_crl(ca.crl).map_err(broken)?;
         }
         Ok(trust)
-    }
-
-    fn self_check(
-        &self,
-        authority: &Authority,
-        what: &Profile,
-        cert: &CertificateDer<'static>,
-        now: Timestamp,
-    ) -> Result<(), DirError> {
-        let Profile::Node { role, .. } = what else {
-            return Ok(());
-        };
-        let mut trust = TrustAnchors::new(self.domain.clone());
-        trust
-            .add_root(authority.root().clone())
-            .map_err(|error| DirError::Broken {
-                path: self.path.clone(),
-                why: error.to_string(),
-            })?;
-        let chain: Vec<_> = std::iter::once(cert)
-            .chain(authority.chain())
-            .cloned()
-            .collect();
-        verify_peer(&chain, &trust, Usage::Client, &[*role], now)
-            .map(drop)
-            .map_err(DirError::SelfCheck)
     }
 
     fn keep(

@@ -1,0 +1,227 @@
+//! A node with streams to send and a store that takes its time.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use qc_core::link::{Chunk, LinkApp, LinkState, NO_STREAM, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::model::{Epoch, Lane, Seq, StreamName};
+use qc_core::wire::{
+    Backlog, ChannelKind, Code, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
+    Subscribe,
+};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+pub(crate) const DISK_FULL: Code = Code::new(3302);
+
+pub(crate) type Key = (String, Lane);
+
+/// A node with streams to send and a store that takes its time.
+pub(crate) struct App {
+    pub(crate) streams: Mutex<BTreeMap<Key, (OutboundChannel, Vec<Record>)>>,
+    pub(crate) subscriptions: Mutex<Vec<Subscribe>>,
+    pub(crate) stored: Arc<Mutex<BTreeMap<Key, Vec<u64>>>>,
+    pub(crate) arrivals: Arc<Mutex<Vec<Lane>>>,
+    pub(crate) acked: Mutex<BTreeMap<Key, Seq>>,
+    pub(crate) states: Mutex<Vec<LinkState>>,
+    pub(crate) refusals: Mutex<Vec<Code>>,
+    pub(crate) beats: AtomicUsize,
+    pub(crate) statuses: AtomicUsize,
+    pub(crate) bytes_read: AtomicUsize,
+    pub(crate) full: AtomicBool,
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+impl App {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            streams: Mutex::default(),
+            subscriptions: Mutex::default(),
+            stored: Arc::default(),
+            arrivals: Arc::default(),
+            acked: Mutex::default(),
+            states: Mutex::default(),
+            refusals: Mutex::default(),
+            beats: AtomicUsize::new(0),
+            statuses: AtomicUsize::new(0),
+            bytes_read: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    pub(crate) fn produce(
+        &self,
+        kind: ChannelKind,
+        stream: &str,
+        lane: Lane,
+        count: u64,
+        size: usize,
+    ) {
+        let mut streams = self.streams.lock().unwrap();
+        let (channel, records) = streams.entry((stream.to_owned(), lane)).or_insert_with(|| {
+            let channel = OutboundChannel {
+                kind,
+                stream: stream.parse().unwrap(),
+                lane,
+                epoch: Epoch(5),
+                first: Seq(1),
+                last: Seq::ZERO,
+                after: Seq::ZERO,
+                consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
+            };
+            (channel, Vec::new())
+        });
+        for _ in 0..count {
+            channel.last = channel.last.next();
+            let mut header = RecordHeader::new(RecordKind::Message);
+            (header.seq, header.lane) = (channel.last, lane);
+            records.push(Record {
+                header,
+                head: Bytes::from_static(b"h"),
+                body: Bytes::from(vec![1; size]),
+            });
+        }
+        drop(streams);
+        self.changed.send_modify(|commits| *commits += 1);
+    }
+
+    pub(crate) fn stored(&self, stream: &str, lane: Lane) -> Vec<u64> {
+        let stored = self.stored.lock().unwrap();
+        stored
+            .get(&(stream.to_owned(), lane))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn acked(&self, stream: &str, lane: Lane) -> u64 {
+        let acked = self.acked.lock().unwrap();
+        acked.get(&(stream.to_owned(), lane)).map_or(0, |seq| seq.0)
+    }
+}
+
+impl LinkApp for App {
+    fn open_inbound(&self, _peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
+        let stored = self.stored(open.stream.as_str(), open.lane);
+        Ok(stored.last().map_or_else(Mark::default, |seq| Mark {
+            epoch: open.epoch,
+            seq: Seq(*seq),
+        }))
+    }
+
+    fn store(
+        &self,
+        _peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+    ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
+        let key = (open.stream.to_string(), open.lane);
+        let (stored, arrivals) = (Arc::clone(&self.stored), Arc::clone(&self.arrivals));
+        let full = self.full.load(Ordering::SeqCst);
+        async move {
+            sleep(Duration::from_millis(2)).await;
+            if full {
+                return Err(Refusal::new(DISK_FULL, "the disk is full"));
+            }
+            let mut stored = stored.lock().unwrap();
+            let seqs = stored.entry(key.clone()).or_default();
+            for record in records {
+                let seq = record.header.seq.0;
+                if seqs.last().is_none_or(|last| seq > *last) {
+                    seqs.push(seq);
+                    arrivals.lock().unwrap().push(key.1);
+                }
+            }
+            Ok(Seq(*seqs.last().unwrap()))
+        }
+    }
+
+    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+        let streams = self.streams.lock().unwrap();
+        streams
+            .values()
+            .find(|(channel, _)| channel.stream == subscribe.stream)
+            .map(|(channel, _)| channel.clone())
+            .ok_or_else(|| Refusal::new(NO_STREAM, "no such stream"))
+    }
+
+    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+        let streams = self.streams.lock().unwrap();
+        streams
+            .values()
+            .filter(|(channel, _)| channel.kind == ChannelKind::Forward)
+            .map(|(channel, _)| channel.clone())
+            .collect()
+    }
+
+    fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
+        self.subscriptions.lock().unwrap().clone()
+    }
+
+    fn read(
+        &self,
+        channel: &OutboundChannel,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Chunk, Refusal> {
+        let streams = self.streams.lock().unwrap();
+        let (_, records) = &streams[&(channel.stream.to_string(), channel.lane)];
+        let mut bytes = 0;
+        let records: Vec<Record> = records
+            .iter()
+            .skip(usize::try_from(after.0).unwrap())
+            .take(max_records)
+            .take_while(|record| {
+                bytes += record.encoded_len();
+                bytes == record.encoded_len() || bytes <= max_bytes
+            })
+            .cloned()
+            .collect();
+        let bytes: usize = records.iter().map(Record::encoded_len).sum();
+        self.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+        Ok(Chunk {
+            records,
+            through: Seq::ZERO,
+        })
+    }
+
+    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        let mut acked = self.acked.lock().unwrap();
+        acked.insert((channel.stream.to_string(), channel.lane), seq);
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn backlog(&self, _channel: &OutboundChannel) -> Backlog {
+        Backlog {
+            messages: 3,
+            ..Backlog::default()
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status::default()
+    }
+
+    fn peer_status(&self, _peer: &Peer, _status: Status) {
+        self.statuses.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {
+        self.beats.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn state(&self, _peer: &Peer, state: &LinkState) {
+        self.states.lock().unwrap().push(state.clone());
+    }
+
+    fn refused(&self, _peer: &Peer, _stream: &StreamName, refusal: &Refusal) {
+        self.refusals.lock().unwrap().push(refusal.code);
+    }
+}

@@ -1,0 +1,237 @@
+//! The dialer: connections that break, relays that are down, strangers.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use qc_core::backoff::Backoff;
+use qc_core::clock::{Clock as _, SystemClock};
+use qc_core::link::{
+    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Peer, Side, Stop,
+};
+use qc_core::model::Lane;
+use qc_core::wire::{ChannelKind, Code, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::app::App;
+use crate::site::{EDGE, RELAY, link, options, peer, until};
+
+/// A connection that breaks after some bytes in either direction.
+struct Fragile {
+    inner: DuplexStream,
+    left: usize,
+}
+
+impl AsyncRead for Fragile {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+        self.left = self.left.saturating_sub(buffer.filled().len() - before);
+        if self.left == 0 {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Fragile {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let allowed = bytes.len().min(self.left);
+        let polled = Pin::new(&mut self.inner).poll_write(context, &bytes[..allowed]);
+        if let Poll::Ready(Ok(count)) = polled {
+            self.left -= count;
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// Connects to a relay in memory; every connection breaks, until `sturdy_after` were made.
+struct Network {
+    relay: Arc<App>,
+    links: Mutex<JoinSet<()>>,
+    attempts: Mutex<Vec<String>>,
+    sturdy_after: usize,
+    rng: Mutex<fastrand::Rng>,
+}
+
+impl Network {
+    fn new(relay: &Arc<App>, sturdy_after: usize) -> Self {
+        Self {
+            relay: Arc::clone(relay),
+            links: Mutex::default(),
+            attempts: Mutex::default(),
+            sturdy_after,
+            rng: Mutex::new(fastrand::Rng::with_seed(7)),
+        }
+    }
+}
+
+impl Connect for Network {
+    type Stream = Fragile;
+
+    async fn connect(&self, address: &str) -> Result<(Fragile, Peer), ConnectError> {
+        let made = {
+            let mut attempts = self.attempts.lock().unwrap();
+            attempts.push(address.to_owned());
+            attempts.len()
+        };
+        match address {
+            "down:1" => Err(ConnectError::Unreachable {
+                address: address.to_owned(),
+                source: io::ErrorKind::ConnectionRefused.into(),
+            }),
+            "stranger:1" => Err(ConnectError::Refused {
+                address: address.to_owned(),
+                refusal: Refusal::new(Code::new(2003), "not the relay it should be"),
+            }),
+            "hanging:1" => std::future::pending().await,
+            _ => {
+                let (a, b) = duplex(8 * 1024);
+                let relay = Arc::clone(&self.relay);
+                let never = watch::channel(Stop::Run).1;
+                self.links.lock().unwrap().spawn(async move {
+                    link(b, Side::Acceptor, relay, never).await;
+                });
+                let left = if made > self.sturdy_after {
+                    usize::MAX
+                } else {
+                    self.rng.lock().unwrap().usize(100..60_000)
+                };
+                Ok((Fragile { inner: a, left }, peer(RELAY)))
+            }
+        }
+    }
+}
+
+struct Dialing {
+    edge: Arc<App>,
+    network: Arc<Network>,
+    stop: watch::Sender<Stop>,
+    status: watch::Receiver<DialerStatus>,
+    task: JoinSet<()>,
+}
+
+fn dial(addresses: &[&str], edge: Arc<App>, network: Network) -> Dialing {
+    let network = Arc::new(network);
+    let stop = watch::Sender::new(Stop::Run);
+    let clock = SystemClock::default();
+    let (status, told) = watch::channel(DialerStatus::new(clock.now()));
+    let mut task = JoinSet::new();
+    let (app, connect, stopped) = (Arc::clone(&edge), Arc::clone(&network), stop.subscribe());
+    let addresses = addresses.iter().map(|text| (*text).to_owned()).collect();
+    task.spawn(async move {
+        let backoff = |min, max| {
+            Backoff::new(Duration::from_millis(min), Duration::from_millis(max)).unwrap()
+        };
+        let dialer = Dialer {
+            app: app.as_ref(),
+            connect: connect.as_ref(),
+            clock: &clock,
+            options: DialerOptions {
+                connect_timeout: Duration::from_millis(100),
+                backoff: backoff(2, 10),
+                identity_backoff: backoff(60_000, 60_000),
+                ..DialerOptions::new(addresses, options(EDGE))
+            },
+            status,
+            rng: fastrand::Rng::with_seed(1),
+        };
+        dialer.run(stopped).await;
+    });
+    Dialing {
+        edge,
+        network,
+        stop,
+        status: told,
+        task,
+    }
+}
+
+#[tokio::test]
+async fn broken_connections_lose_and_repeat_nothing() {
+    let (edge, relay) = (App::new(), App::new());
+    for lane in [Lane::Critical, Lane::Low] {
+        edge.produce(ChannelKind::Forward, "acme/up", lane, 3000, 100);
+    }
+    relay.produce(ChannelKind::Forward, "acme/back", Lane::Normal, 2000, 100);
+    let network = Network::new(&relay, 30);
+    let mut dialing = dial(&["relay:1"], edge, network);
+    let edge = Arc::clone(&dialing.edge);
+    until("everything acknowledged", || {
+        edge.acked("acme/up", Lane::Critical) == 3000
+            && edge.acked("acme/up", Lane::Low) == 3000
+            && relay.acked("acme/back", Lane::Normal) == 2000
+    })
+    .await;
+    assert!(dialing.network.attempts.lock().unwrap().len() > 3);
+    let (_, error) = dialing.status.borrow().last_error.clone().unwrap();
+    assert_eq!(error.code, CUT);
+    for lane in [Lane::Critical, Lane::Low] {
+        assert_eq!(
+            relay.stored("acme/up", lane),
+            (1..=3000).collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(
+        edge.stored("acme/back", Lane::Normal),
+        (1..=2000).collect::<Vec<_>>()
+    );
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+    assert_eq!(dialing.status.borrow().state, DialerState::Stopped);
+}
+
+#[tokio::test]
+async fn the_next_relay_is_tried_when_one_fails() {
+    let relay = App::new();
+    let addresses = ["down:1", "hanging:1", "stranger:1", "relay:1"];
+    let mut dialing = dial(&addresses, App::new(), Network::new(&relay, 0));
+    let connected = |status: &DialerStatus| matches!(status.state, DialerState::Connected(_));
+    let status = timeout(Duration::from_secs(5), dialing.status.wait_for(connected)).await;
+    let status = status.unwrap().unwrap().clone();
+    assert_eq!((status.address.as_str(), status.attempts), ("relay:1", 4));
+    assert_eq!(status.last_error.unwrap().1.code, Code::new(2003));
+    assert_eq!(*dialing.network.attempts.lock().unwrap(), addresses);
+}
+
+#[tokio::test]
+async fn a_stranger_is_tried_again_slowly_and_a_stop_does_not_wait() {
+    let mut dialing = dial(&["stranger:1"], App::new(), Network::new(&App::new(), 0));
+    let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+    let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+    let status = status.unwrap().unwrap().clone();
+    let DialerState::Waiting(next) = status.state else {
+        panic!("{status:?}");
+    };
+    assert!(next.since(status.since) >= Duration::from_secs(29));
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(dialing.network.attempts.lock().unwrap().len(), 1);
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(1), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+}

@@ -1,0 +1,156 @@
+//! Acknowledgements, windows, turns: what flows and when.
+
+use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, ORDER, PROTOCOL, WINDOW};
+use qc_core::model::{Epoch, Lane, Seq};
+use qc_core::wire::{Ack, ChannelKind, Control, FrameDecoder, Heartbeat, Mark, OpenAck, Refusal};
+
+use crate::pair::{Pair, ack, cut_frame, open_of, receiving, sending};
+use crate::parts::{record, stream};
+
+#[test]
+fn an_acknowledgement_waits_for_the_disk() {
+    let mut pair = receiving();
+    pair.nodes[1].to_send();
+    let sent = pair.nodes[1].to_send().len();
+    pair.nodes[1].sent(sent);
+    pair.batch(1, &[(77, 1), (77, 2)]);
+    assert!(pair.nodes[1].to_send().is_empty(), "nothing is on disk yet");
+    pair.nodes[1].durable(1, Seq(1));
+    let bytes = pair.nodes[1].to_send().to_vec();
+    assert_eq!(
+        Control::decode(&cut_frame(&bytes).unwrap()).unwrap(),
+        ack(1, 77, 1)
+    );
+    pair.nodes[1].sent(bytes.len());
+    // A store that claims more than has arrived is believed as far as that.
+    pair.nodes[1].durable(1, Seq(99));
+    let bytes = pair.nodes[1].to_send().to_vec();
+    assert_eq!(
+        Control::decode(&cut_frame(&bytes).unwrap()).unwrap(),
+        ack(1, 77, 2)
+    );
+}
+
+#[test]
+fn forged_acknowledgements_end_the_session() {
+    for forged in [ack(2, 77, 4), ack(2, 78, 1), ack(2, 0, 0)] {
+        let mut pair = sending();
+        pair.say(&forged);
+        assert_eq!(pair.closed(), FORGED_ACK, "{forged:?}");
+    }
+    let mut pair = sending();
+    pair.say(&Control::Heartbeat(Heartbeat {
+        durable: vec![Ack {
+            channel: 2,
+            mark: Mark {
+                epoch: Epoch(77),
+                seq: Seq(4),
+            },
+        }],
+        ..Heartbeat::default()
+    }));
+    assert_eq!(pair.closed(), FORGED_ACK);
+    let mut pair = sending();
+    pair.say(&ack(2, 77, 3));
+    assert_eq!(pair.events(1), [Event::Acked(2, Seq(3))]);
+}
+
+#[test]
+fn broken_batches_end_the_session() {
+    for (records, code) in [
+        (&[(77, 2), (77, 2)][..], ORDER),
+        (&[(77, 2), (77, 1)], ORDER),
+        (&[(77, 0)], ORDER),
+        (&[(76, 1)], ORDER),
+        (&[], FRAME),
+    ] {
+        let mut pair = receiving();
+        pair.batch(1, records);
+        assert_eq!(pair.closed(), code, "{records:?}");
+    }
+    let mut pair = receiving();
+    pair.batch(1, &[(77, 5)]);
+    pair.batch(1, &[(77, 5)]);
+    assert_eq!(pair.closed(), ORDER);
+    for channel in [3, 2, 4] {
+        let mut pair = receiving();
+        pair.batch(channel, &[(77, 1)]);
+        assert_eq!(pair.closed(), PROTOCOL, "channel {channel}");
+    }
+    let mut pair = Pair::greeted();
+    pair.say(&Control::Open(open_of(1)));
+    pair.events(1);
+    pair.batch(1, &[(77, 1)]);
+    assert_eq!(pair.closed(), PROTOCOL, "before the answer");
+}
+
+#[test]
+fn the_window_holds() {
+    let mut pair = receiving();
+    for seq in 1..=5 {
+        pair.batch(1, &[(77, seq)]);
+    }
+    assert_eq!(pair.events(1).len(), 5);
+    pair.batch(1, &[(77, 6)]);
+    assert_eq!(pair.closed(), WINDOW);
+    let mut pair = receiving();
+    for seq in 1..=40 {
+        pair.batch(1, &[(77, seq)]);
+        pair.nodes[1].durable(1, Seq(seq));
+    }
+    assert_eq!(pair.events(1).len(), 40);
+}
+
+#[test]
+fn a_drain_waits_for_acknowledgements_and_begins_nothing() {
+    let mut pair = sending();
+    pair.nodes[1].drain();
+    assert_eq!(pair.events(1), []);
+    assert_eq!(pair.nodes[1].next_read(), None);
+    pair.say(&ack(2, 77, 3));
+    assert_eq!(pair.events(1), [Event::Acked(2, Seq(3)), Event::Drained]);
+    pair.nodes[1].close(Refusal::new(GOING_AWAY, "bye"));
+    let mut decoder = FrameDecoder::default();
+    decoder.greeted();
+    decoder.space().extend_from_slice(pair.nodes[1].to_send());
+    let mut last = None;
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        last = Control::decode(&frame).ok();
+    }
+    assert_eq!(last, Some(Control::Close(Refusal::new(GOING_AWAY, "bye"))));
+}
+
+#[test]
+fn the_urgent_lane_goes_first_and_equals_take_turns() {
+    let mut pair = Pair::greeted();
+    let lanes = [Lane::Low, Lane::Normal, Lane::Normal, Lane::Critical];
+    for (at, lane) in lanes.into_iter().enumerate() {
+        let text = format!("acme/s{at}");
+        let number = pair.nodes[1]
+            .open(&stream(ChannelKind::Forward, &text, lane).channel)
+            .unwrap();
+        pair.say(&Control::OpenAck(OpenAck {
+            channel: number,
+            mark: Mark::default(),
+            window: 4096,
+        }));
+    }
+    let mut turns = Vec::new();
+    let mut quiet = 0;
+    while let Some(permit) = pair.nodes[1].next_read() {
+        turns.push(permit.channel);
+        let chunk = if turns.len() <= 6 && permit.channel != 8 {
+            Chunk {
+                records: vec![record(permit.after.0 + 1, 10)],
+                through: Seq::ZERO,
+            }
+        } else {
+            quiet += 1;
+            Chunk::default()
+        };
+        pair.nodes[1].send(permit, &chunk);
+    }
+    assert_eq!(turns[..6], [8, 4, 6, 4, 6, 4]);
+    assert_eq!(*turns.last().unwrap(), 2);
+    assert_eq!(quiet, 4);
+}
