@@ -207,16 +207,14 @@ impl Drop for Daemon {
         }
         if std::thread::panicking() {
             let log = self.log_text();
-            let lines: Vec<_> = log.lines().rev().take(30).collect();
-            let tail: String = lines
-                .iter()
-                .rev()
-                .map(|line| format!("    {line}\n"))
-                .collect();
-            // libtest shows this with the failure
-            #[expect(clippy::print_stderr, reason = "a test explains its failure")]
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines
+                .get(lines.len().saturating_sub(30)..)
+                .unwrap_or_default();
+            let tail = tail.join("\n    ");
+            #[expect(clippy::print_stderr, reason = "libtest shows this with the failure")]
             {
-                eprintln!("the end of the log of {}:\n{tail}", self.name());
+                eprintln!("the end of the log of {}:\n    {tail}\n", self.name());
             }
         }
     }

@@ -31,6 +31,6 @@ pub use command::{Ran, binary, program, require, run};
 pub use curl::{Answer, Curl};
 pub use daemon::{Client, Daemon};
 pub use ports::free_port;
-pub use site::Site;
+pub use site::{Site, quoted};
 pub use trace::Strace;
 pub use wait::{PATIENCE, holds_for, poll, until};

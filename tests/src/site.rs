@@ -66,7 +66,7 @@ impl Site {
     /// The relay with the usual configuration and `more` of it.
     pub fn relay(&self, more: &str) -> Daemon {
         let listen = format!("address = \"127.0.0.1:{}\"", self.port);
-        let est = format!("pki = {:?}\nca = \"{ISSUING}\"", self.authority.dir());
+        let est = format!("pki = {}\nca = \"{ISSUING}\"", quoted(self.authority.dir()));
         let text = format!(
             "{}[listen]\n{listen}\n[est]\n{est}\n[[stream]]\nname = \"{STREAM}\"\nclass = \"internal\"\n\
              publish = [\"*.site-a.acme\", \"app-1.hq.acme\"]\n\
@@ -80,8 +80,8 @@ impl Site {
     pub fn edge_a(&self, address: &str, more: &str) -> Daemon {
         let source = format!(
             "[[source]]\nname = \"lab-drop\"\nstream = \"{STREAM}\"\nclass = \"internal\"\n\
-             [source.file]\npath = {:?}\npoll = \"50ms\"\nsettle = \"100ms\"\n",
-            self.path("drop")
+             [source.file]\npath = {}\npoll = \"50ms\"\nsettle = \"100ms\"\n",
+            quoted(&self.path("drop"))
         );
         self.edge("edge-a", address, &format!("{source}{more}"))
     }
@@ -91,8 +91,8 @@ impl Site {
     pub fn edge_b(&self, address: &str, name: &str, more: &str) -> Daemon {
         let sink = format!(
             "[[sink]]\nname = \"to-files\"\nstream = \"{STREAM}\"\n\
-             [sink.file]\npath = {:?}\nname = \"{name}\"\n",
-            self.path("out")
+             [sink.file]\npath = {}\nname = \"{name}\"\n",
+            quoted(&self.path("out"))
         );
         self.edge("edge-b", address, &format!("{sink}{more}"))
     }
@@ -106,9 +106,10 @@ impl Site {
 
     /// The sections that every node has.
     pub fn common(&self, node: &str) -> String {
-        let (state, socket) = (self.path(node), self.path(&format!("{node}.sock")));
+        let state = quoted(&self.path(node));
+        let socket = quoted(&self.path(&format!("{node}.sock")));
         format!(
-            "schema = 1\n[node]\nstate = {state:?}\n[admin]\nsocket = {socket:?}\n\
+            "schema = 1\n[node]\nstate = {state}\n[admin]\nsocket = {socket}\n\
              [store]\nsegment = \"4MiB\"\nmin_free = \"1MiB\"\n"
         )
     }
@@ -152,6 +153,11 @@ impl Default for Site {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A path as TOML writes it.
+pub fn quoted(path: &Path) -> String {
+    serde_json::to_string(path).unwrap()
 }
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -133,7 +133,7 @@ pub fn calls(text: &str) -> Vec<Call> {
         let end = ends.iter().filter_map(|end| rest.find(end)).min();
         let call = Call {
             name: name.to_owned(),
-            on: rest[..end.map_or(0, |end| end + 1)].to_owned(),
+            on: rest.split_at(end.map_or(0, |end| end + 1)).0.to_owned(),
             begin: line,
             end: line,
             result: result.unwrap_or(0),
@@ -267,7 +267,8 @@ mod tests {
         let line = GOOD.lines().find(|l| l.contains(line)).unwrap();
         let rest = GOOD.replace(&format!("{line}\n"), "");
         let at = rest.find(before).unwrap();
-        format!("{}{line}\n{}", &rest[..at], &rest[at..])
+        let (above, below) = rest.split_at(at);
+        format!("{above}{line}\n{below}")
     }
 
     #[test]
@@ -295,11 +296,11 @@ mod tests {
 
     #[test]
     fn a_sync_that_is_missing_failed_or_of_another_file_is_caught() {
-        let without: String = GOOD
+        let without: Vec<_> = GOOD
             .lines()
             .filter(|line| !line.contains("fdatasync"))
-            .map(|line| format!("{line}\n"))
             .collect();
+        let without = without.join("\n");
         assert!(verdict(&without).unwrap_err().contains("never synced"));
         let failed = GOOD.replace("resumed>) = 0", "resumed>) = -1 EIO (Input/output error)");
         assert!(verdict(&failed).unwrap_err().contains("failed"));

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use qc_tests::{Daemon, Site, free_port, program, run, until};
+use qc_tests::{Daemon, Site, free_port, program, quoted, run, until};
 use rustix::process::Signal;
 
 #[test]
@@ -71,7 +71,7 @@ fn what_stands_in_the_way_is_one_clear_line() {
     // a state directory that is a file, and one that nobody may write: root may write anything but
     // the kernel's own
     for dir in [site.write("a-file", "x").join("state"), "/proc/qc".into()] {
-        let config = format!("schema = 1\n[node]\nstate = {dir:?}\n");
+        let config = format!("schema = 1\n[node]\nstate = {}\n", quoted(&dir));
         let edge = Daemon::new("qc-edge", &site.write("edge.toml", config));
         let ran = edge.ask(&["run"]);
         ran.refused(12, "error[QC1101] the state directory ");
@@ -82,7 +82,7 @@ fn what_stands_in_the_way_is_one_clear_line() {
     std::fs::create_dir(&others).unwrap();
     std::fs::set_permissions(&others, PermissionsExt::from_mode(0o755)).unwrap();
     site.write("others/precious", "x");
-    let config = format!("schema = 1\n[node]\nstate = {others:?}\n");
+    let config = format!("schema = 1\n[node]\nstate = {}\n", quoted(&others));
     let edge = Daemon::new("qc-edge", &site.write("edge.toml", config));
     edge.ask(&["run"]).refused(12, "holds files of others");
 
@@ -139,9 +139,10 @@ fn a_webhook_takes_what_is_signed() {
     let secret = site.write("secret", "It's a Secret to Everybody\n");
     let hook = format!(
         "[[source]]\nname = \"github\"\nstream = \"{}\"\nclass = \"internal\"\n[source.webhook]\n\
-         listen = \"127.0.0.1:{port}\"\nhmac_secret_file = {secret:?}\n\
+         listen = \"127.0.0.1:{port}\"\nhmac_secret_file = {}\n\
          dedupe_header = \"X-GitHub-Delivery\"\n",
-        Site::STREAM
+        Site::STREAM,
+        quoted(&secret)
     );
     let mut edge = site.edge_a(&site.address(), &hook);
     edge.start();
@@ -180,9 +181,9 @@ fn a_file_that_cannot_be_read_goes_aside_with_its_reason() {
     let site = Site::new();
     let lines = format!(
         "[[source]]\nname = \"small\"\nstream = \"{}\"\nclass = \"internal\"\n\
-         [source.file]\npath = {:?}\npoll = \"50ms\"\nsettle = \"100ms\"\nmax_bytes = \"1KiB\"\n",
+         [source.file]\npath = {}\npoll = \"50ms\"\nsettle = \"100ms\"\nmax_bytes = \"1KiB\"\n",
         Site::STREAM,
-        site.path("small")
+        quoted(&site.path("small"))
     );
     std::fs::create_dir(site.path("small")).unwrap();
     site.write("outside", "not yours");

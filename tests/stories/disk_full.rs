@@ -141,7 +141,7 @@ fn an_edge_with_a_full_disk_leaves_files_where_they_are() {
     assert!(left > 0 && left < names.len(), "{left} files wait");
     let refused = edge.ask_with(
         &["send", Site::STREAM, "--class", "internal"],
-        &[1; 1 << 20],
+        &vec![1; 1 << 20],
     );
     assert_ne!(refused.code, 0);
     assert_eq!(std::fs::read_dir(error).unwrap().count(), 0);

@@ -39,9 +39,10 @@ fn killing_any_process_loses_and_doubles_nothing() {
             while !over.load(Ordering::Relaxed) {
                 batch += 1;
                 let first = (batch - 1) * BATCH;
-                let lines: String = (1..=BATCH)
-                    .map(|n| format!("line-{:05}\n", first + n))
+                let lines: Vec<_> = (1..=BATCH)
+                    .map(|n| format!("line-{:05}", first + n))
                     .collect();
+                let lines = lines.join("\n");
                 let id = format!("batch-{batch}");
                 let class = ["--class", "internal", "--lines", "--id", &id];
                 let args = [&["send", Site::STREAM][..], &class].concat();

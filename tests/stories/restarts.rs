@@ -4,7 +4,8 @@ use qc_tests::{Cable, Daemon, Site, until};
 
 /// Sends `count` messages named `prefix-0001` and so on in one lane.
 pub(crate) fn send(edge: &Daemon, lane: &str, prefix: &str, count: usize) {
-    let lines: String = (1..=count).map(|n| format!("{prefix}-{n:04}\n")).collect();
+    let lines: Vec<_> = (1..=count).map(|n| format!("{prefix}-{n:04}")).collect();
+    let lines = lines.join("\n");
     let stream = Site::STREAM;
     let args = [
         "send", stream, "--class", "internal", "--lines", "--lane", lane,

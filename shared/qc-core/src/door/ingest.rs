@@ -37,13 +37,15 @@ impl Defaults {
 pub(super) async fn publish<D: Door>(
     State(door): State<D>,
     caller: Caller,
-    Stream(stream): Stream,
+    stream: Result<Stream, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Problem> {
     let limits = door.limits();
     check_headers(&headers, &limits)?;
     let body = read_body(&headers, body, &limits).await?;
+    // only now: many HTTP/2 clients lose an answer that comes before they have sent everything
+    let Stream(stream) = stream?;
     let source = caller.node.as_ref().map_or_else(
         || format!("/{}/http", door.node()),
         |node| format!("/{node}"),

@@ -2,6 +2,8 @@
 
 use crate::wire::Code;
 
+/// The peer did not accept our certificate, with the code that TLS has for it.
+pub const NOT_ADMITTED: Code = Code::new(2032);
 /// The node is shutting down or restarting; nothing is wrong.
 pub const GOING_AWAY: Code = Code::new(2200);
 /// The peer broke the protocol.

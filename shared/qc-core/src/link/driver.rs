@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, LinkState, Peer};
 use super::channels::Channels;
-use super::codes::{CUT, FRAME, GOING_AWAY, SLOW};
+use super::codes::{CUT, FRAME, GOING_AWAY, NOT_ADMITTED, SLOW};
 use super::pending::Pending;
 use super::session::{Event, Now, Session, SessionConfig, Side};
 use crate::clock::Clock;
@@ -114,7 +114,7 @@ where
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
     app.state(peer, &LinkState::Down(ended.refusal.clone()));
-    if ended.refusal.code != CUT {
+    if ended.refusal.code != CUT && ended.refusal.code != NOT_ADMITTED {
         driver
             .farewell(&mut reader, &mut writer, ended.by_peer)
             .await;
@@ -204,7 +204,7 @@ impl<A: LinkApp> Driver<'_, A> {
                     }
                     Err(error) => {
                         self.hear_last_words(reader, &mut decoder).await;
-                        self.cut(&error.to_string());
+                        self.lost(&error);
                     }
                 },
                 more = changed.changed(), if store_is_there => match more {
@@ -371,7 +371,7 @@ impl<A: LinkApp> Driver<'_, A> {
         match read {
             Ok(0) => self.cut("end of the stream"),
             Ok(_) => self.on_bytes(decoder),
-            Err(error) => self.cut(&error.to_string()),
+            Err(error) => self.lost(&error),
         }
     }
 
@@ -452,6 +452,14 @@ impl<A: LinkApp> Driver<'_, A> {
     fn go_away(&mut self) {
         self.session
             .close(Refusal::new(GOING_AWAY, "the node is shutting down"));
+    }
+
+    fn lost(&mut self, error: &io::Error) {
+        // the dialer of a TLS 1.3 connection learns only now that its certificate was not accepted
+        match crate::tls::peer_alert(error) {
+            Some(alert) => self.end(Refusal::new(NOT_ADMITTED, alert.to_string()), true),
+            None => self.cut(&error.to_string()),
+        }
     }
 
     fn cut(&mut self, what: &str) {
