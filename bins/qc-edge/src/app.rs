@@ -85,9 +85,16 @@ pub(crate) async fn run(
         };
         start_link(&config, uplink, link_status, &service);
     }
-    service
-        .drain
-        .spawn("tidier", tidy(buffer.clone(), dir, disk, service.clone()));
+    service.drain.spawn(
+        "tidier",
+        tidy(
+            buffer.clone(),
+            Arc::clone(&clock),
+            dir,
+            disk,
+            service.clone(),
+        ),
+    );
     let reloader = reload_on_demand(node.credentials.clone(), read, wishes, service.clone());
     service.drain.spawn("reloader", reloader);
 
@@ -158,14 +165,20 @@ fn start_link(
 }
 
 /// Writes positions, gives back space, samples the disk, and ends the process when the store stopped.
-async fn tidy(buffer: Buffer, dir: PathBuf, disk: watch::Sender<u8>, service: Service) {
+async fn tidy(
+    buffer: Buffer,
+    clock: Arc<dyn Clock>,
+    dir: PathBuf,
+    disk: watch::Sender<u8>,
+    service: Service,
+) {
     let mut tidy = tokio::time::interval(TIDY);
     let mut sample = tokio::time::interval(SAMPLE);
     loop {
         tokio::select! {
             () = service.drain.signaled() => return,
             _ = tidy.tick() => {
-                if let Err(error) = buffer.tidy().await {
+                if let Err(error) = buffer.tidy(clock.instant()).await {
                     tracing::debug!(code = "QC3003", %error, "Positions wait for the disk.");
                 }
             }

@@ -4,9 +4,10 @@
 //! A captured message stays until the uplink and every local sink of its stream have it; a received one
 //! until every sink of its stream has it. A message that a sink can never deliver becomes a dead letter.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
 use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
@@ -17,6 +18,9 @@ use qc_core::store::{
 
 use crate::config::{EdgeConfig, From};
 use crate::sources::{Intake, IntakeError, Outcome};
+
+/// How long a message stays after everybody has it, unless the buffer is more than half full.
+const REST: Duration = Duration::from_mins(2);
 
 /// The name under which the uplink keeps its position.
 pub(crate) const UPLINK: &str = "uplink";
@@ -33,6 +37,9 @@ struct Inner {
     node: NodeName,
     /// Who must have a message before it may go.
     consumers: Consumers,
+    /// How far everybody was, and when: see [`REST`].
+    seen: Mutex<BTreeMap<StreamKey, VecDeque<(Instant, Seq)>>>,
+    max_bytes: u64,
     taken_in: AtomicU64,
     handed_out: AtomicU64,
 }
@@ -66,6 +73,8 @@ impl Buffer {
             log,
             node,
             consumers,
+            seen: Mutex::default(),
+            max_bytes: config.store.max,
             taken_in: AtomicU64::new(0),
             handed_out: AtomicU64::new(0),
         };
@@ -151,20 +160,49 @@ impl Buffer {
             .map(drop)
     }
 
-    /// Writes positions and gives back the space of what everybody has.
-    pub(crate) async fn tidy(&self) -> Result<(), AppendError> {
+    /// Writes positions and gives back the space of what everybody has had for a while.
+    pub(crate) async fn tidy(&self, now: Instant) -> Result<(), AppendError> {
         self.inner.positions.flush().await?;
+        let crowded = self.inner.log.stats().bytes > self.inner.max_bytes / 2;
         for info in self.inner.log.streams() {
             let consumers = self.consumers_of(&info.key);
             let slowest = consumers
                 .iter()
                 .map(|name| self.inner.positions.of(&info.key, name))
                 .min();
-            if let Some(seq) = slowest.filter(|seq| *seq >= info.first) {
-                self.inner.log.trim(&info.key, seq).await?;
+            let Some(slowest) = slowest else { continue };
+            let trim = if crowded {
+                slowest
+            } else {
+                self.rested(&info.key, slowest, now)
+            };
+            if trim >= info.first {
+                self.inner.log.trim(&info.key, trim).await?;
             }
         }
         Ok(())
+    }
+
+    /// Up to where everybody had the stream [`REST`] ago. Until then its messages are known again when a
+    /// source repeats them after a crash.
+    fn rested(&self, stream: &StreamKey, slowest: Seq, now: Instant) -> Seq {
+        let mut seen = self
+            .inner
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.entry(stream.clone()).or_default();
+        if seen.back().is_none_or(|(_, seq)| *seq < slowest) {
+            seen.push_back((now, slowest));
+        }
+        let mut rested = Seq::ZERO;
+        while let Some((at, seq)) = seen.front().copied()
+            && now.saturating_duration_since(at) >= REST
+        {
+            rested = seq;
+            seen.pop_front();
+        }
+        rested
     }
 
     /// The ledger of this edge: a row for every stream, lane and consumer.
@@ -321,7 +359,7 @@ fn intake_error(error: &AppendError) -> IntakeError {
         },
         AppendError::Poisoned(_) | AppendError::Closed => IntakeError::Unavailable {
             reason: error.to_string(),
-            retry_after: std::time::Duration::from_secs(5),
+            retry_after: Duration::from_secs(5),
         },
     }
 }

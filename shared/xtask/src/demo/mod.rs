@@ -299,12 +299,10 @@ fn text(shown: &Shown<'_>, time: &str) -> String {
     lines.push(String::new());
     if let Some(watch) = &shown.watch {
         let pids: Vec<String> = shown.pids.iter().rev().map(ToString::to_string).collect();
-        let [files, lines_drop] = &shown.given_at;
-        lines.push(format!(
-            "Still running. Put files into {} or {}",
-            files.display(),
-            lines_drop.display()
-        ));
+        lines.push("Everything still runs, also what is dropped at site A:".to_owned());
+        for folder in &shown.given_at {
+            lines.push(format!("drop   {}", folder.display()));
+        }
         lines.push(format!("watch  {watch}"));
         lines.push(format!("stop   kill {}", pids.join(" ")));
     } else {

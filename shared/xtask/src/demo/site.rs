@@ -473,6 +473,14 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !self.sockets.starts_with(&self.dir) && self.processes().running.is_empty() {
+            let _already_gone = std::fs::remove_dir_all(&self.sockets);
+        }
+    }
+}
+
 const ISSUING: &str = "issuing-hq";
 
 fn uplink(relay: SocketAddr) -> String {

@@ -103,6 +103,7 @@ pub(super) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     };
     durable::create_dir_all(&dir, 0o755).map_err(|error| bench::disk(&dir, &error))?;
     let environment = Environment::measure(&dir, &clock)?;
+    let commit = bench::commit(workspace);
 
     let mut progress = Progress::start(&globals, "runs", args.runs);
     let begun = clock.instant();
@@ -131,7 +132,7 @@ pub(super) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
             args.seed,
             demo::cargo_profile(args.profile)
         ),
-        commit: bench::commit(workspace),
+        commit,
         date: args.date.clone(),
         environment,
         balanced,

@@ -57,7 +57,7 @@ fn make(dir: &Path, edges: usize, clock: &Arc<SystemClock>) -> Result<Site, Trou
         "relay.hq.bench".parse()?,
         Role::Relay,
         &state,
-        &clock,
+        clock,
     )?;
     let mut made = Vec::new();
     for number in 0..edges {
