@@ -97,6 +97,11 @@ impl Call {
         ])
     }
 
+    /// Whether it writes to a segment of a store.
+    fn stores(&self) -> bool {
+        self.is_write() && self.on.ends_with(".seg>")
+    }
+
     fn bytes(&self) -> usize {
         usize::try_from(self.result).unwrap_or(0)
     }
@@ -148,6 +153,13 @@ pub fn calls(text: &str) -> Vec<Call> {
     done
 }
 
+/// The calls that began after a message of `size` bytes was stored.
+pub fn after_stored(calls: &[Call], size: usize) -> &[Call] {
+    let is_it = |call: &Call| call.stores() && (size..size + OVERHEAD).contains(&call.bytes());
+    let at = calls.iter().position(is_it);
+    calls.get(at.map_or(0, |at| at + 1)..).unwrap_or_default()
+}
+
 /// Checks that for a message of each of `sizes` bytes the first byte that was sent back on the socket
 /// it came in by left after the `fdatasync` of the segment that holds it had returned.
 ///
@@ -171,7 +183,7 @@ fn ack_follows_sync(calls: &[Call], socket: &str, size: usize, coded: usize) -> 
     let is_coded = |bytes: usize| (coded..coded + OVERHEAD).contains(&bytes);
     let stored = calls
         .iter()
-        .filter(|call| call.on.ends_with(".seg>") && call.is_write() && is_size(call.bytes()));
+        .filter(|call| call.stores() && is_size(call.bytes()));
     let stored = only(stored, &format!("write of {size} bytes to a segment"))?;
     let synced = calls.iter().find(|call| {
         let is_sync = call.name == "fdatasync" || call.name == "fsync";

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use qc_core::clock::{Clock as _, SystemClock};
-use qc_tests::trace::{OVERHEAD, acks_follow_sync};
+use qc_tests::trace::{OVERHEAD, acks_follow_sync, after_stored};
 use qc_tests::{Daemon, Ran, Site, Strace, free_port, program, run, until};
 
 /// Sizes of messages that can be told apart in a trace, those of one way in.
@@ -150,7 +150,14 @@ fn no_ack_leaves_before_its_fdatasync_returned() {
         ),
         ("an edge acks its relay", edge_b, far.as_str(), plain, &link),
     ] {
-        if let Err(why) = acks_follow_sync(&trace.calls(), socket, coded, sizes) {
+        let calls = trace.calls();
+        // the three of HTTP reach edge-b close behind each other, as no answer may be read from a trace
+        let last_http = http.last().copied().unwrap();
+        let calls = match who {
+            "an edge acks its relay" => after_stored(&calls, last_http),
+            _ => &calls[..],
+        };
+        if let Err(why) = acks_follow_sync(calls, socket, coded, sizes) {
             let kept = std::env::temp_dir().join("qc-bad.strace");
             std::fs::copy(trace.file(), &kept).unwrap();
             panic!("{who}: {why}; the trace is {}", kept.display());
