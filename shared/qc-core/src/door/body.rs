@@ -13,6 +13,8 @@ use super::{Limits, Problem};
 /// How long and how much of a refused body is read on, so that its sender comes to read the answer: a
 /// connection that is closed with unread bytes is reset, and takes the answer with it.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long it may be silent meanwhile.
+const LINGER_SILENT: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 << 20;
 
 /// Refuses requests with too many or too large headers.
@@ -49,9 +51,10 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let max = limits.body.min(Limits::MAX_BODY);
-    let is_announced = usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > max);
-    // who asks before sending is told before sending
-    if is_announced && headers.contains_key(EXPECT) {
+    let announced = body.size_hint().lower();
+    let is_announced = usize::try_from(announced).map_or(true, |bytes| bytes > max);
+    // who asks before sending is told before sending, and who would send for ever at once
+    if is_announced && (headers.contains_key(EXPECT) || announced > LINGER_BYTES) {
         return Err(Problem::too_large(max));
     }
     if !is_announced {
@@ -70,7 +73,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut bytes = 0;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(LINGER_SILENT, body.frame()).await {
         bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         if bytes > LINGER_BYTES {
             return;
