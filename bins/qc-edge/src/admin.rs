@@ -17,8 +17,8 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::Problem;
 use qc_core::admin::api::{
-    ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, LinkState, LinkStatus,
-    Reply, STREAM_LIST_SCHEMA, StoreStatus, StreamRow,
+    ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
+    LinkStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus, StreamRow,
 };
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
@@ -94,9 +94,11 @@ async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
     admin.reply(STREAM_LIST_SCHEMA, rows)
 }
 
-async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
-    let ledger = admin.buffer.ledger();
-    admin.reply(LEDGER_SCHEMA, ledger)
+async fn ledger(State(admin): State<Admin>) -> Result<Json<Reply<Ledger>>, Problem> {
+    let ledger = admin.buffer.ledger().await.map_err(|error| {
+        Failure::new(Exit::Disk, "QC3003", "positions cannot be written").because(&error)
+    })?;
+    Ok(admin.reply(LEDGER_SCHEMA, ledger))
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

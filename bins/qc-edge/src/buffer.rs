@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
 use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
+use qc_core::node::ledger_row;
 use qc_core::store::{
-    AppendError, Backlog, Draft, Log, Positions, Role, StreamInfo, StreamKey, dead_letters,
-    note_death,
+    AppendError, Backlog, Draft, Log, Positions, Role, StreamKey, dead_letters, note_death,
 };
 
 use crate::config::{EdgeConfig, From};
@@ -121,7 +121,12 @@ impl Buffer {
 
     /// `consumer` has everything of `stream` up to `seq`.
     pub(crate) fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
-        let passed = self.inner.positions.advance(stream, consumer, seq);
+        self.settle(stream, consumer, seq, 0);
+    }
+
+    /// As [`Self::advance`]; `dead` of the messages are dead letters now.
+    pub(crate) fn settle(&self, stream: &StreamKey, consumer: &str, seq: Seq, dead: u64) {
+        let passed = self.inner.positions.settle(stream, consumer, seq, dead);
         self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
     }
 
@@ -206,28 +211,20 @@ impl Buffer {
     }
 
     /// The ledger of this edge: a row for every stream, lane and consumer.
-    pub(crate) fn ledger(&self) -> Ledger {
+    pub(crate) async fn ledger(&self) -> Result<Ledger, AppendError> {
+        self.inner.positions.flush().await?;
         let mut rows = Vec::new();
         for info in self.inner.log.streams() {
             for consumer in self.consumers_of(&info.key) {
-                rows.push(self.row(&info, consumer));
+                let log = &self.inner.log;
+                let state = log.cursor_state(&consumer, &info.key).unwrap_or_default();
+                rows.push(LedgerRow {
+                    stream: shown(&info.key),
+                    ..ledger_row(log, &info, consumer, &state)
+                });
             }
         }
-        Ledger::of(rows)
-    }
-
-    fn row(&self, info: &StreamInfo, consumer: String) -> LedgerRow {
-        let at = self.inner.positions.of(&info.key, &consumer);
-        LedgerRow {
-            stream: shown(&info.key),
-            received: info.last.0,
-            acked: at.0,
-            pending: self.inner.log.backlog(&info.key, at).messages,
-            gaps: info.lost,
-            duplicates: info.duplicates,
-            consumer,
-            ..LedgerRow::default()
-        }
+        Ok(Ledger::of(rows))
     }
 
     /// Who must have the messages of a stream before they may go; nobody keeps them for ever.
@@ -353,13 +350,18 @@ fn intake_error(error: &AppendError) -> IntakeError {
         AppendError::Full { retry_after, .. } => IntakeError::Full {
             retry_after: *retry_after,
         },
+        AppendError::Limit { .. } => IntakeError::Full {
+            retry_after: Duration::from_secs(5),
+        },
         AppendError::TooLarge { .. } => IntakeError::Refused {
             code: "QC4009",
             reason: error.to_string(),
         },
-        AppendError::Poisoned(_) | AppendError::Closed => IntakeError::Unavailable {
-            reason: error.to_string(),
-            retry_after: Duration::from_secs(5),
-        },
+        AppendError::Poisoned(_) | AppendError::Closed | AppendError::TenantKey { .. } => {
+            IntakeError::Unavailable {
+                reason: error.to_string(),
+                retry_after: Duration::from_secs(5),
+            }
+        }
     }
 }

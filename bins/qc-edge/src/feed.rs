@@ -108,6 +108,7 @@ impl Feed for StreamFeed {
         let Some(key) = self.from.clone() else {
             return Ok(());
         };
+        let dead = u64::from(matches!(fate, Fate::Dead { .. }));
         if let Fate::Dead { code, reason } = fate {
             let message = delivery.message.clone();
             let buried = self.buffer.bury(&key, message, code, &reason).await;
@@ -115,7 +116,7 @@ impl Feed for StreamFeed {
         }
         self.ahead.retain(|record| record.header.seq > delivery.seq);
         self.buffer
-            .advance(&key, &self.consumer, Seq(delivery.seq.0));
+            .settle(&key, &self.consumer, Seq(delivery.seq.0), dead);
         Ok(())
     }
 }

@@ -175,7 +175,7 @@ async fn fleet(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
-    let ledger = admin.hub.ledger();
+    let ledger = admin.hub.ledger().await;
     reply(&admin, LEDGER_SCHEMA, ledger)
 }
 

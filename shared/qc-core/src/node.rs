@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::admin::api::CertificateStatus;
+use crate::admin::api::{CertificateStatus, LedgerRow};
 use crate::clock::Clock;
 use crate::failure::{Exit, Failure};
 use crate::model::{NodeName, Timestamp};
 use crate::service::StateLock;
-use crate::store::{KeyError, Log, LogOptions, NodeKey, OpenError, OpenReport, RealDisk};
+use crate::store::{
+    CursorState, KeyError, Log, LogOptions, NodeKey, OpenError, OpenReport, RealDisk, StreamInfo,
+};
 use crate::tls::{Credentials, CredentialsError};
 
 /// What a node holds while it runs.
@@ -68,6 +70,29 @@ impl NodeState {
             report,
             _lock: lock,
         })
+    }
+}
+
+/// What became of everything in a stream as one consumer sees it. What waits is counted in the store,
+/// what is settled by the consumer's own counters, so the row balances only if nothing is missing.
+pub fn ledger_row(
+    log: &Log,
+    info: &StreamInfo,
+    consumer: String,
+    state: &CursorState,
+) -> LedgerRow {
+    LedgerRow {
+        stream: info.key.name.to_string(),
+        received: state.received(info.last),
+        acked: state.acked,
+        pending: log.backlog(&info.key, state.seq).messages,
+        expired: state.expired,
+        dead_lettered: state.dead,
+        purged: state.purged,
+        gaps: log.lost_after(&info.key, state.base),
+        duplicates: info.duplicates,
+        consumer,
+        ..LedgerRow::default()
     }
 }
 
@@ -135,6 +160,11 @@ fn no_store(dir: &Path, error: &OpenError) -> Failure {
             Exit::Conflict,
             "QC3011",
             "run the version that wrote it; nothing was changed",
+        ),
+        OpenError::OlderFormat { .. } => (
+            Exit::Conflict,
+            "QC3011",
+            "let the version that wrote it hand everything on, then begin with an empty log directory",
         ),
         OpenError::WrongKey { .. } => (
             Exit::Refused,

@@ -166,8 +166,9 @@ fn denied(denied: &Denied) -> Problem {
 fn append(error: &AppendError) -> Problem {
     match error {
         AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
+        AppendError::Limit { .. } => Problem::full(error.to_string(), Duration::from_secs(5)),
         AppendError::TooLarge { max, .. } => Problem::too_large(*max),
-        AppendError::Poisoned(_) | AppendError::Closed => {
+        AppendError::Poisoned(_) | AppendError::Closed | AppendError::TenantKey { .. } => {
             Problem::unavailable(error.to_string(), Duration::from_secs(5))
         }
     }

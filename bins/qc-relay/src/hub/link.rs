@@ -78,13 +78,13 @@ impl LinkApp for Hub {
             )
         })?;
         let consumer = consumer_name(peer, subscribe.consumer.as_str());
-        let known = self.inner.positions.all(&stream).contains_key(&consumer);
-        let after = match subscribe.start {
-            Start::End if !known => info.last,
-            Start::Beginning | Start::End => self.inner.positions.of(&stream, &consumer),
+        let begin = match subscribe.start {
+            Start::End => info.last,
+            Start::Beginning => Seq(info.first.0.saturating_sub(1)),
         };
         // from here on the consumer counts: the relay shows what waits for it
-        self.inner.positions.advance(&stream, &consumer, after);
+        self.inner.positions.begin(&stream, &consumer, begin);
+        let after = self.inner.positions.of(&stream, &consumer);
         Ok(OutboundChannel {
             kind: ChannelKind::Deliver,
             stream: subscribe.stream.clone(),

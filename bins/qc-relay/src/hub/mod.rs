@@ -19,7 +19,8 @@ use qc_core::admin::api::{
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
-use qc_core::store::{Log, Positions, Role, StreamInfo, StreamKey};
+use qc_core::node::ledger_row;
+use qc_core::store::{CursorState, Log, Positions, Role, StreamInfo, StreamKey};
 
 use access::{Access, StreamRule, Verb};
 use fleet::Fleet;
@@ -290,25 +291,20 @@ impl Hub {
     }
 
     /// The ledger: for every stream and consumer what came in and where it is.
-    pub(crate) fn ledger(&self) -> Ledger {
+    pub(crate) async fn ledger(&self) -> Ledger {
+        self.flush_positions().await;
         let mut rows = Vec::new();
         for info in self.hub_streams() {
-            let mut consumers: Vec<_> = self.inner.positions.all(&info.key).into_iter().collect();
+            let mut consumers = self.inner.log.cursor_states(&info.key);
             if consumers.is_empty() {
-                consumers.push(("-".to_owned(), Seq::ZERO));
+                // nobody reads it for good: what is kept is what counts
+                let kept = Seq(info.first.0.saturating_sub(1));
+                consumers.push(("-".to_owned(), CursorState::starting_at(kept)));
             }
-            for (consumer, seq) in consumers {
-                let pending = self.inner.log.backlog(&info.key, seq).messages;
+            for (consumer, state) in consumers {
                 rows.push(LedgerRow {
-                    stream: info.key.name.to_string(),
-                    consumer,
-                    received: info.last.0,
-                    acked: seq.0,
-                    pending,
-                    gaps: info.lost,
-                    duplicates: 0,
                     refused: self.refused(&info.key.name),
-                    ..LedgerRow::default()
+                    ..ledger_row(&self.inner.log, &info, consumer, &state)
                 });
             }
         }

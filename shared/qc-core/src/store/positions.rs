@@ -6,13 +6,25 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{AppendError, Log, StreamKey};
+use super::{AppendError, CursorMove, Log, StreamKey};
 use crate::model::Seq;
 
 /// The positions of all consumers of one log.
 pub struct Positions {
     log: Log,
-    fresh: Mutex<BTreeMap<(StreamKey, String), Seq>>,
+    fresh: Mutex<BTreeMap<(StreamKey, String), Fresh>>,
+}
+
+/// What is known of a consumer and may not be in the log yet.
+#[derive(Debug, Clone, Copy)]
+struct Fresh {
+    /// Where it stood when it was first heard of.
+    from: Seq,
+    seq: Seq,
+    /// Dead letters since its position was last written.
+    dead: u64,
+    /// Whether the log has never heard of it.
+    is_new: bool,
 }
 
 impl Positions {
@@ -24,15 +36,41 @@ impl Positions {
         }
     }
 
+    /// `consumer` exists from now on. If it is new it begins after `seq`, and what came before is
+    /// nothing it owes.
+    pub fn begin(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
+        let known = self.log.cursor_state(consumer, stream);
+        let mut fresh = self.fresh();
+        let key = (stream.clone(), consumer.to_owned());
+        fresh.entry(key).or_insert_with(|| {
+            let seq = known.map_or(seq, |known| known.seq);
+            Fresh {
+                from: seq,
+                seq,
+                dead: 0,
+                is_new: known.is_none(),
+            }
+        });
+    }
+
     /// `consumer` has everything of `stream` up to `seq`. Returns by how much it came forward.
     pub fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) -> u64 {
-        let before = self.of(stream, consumer);
+        self.settle(stream, consumer, seq, 0)
+    }
+
+    /// As [`Self::advance`]; `dead` of the messages are dead letters now.
+    pub fn settle(&self, stream: &StreamKey, consumer: &str, seq: Seq, dead: u64) -> u64 {
+        self.begin(stream, consumer, Seq::ZERO);
         let mut fresh = self.fresh();
-        let known = fresh
-            .entry((stream.clone(), consumer.to_owned()))
-            .or_insert(before);
-        *known = (*known).max(seq);
-        seq.0.saturating_sub(before.0)
+        let Some(known) = fresh.get_mut(&(stream.clone(), consumer.to_owned())) else {
+            return 0;
+        };
+        let passed = seq.0.saturating_sub(known.seq.0);
+        if passed > 0 {
+            known.seq = seq;
+            known.dead += dead;
+        }
+        passed
     }
 
     /// How far `consumer` has come, zero if it never said.
@@ -40,7 +78,7 @@ impl Positions {
         let fresh = self
             .fresh()
             .get(&(stream.clone(), consumer.to_owned()))
-            .copied();
+            .map(|fresh| fresh.seq);
         fresh
             .unwrap_or_default()
             .max(self.log.cursor(consumer, stream))
@@ -49,33 +87,48 @@ impl Positions {
     /// Every consumer of `stream`.
     pub fn all(&self, stream: &StreamKey) -> BTreeMap<String, Seq> {
         let mut all: BTreeMap<String, Seq> = self.log.cursors(stream).into_iter().collect();
-        for ((of, consumer), seq) in self.fresh().iter() {
+        for ((of, consumer), fresh) in self.fresh().iter() {
             if of == stream {
                 let known = all.entry(consumer.clone()).or_default();
-                *known = (*known).max(*seq);
+                *known = (*known).max(fresh.seq);
             }
         }
         all
     }
 
-    /// Writes what is new to the log. What cannot be written now is tried at the next call.
+    /// Writes what is new to the log, in one commit. What cannot be written now is tried at the next
+    /// call.
     pub async fn flush(&self) -> Result<(), AppendError> {
         let newer: Vec<_> = {
             let fresh = self.fresh();
-            let unwritten = fresh
-                .iter()
-                .filter(|((stream, consumer), seq)| **seq > self.log.cursor(consumer, stream));
+            let unwritten = fresh.iter().filter(|((stream, consumer), fresh)| {
+                fresh.is_new || fresh.seq > self.log.cursor(consumer, stream)
+            });
             unwritten
-                .map(|((stream, consumer), seq)| (stream.clone(), consumer.clone(), *seq))
+                .map(|((stream, consumer), fresh)| CursorMove {
+                    stream: stream.clone(),
+                    consumer: consumer.clone(),
+                    from: fresh.from,
+                    seq: fresh.seq,
+                    dead: fresh.dead,
+                })
                 .collect()
         };
-        for (stream, consumer, seq) in newer {
-            self.log.commit_cursor(&consumer, &stream, seq).await?;
+        if newer.is_empty() {
+            return Ok(());
+        }
+        self.log.commit_cursors(newer.clone()).await?;
+        let mut fresh = self.fresh();
+        for moved in newer {
+            if let Some(known) = fresh.get_mut(&(moved.stream, moved.consumer)) {
+                known.dead -= moved.dead;
+                known.is_new = false;
+            }
         }
         Ok(())
     }
 
-    fn fresh(&self) -> MutexGuard<'_, BTreeMap<(StreamKey, String), Seq>> {
+    fn fresh(&self) -> MutexGuard<'_, BTreeMap<(StreamKey, String), Fresh>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

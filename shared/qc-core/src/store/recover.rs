@@ -1,27 +1,29 @@
-//! Opening a log: read every segment, keep what is sound, say what is not, and start a new segment.
+//! Opening a log: read what is there, keep what is sound, say what is not, and start a new segment.
 //!
-//! A tail above the durable mark that does not validate is *torn*: it was never acknowledged, so it is
+//! A segment with an index file beside it is not read, only its header and the first pages of the index
+//! are; the last segment has none and is read from beginning to end, so the time to open hardly grows
+//! with the log. A tail above the durable mark that does not validate is *torn*: it was never acknowledged, so it is
 //! cut. Anything unsound below the mark, before a later sound batch, or that a successor remembers, is
 //! *damage*: the bytes are copied to the quarantine, the missing seqs are reported, and the log goes on.
 //! Recovery changes nothing that a second run would need, so a crash in the middle of it is harmless.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::disk::{Disk, DiskFile};
+use super::files::{Files, Kind};
+use super::ids::{Filter, IdMap, Ids, scoped};
+use super::index::{IndexFile, Piece, Run, SegmentIndex, index_name};
 use super::mark::DurableMark;
-use super::segment::{
-    BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, HeaderFault, MAX_PAYLOAD, Segment,
-    SegmentHeader,
-};
-use super::view::{BatchIndex, SegmentView, View};
-use super::{KeyError, NodeKey, StreamKey, quarantine, tables};
+use super::scan::{ScanEnd, Visit, scan};
+use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
+use super::space::is_free;
+use super::view::{Index, SegmentView, View};
+use super::{KeyError, Keyring, StreamKey, quarantine, tables};
 use crate::model::Seq;
-use crate::wire::{Record, RecordKind};
+use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
+use bytes::Bytes;
 
 /// What was found when the log was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,8 +38,10 @@ pub struct OpenReport {
     pub lost: Vec<LostRange>,
     /// Files in the log directory that are none of ours; left where they are.
     pub foreign: Vec<String>,
-    /// Segments read.
+    /// Segments there.
     pub segments: u64,
+    /// Of those, segments that had to be read because they had no index.
+    pub scanned: u64,
 }
 
 impl OpenReport {
@@ -137,6 +141,16 @@ pub enum OpenError {
         /// The newest this version reads.
         known: u32,
     },
+    /// A segment is of a format that this version no longer reads; nothing was changed.
+    #[error("segment {segment} has format {found}, this version reads {known}")]
+    OlderFormat {
+        /// The segment's number.
+        segment: u64,
+        /// Its format.
+        found: u32,
+        /// The one this version reads.
+        known: u32,
+    },
     /// The segments are sealed with another node key.
     #[error("segment {segment} is sealed with key {needed:08x}, this node has key {present:08x}")]
     WrongKey {
@@ -152,13 +166,19 @@ pub enum OpenError {
 /// Everything recovery hands to the writer.
 pub(super) struct Recovered {
     pub(super) view: View,
-    pub(super) dedupe: HashMap<([u8; 16], u32), Seq>,
+    pub(super) ids: Ids,
     pub(super) report: OpenReport,
     pub(super) end: ChainEnd,
     pub(super) next_segment: u64,
     pub(super) next_commit: u64,
     pub(super) store: Option<[u8; 16]>,
     pub(super) mark: Box<dyn DiskFile>,
+    /// Ranges that are lost and not yet recorded as gaps.
+    pub(super) gaps: Vec<(u32, Seq, Seq)>,
+    /// Segments without an index.
+    pub(super) unindexed: Vec<u64>,
+    /// The names in the directory.
+    pub(super) names: Vec<String>,
 }
 
 /// The file name of a segment.
@@ -166,11 +186,11 @@ pub(super) fn segment_name(number: u64) -> String {
     format!("{number:016}.seg")
 }
 
-pub(super) const MARK_NAME: &str = "durable.mark";
-pub(super) const SPARE_NAME: &str = "spare.tmp";
+const MARK_NAME: &str = "durable.mark";
 
-/// Reads the whole log in `dir`.
-pub(super) fn recover(disk: &dyn Disk, dir: &Path, node: &NodeKey) -> Result<Recovered, OpenError> {
+/// Reads the log in the directory of `files`.
+pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenError> {
+    let (disk, dir) = (files.disk.as_ref(), files.dir.as_path());
     let io = |action, path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io {
@@ -180,10 +200,13 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, node: &NodeKey) -> Result<Rec
         }
     };
     disk.create_dir_all(dir).map_err(io("create", dir))?;
-    let mut report = OpenReport::default();
-    let found = find_segments(disk, dir, &mut report)?;
-    let mark_path = dir.join(MARK_NAME);
     let names = disk.list(dir).map_err(io("list", dir))?;
+    let mut report = OpenReport::default();
+    let found = find_segments(disk, dir, &names, &mut report)?;
+    if let Some(error) = found.iter().find_map(|(header, _)| wrong_key(header, keys)) {
+        return Err(error);
+    }
+    let mark_path = dir.join(MARK_NAME);
     let mark_file = if names.iter().any(|name| name == MARK_NAME) {
         disk.open(&mark_path).map_err(io("open", &mark_path))?
     } else {
@@ -194,361 +217,381 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path, node: &NodeKey) -> Result<Rec
     DurableMark::reserve(mark_file.as_ref()).map_err(io("reserve", &mark_path))?;
     let mark = DurableMark::read(mark_file.as_ref()).map_err(io("read", &mark_path))?;
 
-    let mut state = Recovered {
+    let newest = found.last().map_or(0, |(header, _)| header.number);
+    let state = Recovered {
         view: View::default(),
-        dedupe: HashMap::new(),
+        ids: Ids::default(),
         report,
         end: ChainEnd::default(),
-        next_segment: found.last().map_or(1, |(number, ..)| number + 1),
+        next_segment: newest.max(mark.segment).max(highest_name(&names)) + 1,
         next_commit: mark.commit + 1,
         store: None,
         mark: mark_file,
+        gaps: Vec::new(),
+        unindexed: Vec::new(),
+        names,
     };
-    let last = found.last().map(|(number, ..)| *number);
-    for (number, file, header) in found {
-        let path = dir.join(segment_name(number));
-        let needed = header.node_key;
-        if needed != node.id() {
-            return Err(OpenError::WrongKey {
-                segment: number,
-                needed,
-                present: node.id(),
-            });
-        }
-        let Some(segment) = Segment::open(file, header, node) else {
-            // the header's checksum is sound and names our key, yet the data key does not open
-            quarantine::move_file(disk, dir, &segment_name(number)).map_err(io("move", &path))?;
-            let length = 0;
-            let what = "the data key does not open";
-            state.report.damaged.push(Damage {
-                segment: number,
-                offset: 0,
-                length,
-                what,
-                known: false,
-            });
-            continue;
-        };
-        state.store = Some(header.store);
-        state.check_chain(&header);
-        let is_last = Some(number) == last;
-        let scan = Scan {
-            disk,
-            dir,
-            mark: &mark,
-            is_last,
-        };
-        scan.run(segment, &mut state).map_err(io("read", &path))?;
+    let mut reading = Reading {
+        files,
+        mark,
+        newest,
+        state,
+        runs: Vec::new(),
+        lost_at_the_end: 0,
+    };
+    for (header, length) in found {
+        let path = dir.join(segment_name(header.number));
+        reading
+            .take(header, length, keys)
+            .map_err(io("read", &path))?;
     }
-    for (id, stream) in &state.view.streams {
-        state.report.kept += state.view.info(*id).map_or(0, |info| info.messages);
-        for (first, last) in state.view.missing(*id) {
-            state.report.lost.push(LostRange {
-                stream: stream.key.clone(),
-                first,
-                last,
-            });
-        }
-    }
-    Ok(state)
+    reading.remove_orphans();
+    Ok(reading.finish())
 }
 
-type Found = (u64, Box<dyn DiskFile>, SegmentHeader);
+/// Segment numbers are never used twice, not even those of files that were put aside.
+fn highest_name(names: &[String]) -> u64 {
+    let numbers = names
+        .iter()
+        .filter_map(|name| name.get(..16)?.parse::<u64>().ok());
+    numbers.max().unwrap_or(0)
+}
+
+fn wrong_key(header: &SegmentHeader, keys: &Keyring) -> Option<OpenError> {
+    let mut needed = header.node_keys().peekable();
+    let first = *needed.peek()?;
+    let is_ours = needed.any(|key| keys.get(key).is_some());
+    (!is_ours).then(|| OpenError::WrongKey {
+        segment: header.number,
+        needed: first,
+        present: keys.current.id(),
+    })
+}
+
+/// A segment's header and the length of its file.
+type Found = (SegmentHeader, u64);
 
 fn find_segments(
     disk: &dyn Disk,
     dir: &Path,
+    names: &[String],
     report: &mut OpenReport,
 ) -> Result<Vec<Found>, OpenError> {
-    let list = |source| OpenError::Io {
-        action: "list",
-        path: dir.to_owned(),
-        source,
-    };
     let mut found: Vec<Found> = Vec::new();
     let mut unusable = Vec::new();
-    for name in disk.list(dir).map_err(list)? {
-        let number = name
-            .strip_suffix(".seg")
-            .and_then(|number| number.parse::<u64>().ok());
-        let Some(number) = number.filter(|number| segment_name(*number) == name) else {
-            if ![MARK_NAME, SPARE_NAME, "quarantine"].contains(&name.as_str()) {
-                report.foreign.push(name);
+    for name in names {
+        let stem = name.strip_suffix(".seg");
+        let number = stem.and_then(|number| number.parse::<u64>().ok());
+        let Some(number) = number.filter(|number| segment_name(*number) == *name) else {
+            if !is_ours(name) {
+                report.foreign.push(name.clone());
             }
             continue;
         };
-        let path = dir.join(&name);
+        let path = dir.join(name);
         let io = |source| OpenError::Io {
             action: "read",
             path: path.clone(),
             source,
         };
         let file = disk.open(&path).map_err(io)?;
-        let mut bytes = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
-        let read = file.read_at(&mut bytes, 0).map_err(io)?;
-        match SegmentHeader::decode(bytes.get(..read).unwrap_or_default()) {
-            Ok(header) if header.number == number => found.push((number, file, header)),
-            Err(HeaderFault::Newer(format)) => {
-                let known = super::segment::FORMAT;
+        let mut page = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
+        let read = file.read_at(&mut page, 0).map_err(io)?;
+        let length = file.size().map_err(io)?;
+        let known = super::segment::FORMAT;
+        match SegmentHeader::decode(page.get(..read).unwrap_or_default()) {
+            Ok(header) if header.number == number => found.push((header, length)),
+            Err(HeaderFault::OtherFormat(format)) if format > known => {
                 return Err(OpenError::NewerFormat {
                     segment: number,
                     found: format,
                     known,
                 });
             }
+            Err(HeaderFault::OtherFormat(format)) => {
+                return Err(OpenError::OlderFormat {
+                    segment: number,
+                    found: format,
+                    known,
+                });
+            }
             Ok(_) | Err(HeaderFault::NotASegment | HeaderFault::Damaged) => {
-                unusable.push((number, name, file.size().map_err(io)?));
+                unusable.push((number, name, length));
             }
         }
     }
-    // only now, when no newer format was seen, may anything be moved
+    // only now, when no other format was seen, may anything be moved
     for (segment, name, length) in unusable {
         let move_aside = |source| OpenError::Io {
             action: "move",
-            path: dir.join(&name),
+            path: dir.join(name),
             source,
         };
-        quarantine::move_file(disk, dir, &name).map_err(move_aside)?;
-        let what = "the segment header is damaged";
+        quarantine::move_file(disk, dir, name).map_err(move_aside)?;
         report.damaged.push(Damage {
             segment,
             offset: 0,
             length,
-            what,
+            what: "the segment header is damaged",
             known: false,
         });
     }
     report.foreign.sort();
     report.segments = found.len() as u64;
-    found.sort_by_key(|(number, ..)| *number);
+    found.sort_by_key(|(header, _)| header.number);
     Ok(found)
 }
 
-impl Recovered {
+fn is_ours(name: &str) -> bool {
+    let is_index = |name: &str| {
+        let number = name.get(..16).and_then(|number| number.parse().ok());
+        number.is_some_and(|number| name.strip_suffix(".tmp").unwrap_or(name) == index_name(number))
+    };
+    name == MARK_NAME || name == "quarantine" || is_free(name) || is_index(name)
+}
+
+/// The state of a recovery while it goes from segment to segment.
+struct Reading<'a> {
+    files: &'a Files,
+    mark: DurableMark,
+    newest: u64,
+    state: Recovered,
+    /// What stands where, in the order of segments.
+    runs: Vec<(u64, Run)>,
+    /// Records that were durable at the very end and cannot be read: at most so many.
+    lost_at_the_end: u64,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, header: SegmentHeader, length: u64, keys: &Keyring) -> io::Result<()> {
+        let number = header.number;
+        let Some(segment) = Segment::open(header, keys) else {
+            // the header's checksum is sound and names our key, yet the data key does not open
+            let name = segment_name(number);
+            quarantine::move_file(self.files.disk.as_ref(), &self.files.dir, &name)?;
+            self.damaged(number, 0, length, "the data key does not open", false);
+            self.state.report.segments -= 1;
+            return Ok(());
+        };
+        self.state.store = Some(header.store);
+        self.check_chain(&header);
+        let segment = Arc::new(segment);
+        let mut view = SegmentView::new(Arc::clone(&segment), length);
+        if number != self.newest
+            && let Some((index, runs, filter)) = self.read_index(&segment)
+        {
+            self.state.end = index.end.chain;
+            self.state.next_commit = self.state.next_commit.max(index.end.commit + 1);
+            view.end = index.end;
+            view.index = Index::File(Arc::new(index));
+            self.state.ids.indexed(number, filter);
+            self.runs.extend(runs.into_iter().map(|run| (number, run)));
+            self.state.view.segments.insert(number, view);
+            return Ok(());
+        }
+        self.state.report.scanned += 1;
+        let file = self.files.get(Kind::Segment, number)?;
+        let mut content = Content {
+            files: self.files,
+            number,
+            file: file.as_ref(),
+            view: &mut self.state.view,
+            report: &mut self.state.report,
+            index: SegmentIndex::default(),
+            ids: IdMap::default(),
+        };
+        let scanned = scan(file.as_ref(), &segment, &mut content)?;
+        let (index, ids) = (content.index, content.ids);
+        let end = scanned.end;
+        view.length = self.close(file.as_ref(), number, length, &scanned)?;
+        self.state.end = end.chain;
+        self.state.next_commit = self.state.next_commit.max(end.commit + 1);
+        self.runs
+            .extend(index.runs().map(|run| (number, run.clone())));
+        self.state.ids.put(number, ids);
+        self.state.unindexed.push(number);
+        view.end = end;
+        view.index = Index::Memory(index);
+        self.state.view.segments.insert(number, view);
+        Ok(())
+    }
+
+    /// The index of a segment, if there is a sound one.
+    fn read_index(&self, segment: &Segment) -> Option<(IndexFile, Vec<Run>, Filter)> {
+        let name = index_name(segment.header.number);
+        if !self.state.names.contains(&name) {
+            return None;
+        }
+        let file = self.files.get(Kind::Index, segment.header.number).ok()?;
+        let (index, content) = IndexFile::open(file.as_ref(), segment).ok()?;
+        Some((index, content.runs, content.filter))
+    }
+
     /// Holds a segment's memory of its predecessor against what was found there.
     fn check_chain(&mut self, header: &SegmentHeader) {
-        let same = header.previous.segment == self.end.segment;
-        if same && header.previous.segment != 0 && header.previous.batches != self.end.batches {
-            self.report.damaged.push(Damage {
-                segment: self.end.segment,
-                offset: 0,
-                length: 0,
-                what: "batches at the end are missing",
-                known: false,
-            });
+        let end = self.state.end;
+        let same = header.previous.segment == end.segment && end.segment != 0;
+        if same && header.previous != end {
+            let what = "batches at the end are missing";
+            self.damaged(end.segment, 0, 0, what, false);
         }
     }
 
-    /// Takes over the records of one sound batch.
-    fn apply(&mut self, segment: u64, offset: u64, mut plain: Bytes) -> Result<(), &'static str> {
-        let mut entries = BatchIndex::default();
-        while !plain.is_empty() {
-            let size = plain.len();
-            let record =
-                Record::split_from(&mut plain).map_err(|_| "a record in it is malformed")?;
-            let header = &record.header;
+    /// The end of the sound batches: unused space, a torn tail, or damage that was once durable. What
+    /// is unused is given back. Returns the length of the file.
+    fn close(
+        &mut self,
+        file: &dyn DiskFile,
+        number: u64,
+        length: u64,
+        scanned: &ScanEnd,
+    ) -> io::Result<u64> {
+        let offset = scanned.end.offset;
+        if self.mark.segment == number && self.mark.end > offset {
+            let lost = self.mark.end - offset;
+            let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
+            let new = quarantine::copy_range(disk, dir, file, number, offset, lost)?;
+            self.damaged(number, offset, lost, scanned.fault, !new);
+            let most = lost / RECORD_HEADER as u64;
+            let counted = Some(scanned.lost_records).filter(|records| *records > 0);
+            self.lost_at_the_end = counted.unwrap_or(most).min(most);
+        } else if number == self.newest {
+            self.state.report.torn_tail = scanned.torn;
+        }
+        if length > offset {
+            file.set_len(offset)?;
+            file.sync_data()?;
+        }
+        Ok(offset)
+    }
+
+    fn damaged(&mut self, segment: u64, offset: u64, length: u64, what: &'static str, known: bool) {
+        self.state.report.damaged.push(Damage {
+            segment,
+            offset,
+            length,
+            what,
+            known,
+        });
+    }
+
+    /// Index files whose segment has gone are of no use.
+    fn remove_orphans(&self) {
+        for name in &self.state.names {
+            let is_temporary = name.ends_with(".idx.tmp");
+            let number = name
+                .strip_suffix(".idx")
+                .and_then(|number| number.parse().ok());
+            let is_orphan = number.is_some_and(|number: u64| {
+                index_name(number) == *name && !self.state.view.segments.contains_key(&number)
+            });
+            if is_temporary || is_orphan {
+                // it is found again at the next start
+                let _still_there = self.files.disk.remove(&self.files.dir.join(name));
+            }
+        }
+    }
+
+    /// Puts streams together from what all segments hold, and finds what is missing.
+    fn finish(mut self) -> Recovered {
+        let state = &mut self.state;
+        for (segment, run) in &self.runs {
+            state.view.add_read(*segment, run);
+        }
+        let ids: Vec<u32> = state.view.streams.keys().copied().collect();
+        for id in ids {
+            if self.lost_at_the_end > 0
+                && let Some(stream) = state.view.streams.get_mut(&id)
+            {
+                // nobody can say whose they were: no number that was given may be given again
+                stream.last = Seq(stream.last.0 + self.lost_at_the_end);
+            }
+            for (first, last) in state.view.missing(id) {
+                state.gaps.push((id, first, last));
+            }
+            let Some(info) = state.view.info(id) else {
+                continue;
+            };
+            state.report.kept += info.messages;
+            let known = state.view.streams.get(&id).into_iter();
+            let known = known.flat_map(|stream| stream.gaps.iter().map(|(a, b)| (*a, *b)));
+            let new = state.gaps.iter().filter(|(of, ..)| *of == id);
+            let new = new.map(|(_, first, last)| (*first, *last));
+            for (first, last) in known.chain(new) {
+                state.report.lost.push(LostRange {
+                    stream: info.key.clone(),
+                    first,
+                    last,
+                });
+            }
+        }
+        self.state
+    }
+}
+
+/// Takes what a scan finds in a segment.
+struct Content<'a> {
+    files: &'a Files,
+    number: u64,
+    file: &'a dyn DiskFile,
+    view: &'a mut View,
+    report: &'a mut OpenReport,
+    index: SegmentIndex,
+    ids: IdMap,
+}
+
+impl Visit for Content<'_> {
+    fn batch(&mut self, offset: u64, plain: &[u8]) -> Result<(), &'static str> {
+        let mut at = 0;
+        let mut joined: Option<Piece> = None;
+        while let Some(rest) = plain.get(at..).filter(|rest| !rest.is_empty()) {
+            let (header, head, body) =
+                RecordHeader::decode(rest).map_err(|_| "a record in it is malformed")?;
+            let start = at + RECORD_HEADER;
+            let size = RECORD_HEADER + head + body;
+            at += size;
             if header.kind != RecordKind::Message {
-                tables::apply(&mut self.view, &record)
+                let part = |from: usize, to: usize| {
+                    Bytes::copy_from_slice(plain.get(from..to).unwrap_or_default())
+                };
+                let record = Record {
+                    header,
+                    head: part(start, start + head),
+                    body: part(start + head, at),
+                };
+                tables::apply(self.view, &record)
                     .map_err(|_| "a table record in it is malformed")?;
                 continue;
             }
-            let bytes = (size - plain.len()) as u64;
-            entries.add(header.stream, header.seq, bytes, header.accepted);
+            let (stream, seq) = (header.stream, header.seq);
+            let mut piece = Piece::of(stream, seq, size as u64, header.accepted, header.moved);
+            piece.offset = offset;
+            if !joined.as_mut().is_some_and(|joined| joined.join(&piece)) {
+                joined
+                    .replace(piece)
+                    .iter()
+                    .for_each(|done| self.index.add(done));
+            }
             if header.dedupe != [0; 16] {
-                self.dedupe
-                    .insert((header.dedupe, header.stream), header.seq);
+                self.ids.insert(scoped(header.dedupe, stream), seq);
             }
         }
-        for (id, entry) in entries.placed(segment, offset) {
-            self.view.index(id, entry);
-        }
-        Ok(())
-    }
-}
-
-struct Scan<'a> {
-    disk: &'a dyn Disk,
-    dir: &'a Path,
-    mark: &'a DurableMark,
-    is_last: bool,
-}
-
-impl Scan<'_> {
-    fn run(&self, segment: Segment, state: &mut Recovered) -> io::Result<()> {
-        let number = segment.header.number;
-        let length = segment.file.size()?;
-        let segment = Arc::new(segment);
-        let view = SegmentView {
-            segment: Arc::clone(&segment),
-            length,
-            last: HashMap::new(),
-        };
-        state.view.segments.insert(number, view);
-        let mut window = Window::new(segment.file.as_ref(), length);
-        let mut offset = FIRST_BATCH;
-        let mut end = ChainEnd {
-            segment: number,
-            batches: 0,
-            tag: [0; 16],
-        };
-        let mut chained = true;
-        loop {
-            let header = BatchHeader::decode(window.bytes(offset, BATCH_HEADER)?, number);
-            // in sequence and linked to the batch before, unless damage has broken the link
-            let header = header.filter(|header| {
-                if chained {
-                    header.number == end.batches && header.previous_tag == end.tag
-                } else {
-                    header.number >= end.batches
-                }
-            });
-            let fault = match header {
-                None => "no sound batch",
-                Some(header) => {
-                    let size = BATCH_HEADER + header.payload as usize;
-                    let mut frame = window.bytes(offset, size)?.to_vec();
-                    match segment.open_batch(&header, &mut frame) {
-                        Ok((plain, tag)) => {
-                            let plain =
-                                Bytes::from(frame).slice(BATCH_HEADER..BATCH_HEADER + plain);
-                            if let Err(what) = state.apply(number, offset, plain) {
-                                self.damage(state, &segment, offset, header.span(), what)?;
-                            }
-                            end = ChainEnd {
-                                segment: number,
-                                batches: header.number + 1,
-                                tag,
-                            };
-                            chained = true;
-                            state.next_commit = state.next_commit.max(header.commit + 1);
-                            offset += header.span();
-                            continue;
-                        }
-                        Err(fault) => fault.as_str(),
-                    }
-                }
-            };
-            let later = window.find_batch(offset + 8, number)?;
-            if let Some(next) = later {
-                self.damage(state, &segment, offset, next - offset, fault)?;
-                (offset, chained) = (next, false);
-                end.batches += 1;
-                continue;
-            }
-            self.close(state, &segment, offset, fault, &mut window)?;
-            state.end = end;
-            return Ok(());
-        }
-    }
-
-    /// The end of the sound batches: unused space, a torn tail, or damage that was once durable.
-    fn close(
-        &self,
-        state: &mut Recovered,
-        segment: &Segment,
-        offset: u64,
-        fault: &'static str,
-        window: &mut Window<'_>,
-    ) -> io::Result<()> {
-        let number = segment.header.number;
-        if self.mark.segment == number && self.mark.end > offset {
-            self.damage(state, segment, offset, self.mark.end - offset, fault)?;
-        } else if self.is_last {
-            state.report.torn_tail = window.used_after(offset)?;
-        }
-        if segment.file.size()? > offset {
-            segment.file.set_len(offset)?;
-            segment.file.sync_data()?;
-        }
-        if let Some(view) = state.view.segments.get_mut(&number) {
-            view.length = offset;
+        if let Some(done) = joined {
+            self.index.add(&done);
         }
         Ok(())
     }
 
-    fn damage(
-        &self,
-        state: &mut Recovered,
-        segment: &Segment,
-        offset: u64,
-        length: u64,
-        what: &'static str,
-    ) -> io::Result<()> {
-        let (number, file) = (segment.header.number, segment.file.as_ref());
-        let new = quarantine::copy_range(self.disk, self.dir, file, number, offset, length)?;
-        state.report.damaged.push(Damage {
-            segment: number,
+    fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()> {
+        let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
+        let new = quarantine::copy_range(disk, dir, self.file, self.number, offset, length)?;
+        self.report.damaged.push(Damage {
+            segment: self.number,
             offset,
             length,
             what,
             known: !new,
         });
         Ok(())
-    }
-}
-
-/// A part of a file in memory, moved forward as it is read.
-struct Window<'a> {
-    file: &'a dyn DiskFile,
-    length: u64,
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl<'a> Window<'a> {
-    const STEP: usize = 1 << 20;
-
-    fn new(file: &'a dyn DiskFile, length: u64) -> Self {
-        Self {
-            file,
-            length,
-            start: 0,
-            bytes: Vec::new(),
-        }
-    }
-
-    /// `size` bytes at `offset`, fewer at the end of the file.
-    fn bytes(&mut self, offset: u64, size: usize) -> io::Result<&[u8]> {
-        let size = size.min(usize::try_from(self.length.saturating_sub(offset)).unwrap_or(size));
-        let inside =
-            offset >= self.start && offset + size as u64 <= self.start + self.bytes.len() as u64;
-        if !inside {
-            let want = size.clamp(Self::STEP, MAX_PAYLOAD + BATCH_HEADER);
-            self.bytes.resize(want, 0);
-            let read = self.file.read_at(&mut self.bytes, offset)?;
-            self.bytes.truncate(read);
-            self.start = offset;
-        }
-        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
-        let to = from.saturating_add(size).min(self.bytes.len());
-        Ok(self.bytes.get(from..to).unwrap_or_default())
-    }
-
-    /// The next offset, in steps of 8, at which a sound batch header of `segment` stands.
-    fn find_batch(&mut self, mut offset: u64, segment: u64) -> io::Result<Option<u64>> {
-        while offset < self.length {
-            let bytes = self.bytes(offset, BATCH_HEADER)?;
-            if bytes.first() != Some(&0) && BatchHeader::decode(bytes, segment).is_some() {
-                return Ok(Some(offset));
-            }
-            offset += 8;
-        }
-        Ok(None)
-    }
-
-    /// Bytes from `offset` to the last one that is not zero.
-    fn used_after(&mut self, offset: u64) -> io::Result<u64> {
-        let (mut at, mut used) = (offset, 0);
-        while at < self.length {
-            let bytes = self.bytes(at, Self::STEP)?;
-            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
-                used = at + last as u64 + 1 - offset;
-            }
-            if bytes.is_empty() {
-                break;
-            }
-            at += bytes.len() as u64;
-        }
-        Ok(used)
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The wrapping key is HKDF-SHA-256(node key, salt = the segment's random 128-bit id), so it seals
 //! exactly one value and a constant nonce is safe. A batch's nonce is its number in the segment; a
-//! segment is never appended to after a restart, so no nonce returns under the same key.
+//! segment is never appended to after a restart, so no nonce returns under the same key. What belongs
+//! to a segment but is written again and again (its index) is sealed under keys derived from the data
+//! key with a fresh salt each time.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -131,16 +133,42 @@ impl NodeKey {
     }
 
     fn wrapping_key(&self, segment: &[u8; 16]) -> LessSafeKey {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, segment);
-        let derived = salt.extract(self.bytes.expose());
-        let okm = derived.expand(&[b"qc segment key 1"], &AES_256_GCM);
-        LessSafeKey::new(okm.expect("one block is always available").into())
+        derive(self.bytes.expose(), segment, b"qc segment key 1")
+    }
+}
+
+/// The node keys that open a store: the one in use, and while it is being replaced the other one.
+#[derive(Debug, Clone)]
+pub struct Keyring {
+    /// Seals new segments.
+    pub current: NodeKey,
+    /// The key that is on its way out or in.
+    pub other: Option<NodeKey>,
+}
+
+impl From<NodeKey> for Keyring {
+    fn from(current: NodeKey) -> Self {
+        Self {
+            current,
+            other: None,
+        }
+    }
+}
+
+impl Keyring {
+    /// The key with this short name.
+    pub(super) fn get(&self, id: u32) -> Option<&NodeKey> {
+        [Some(&self.current), self.other.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.id() == id)
     }
 }
 
 /// The data key of one segment.
 pub(super) struct SegmentKey {
     key: LessSafeKey,
+    data: Secret<[u8; 32]>,
     /// Binds the data key to the header (key commitment).
     pub(super) commitment: [u8; 32],
     /// The data key as it stands in the header.
@@ -151,15 +179,8 @@ impl SegmentKey {
     /// A new random data key for the segment with this id.
     pub(super) fn create(node: &NodeKey, segment: &[u8; 16]) -> io::Result<Self> {
         let data: [u8; 32] = random()?;
-        let mut wrapped = [0; WRAPPED];
-        let (plain, tag) = wrapped.split_at_mut(32);
-        plain.copy_from_slice(&data);
-        let sealed = node
-            .wrapping_key(segment)
-            .seal_in_place_separate_tag(nonce(0), Aad::from(segment), plain)
-            .map_err(|_| io::Error::other("cannot wrap a data key"))?;
-        tag.copy_from_slice(sealed.as_ref());
-        Ok(Self::from_data(&data, segment, wrapped))
+        let wrapped = wrap(&data, node, segment)?;
+        Ok(Self::from_data(data, segment, wrapped))
     }
 
     /// Unwraps the data key of a header; `None` when the node key is not the one that wrapped it or
@@ -176,8 +197,18 @@ impl SegmentKey {
             .open_in_place(nonce(0), Aad::from(segment), &mut data)
             .ok()?;
         let data: [u8; 32] = <[u8; 32]>::try_from(&*plain).ok()?;
-        let key = Self::from_data(&data, segment, *wrapped);
+        let key = Self::from_data(data, segment, *wrapped);
         (key.commitment == *commitment).then_some(key)
+    }
+
+    /// Wraps the data key under another node key, for the header.
+    pub(super) fn wrap(&self, node: &NodeKey, segment: &[u8; 16]) -> io::Result<[u8; WRAPPED]> {
+        wrap(self.data.expose(), node, segment)
+    }
+
+    /// A key for something that belongs to this segment, fresh with every `salt`.
+    pub(super) fn derive(&self, salt: &[u8; 16], purpose: &[u8]) -> LessSafeKey {
+        derive(self.data.expose(), salt, purpose)
     }
 
     /// Seals `payload` in place; the tag is returned.
@@ -197,16 +228,17 @@ impl SegmentKey {
             .map(|plain| plain.len())
     }
 
-    fn from_data(data: &[u8; 32], segment: &[u8; 16], wrapped: [u8; WRAPPED]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, data).expect("32 bytes are an AES-256 key");
+    fn from_data(data: [u8; 32], segment: &[u8; 16], wrapped: [u8; WRAPPED]) -> Self {
+        let key = UnboundKey::new(&AES_256_GCM, &data).expect("32 bytes are an AES-256 key");
         let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         digest.update(b"qc segment commitment 1");
         digest.update(segment);
-        digest.update(data);
+        digest.update(&data);
         let mut commitment = [0; 32];
         commitment.copy_from_slice(digest.finish().as_ref());
         Self {
             key: LessSafeKey::new(key),
+            data: Secret::new(data),
             commitment,
             wrapped,
         }
@@ -222,7 +254,26 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn nonce(counter: u64) -> Nonce {
+fn wrap(data: &[u8; 32], node: &NodeKey, segment: &[u8; 16]) -> io::Result<[u8; WRAPPED]> {
+    let mut wrapped = [0; WRAPPED];
+    let (plain, tag) = wrapped.split_at_mut(32);
+    plain.copy_from_slice(data);
+    let sealed = node
+        .wrapping_key(segment)
+        .seal_in_place_separate_tag(nonce(0), Aad::from(segment), plain)
+        .map_err(|_| io::Error::other("cannot wrap a data key"))?;
+    tag.copy_from_slice(sealed.as_ref());
+    Ok(wrapped)
+}
+
+fn derive(secret: &[u8], salt: &[u8; 16], purpose: &[u8]) -> LessSafeKey {
+    let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
+    let info = [purpose];
+    let okm = derived.expand(&info, &AES_256_GCM);
+    LessSafeKey::new(okm.expect("one block is always available").into())
+}
+
+pub(super) fn nonce(counter: u64) -> Nonce {
     let mut bytes = [0; 12];
     if let Some(low) = bytes.first_chunk_mut::<8>() {
         *low = counter.to_le_bytes();

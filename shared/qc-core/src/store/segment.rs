@@ -1,13 +1,15 @@
-//! The segment file: a header, then batches of records until the end.
+//! The segment file: a page of header, then batches of records until the end.
 //!
 //! ```text
-//! header, 4096 bytes, the first 512 used
-//!   0  8B  magic "QCSEGMT\n"        8 u32 format (1)    12 u32 zero
+//! header page, 4096 bytes
+//!   0  8B  magic "QCSEGMT\n"        8 u32 format (2)    12 u32 zero
 //!  16  u64 segment number          24 16B segment id (random)    40 16B store id
-//!  56  u64 created, ms since 1970  64 u32 node key id            68 u8 suite (1)  69 3B zero
-//!  72  48B wrapped data key       120 32B key commitment
-//! 152  u64 previous segment       160 u64 its batches           168 16B its last tag
-//! 184  zero up to 508             508 u32 CRC32C of 0..508
+//!  56  u64 created, ms since 1970  64 u8 suite (1)  65 7B zero
+//!  72  u64 previous segment        80 u64 its batches            88 16B its last tag
+//! 104  zero up to 508             508 u32 CRC32C of 0..508
+//! 1024 and 2048: two slots for the wrapped data key, so that it can be wrapped anew in place
+//!      0 u32 node key id    4 48B wrapped data key    52 32B key commitment
+//!     84 zero up to 508   508 u32 CRC32C of 0..508, seeded with the segment number
 //! batch, aligned to 8 bytes
 //!   0  u32 magic "QCBA"    4 u32 payload length with tag    8 u64 batch number from 0
 //!  16  u32 records        20 u8 suite (1)  21 3B zero
@@ -19,12 +21,13 @@
 //!
 //! The associated data of the seal is bytes 0..48 of the batch header, the segment id and the store
 //! id: a batch that is moved, replayed or spliced does not open. The checksums stand outside the seal,
-//! so a scrub or a copy needs no key, and a bad tag under a good checksum means tampering.
+//! so a scrub or a copy needs no key, and a bad tag under a good checksum means tampering. Files are
+//! used again: what an earlier segment left behind carries another seed and is never taken for a batch.
 
 use std::io;
 
 use super::disk::DiskFile;
-use super::seal::{NodeKey, SegmentKey, TAG, WRAPPED};
+use super::seal::{Keyring, NodeKey, SegmentKey, TAG, WRAPPED};
 use crate::model::Timestamp;
 use crate::wire::Reader;
 
@@ -32,12 +35,16 @@ use crate::wire::Reader;
 pub(super) const FIRST_BATCH: u64 = 4096;
 /// Length of a batch header.
 pub(super) const BATCH_HEADER: usize = 56;
-/// The format this version writes; newer ones are refused.
-pub(super) const FORMAT: u32 = 1;
+/// The format this version reads and writes.
+pub(super) const FORMAT: u32 = 2;
 /// The longest payload that is read back: a full batch and one record of the greatest size.
 pub(super) const MAX_PAYLOAD: usize = 40 << 20;
+/// Bytes that sealing adds to plain records, at most.
+pub(super) const SEAL_OVERHEAD: usize = BATCH_HEADER + TAG + 8;
 
-const HEADER_USED: usize = 512;
+const PAGE: usize = 4096;
+const BLOCK: usize = 512;
+const SLOTS: [usize; 2] = [1024, 2048];
 const MAGIC: &[u8; 8] = b"QCSEGMT\n";
 const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"QCBA");
 const SUITE_AES_256_GCM: u8 = 1;
@@ -49,10 +56,17 @@ pub(super) struct SegmentHeader {
     pub(super) id: [u8; 16],
     pub(super) store: [u8; 16],
     pub(super) created: Timestamp,
+    pub(super) previous: ChainEnd,
+    /// The sound slots of the wrapped key, each in its place.
+    pub(super) slots: [Option<KeySlot>; 2],
+}
+
+/// The data key as one node key wraps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeySlot {
     pub(super) node_key: u32,
     pub(super) wrapped: [u8; WRAPPED],
     pub(super) commitment: [u8; 32],
-    pub(super) previous: ChainEnd,
 }
 
 /// Where a segment ended, as its successor remembers it.
@@ -67,13 +81,13 @@ pub(super) struct ChainEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeaderFault {
     NotASegment,
-    Newer(u32),
+    OtherFormat(u32),
     Damaged,
 }
 
 impl SegmentHeader {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(usize::try_from(FIRST_BATCH).unwrap_or(HEADER_USED));
+        let mut out = Vec::with_capacity(PAGE);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
@@ -81,70 +95,105 @@ impl SegmentHeader {
         out.extend_from_slice(&self.id);
         out.extend_from_slice(&self.store);
         out.extend_from_slice(&self.created.as_millis().to_le_bytes());
-        out.extend_from_slice(&self.node_key.to_le_bytes());
-        out.extend_from_slice(&[SUITE_AES_256_GCM, 0, 0, 0]);
-        out.extend_from_slice(&self.wrapped);
-        out.extend_from_slice(&self.commitment);
+        out.extend_from_slice(&[SUITE_AES_256_GCM, 0, 0, 0, 0, 0, 0, 0]);
         out.extend_from_slice(&self.previous.segment.to_le_bytes());
         out.extend_from_slice(&self.previous.batches.to_le_bytes());
         out.extend_from_slice(&self.previous.tag);
-        out.resize(HEADER_USED - 4, 0);
-        let crc = crc32c::crc32c(&out);
-        out.extend_from_slice(&crc.to_le_bytes());
-        out.resize(usize::try_from(FIRST_BATCH).unwrap_or(HEADER_USED), 0);
+        close_block(&mut out, None);
+        for (slot, at) in self.slots.iter().zip(SLOTS) {
+            out.resize(at, 0);
+            match slot {
+                Some(slot) => out.extend_from_slice(&slot.encode(self.number)),
+                None => out.resize(at + BLOCK, 0),
+            }
+        }
+        out.resize(PAGE, 0);
         out
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+    pub(super) fn decode(page: &[u8]) -> Result<Self, HeaderFault> {
         let damaged = |_| HeaderFault::Damaged;
-        let used = bytes.get(..HEADER_USED).ok_or(HeaderFault::Damaged)?;
-        let (covered, crc) = used.split_at(HEADER_USED - 4);
-        let mut r = Reader(covered);
+        let mut r = Reader(page.get(..BLOCK).ok_or(HeaderFault::Damaged)?);
         if r.array::<8>().map_err(damaged)? != *MAGIC {
             return Err(HeaderFault::NotASegment);
         }
         let format = r.u32().map_err(damaged)?;
-        // a newer format may use another checksum: say "newer" before "damaged"
+        // another format may use another checksum: say "newer" before "damaged"
         if format > FORMAT {
-            return Err(HeaderFault::Newer(format));
+            return Err(HeaderFault::OtherFormat(format));
         }
-        if crc32c::crc32c(covered).to_le_bytes() != crc {
-            return Err(HeaderFault::Damaged);
+        let covered = open_block(page, 0, None).ok_or(HeaderFault::Damaged)?;
+        if format != FORMAT {
+            return Err(HeaderFault::OtherFormat(format));
         }
+        let mut r = Reader(covered.get(16..).ok_or(HeaderFault::Damaged)?);
         let mut decode = || {
-            let _zero = r.u32()?;
             let number = r.u64()?;
             let id = r.array()?;
             let store = r.array()?;
             let created = Timestamp::from_millis(r.u64()?);
-            let node_key = r.u32()?;
-            let _suite = r.u32()?;
-            let wrapped = r.array()?;
-            let commitment = r.array()?;
+            let _suite = r.u64()?;
             let previous = ChainEnd {
                 segment: r.u64()?,
                 batches: r.u64()?,
                 tag: r.array()?,
             };
+            let slots = SLOTS.map(|at| KeySlot::decode(page, at, number));
             Ok(Self {
                 number,
                 id,
                 store,
                 created,
-                node_key,
-                wrapped,
-                commitment,
                 previous,
+                slots,
             })
         };
         decode().map_err(|_: crate::wire::WireError| HeaderFault::Damaged)
     }
+
+    /// The node keys, any of which opens this segment.
+    pub(super) fn node_keys(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().flatten().map(|slot| slot.node_key)
+    }
 }
 
-/// One open segment: its file, its key, its place in the chain.
+impl KeySlot {
+    fn encode(&self, segment: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(BLOCK);
+        out.extend_from_slice(&self.node_key.to_le_bytes());
+        out.extend_from_slice(&self.wrapped);
+        out.extend_from_slice(&self.commitment);
+        close_block(&mut out, Some(segment));
+        out
+    }
+
+    fn decode(page: &[u8], at: usize, segment: u64) -> Option<Self> {
+        let mut r = Reader(open_block(page, at, Some(segment))?);
+        Some(Self {
+            node_key: r.u32().ok()?,
+            wrapped: r.array().ok()?,
+            commitment: r.array().ok()?,
+        })
+    }
+}
+
+/// Fills a block up with zeros and ends it with its checksum.
+fn close_block(block: &mut Vec<u8>, seed: Option<u64>) {
+    block.resize(BLOCK - 4, 0);
+    let crc = seed.map_or_else(|| crc32c::crc32c(block), |seed| seeded_crc(seed, block));
+    block.extend_from_slice(&crc.to_le_bytes());
+}
+
+/// The content of a block whose checksum is sound.
+fn open_block(page: &[u8], at: usize, seed: Option<u64>) -> Option<&[u8]> {
+    let (covered, crc) = page.get(at..at + BLOCK)?.split_at_checked(BLOCK - 4)?;
+    let found = seed.map_or_else(|| crc32c::crc32c(covered), |seed| seeded_crc(seed, covered));
+    (found.to_le_bytes() == crc).then_some(covered)
+}
+
+/// One segment: who it is and its key. The file is asked for where it is needed.
 pub(super) struct Segment {
     pub(super) header: SegmentHeader,
-    pub(super) file: Box<dyn DiskFile>,
     key: SegmentKey,
 }
 
@@ -160,15 +209,23 @@ pub(super) struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// Header and payload.
+    pub(super) fn size(&self) -> usize {
+        BATCH_HEADER + self.payload as usize
+    }
+
     /// Bytes from this batch's begin to the next one's.
     pub(super) fn span(&self) -> u64 {
-        (BATCH_HEADER as u64 + u64::from(self.payload)).next_multiple_of(8)
+        (self.size() as u64).next_multiple_of(8)
     }
 
     /// Reads a header that belongs to segment `number`; `None` for anything else.
     pub(super) fn decode(bytes: &[u8], segment: u64) -> Option<Self> {
-        let mut r = Reader(bytes.get(..BATCH_HEADER)?);
-        let magic = r.u32().ok()?;
+        let bytes = bytes.get(..BATCH_HEADER)?;
+        let mut r = Reader(bytes);
+        if r.u32().ok()? != BATCH_MAGIC {
+            return None;
+        }
         let payload = r.u32().ok()?;
         let header = Self {
             payload,
@@ -182,8 +239,7 @@ impl BatchHeader {
             payload_crc: r.u32().ok()?,
         };
         let crc = r.u32().ok()?;
-        let sound = magic == BATCH_MAGIC
-            && (TAG..=MAX_PAYLOAD).contains(&(payload as usize))
+        let sound = (TAG..=MAX_PAYLOAD).contains(&(payload as usize))
             && crc == seeded_crc(segment, bytes.get(..52)?);
         sound.then_some(header)
     }
@@ -208,19 +264,17 @@ impl BatchFault {
 }
 
 impl Segment {
-    /// Opens a segment whose header was read; `None` when the key does not fit.
-    pub(super) fn open(
-        file: Box<dyn DiskFile>,
-        header: SegmentHeader,
-        node: &NodeKey,
-    ) -> Option<Self> {
-        let key = SegmentKey::unwrap(node, &header.id, &header.wrapped, &header.commitment)?;
-        Some(Self { header, file, key })
+    /// Opens the segment behind a header that was read; `None` when no key fits.
+    pub(super) fn open(header: SegmentHeader, keys: &Keyring) -> Option<Self> {
+        let key = header.slots.iter().flatten().find_map(|slot| {
+            let node = keys.get(slot.node_key)?;
+            SegmentKey::unwrap(node, &header.id, &slot.wrapped, &slot.commitment)
+        })?;
+        Some(Self { header, key })
     }
 
-    /// Writes the header of a new segment; the caller syncs.
-    pub(super) fn begin(
-        file: Box<dyn DiskFile>,
+    /// A new segment, not yet on disk.
+    pub(super) fn new(
         number: u64,
         store: [u8; 16],
         created: Timestamp,
@@ -229,63 +283,108 @@ impl Segment {
     ) -> io::Result<Self> {
         let id = super::seal::random()?;
         let key = SegmentKey::create(node, &id)?;
+        let slot = KeySlot {
+            node_key: node.id(),
+            wrapped: key.wrapped,
+            commitment: key.commitment,
+        };
         let header = SegmentHeader {
             number,
             id,
             store,
             created,
-            node_key: node.id(),
-            wrapped: key.wrapped,
-            commitment: key.commitment,
             previous,
+            slots: [Some(slot), None],
         };
-        file.write_all_at(&header.encode(), 0)?;
-        Ok(Self { header, file, key })
+        Ok(Self { header, key })
     }
 
-    /// Turns `frame` (room for a header, then plain records) into a batch in place and gives its tag.
+    /// Wraps the data key under `node` in the free slot of the file, and then empties the others. The
+    /// key can be unwrapped at every moment in between.
+    pub(super) fn rewrap(&self, file: &dyn DiskFile, node: &NodeKey) -> io::Result<()> {
+        let mut page = vec![0; PAGE];
+        let read = file.read_at(&mut page, 0)?;
+        let header = SegmentHeader::decode(page.get(..read).unwrap_or_default())
+            .map_err(|_| io::Error::other("the segment header is damaged"))?;
+        let is_new = |slot: &KeySlot| slot.node_key == node.id();
+        let there = header
+            .slots
+            .iter()
+            .position(|slot| slot.is_some_and(|slot| is_new(&slot)));
+        let free = header.slots.iter().position(Option::is_none);
+        let place = there.or(free).unwrap_or(0);
+        if there.is_none() {
+            let slot = KeySlot {
+                node_key: node.id(),
+                wrapped: self.key.wrap(node, &self.header.id)?,
+                commitment: self.key.commitment,
+            };
+            let at = SLOTS.get(place).copied().unwrap_or(PAGE);
+            file.write_all_at(&slot.encode(self.header.number), at as u64)?;
+            file.sync_data()?;
+        }
+        let others = SLOTS
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place);
+        for (_, at) in others {
+            file.write_all_at(&[0; BLOCK], *at as u64)?;
+        }
+        file.sync_data()
+    }
+
+    /// Appends the header's place to `frame`, for a batch to come.
+    pub(super) fn begin_batch(frame: &mut Vec<u8>) -> usize {
+        let start = frame.len();
+        frame.resize(start + BATCH_HEADER, 0);
+        start
+    }
+
+    /// Turns what stands in `frame` from `start` on (room for a header, then plain records) into a
+    /// batch in place and gives its tag.
     pub(super) fn seal_batch(
         &self,
         frame: &mut Vec<u8>,
-        number: u64,
+        start: usize,
         records: u32,
-        previous_tag: [u8; TAG],
+        end: &ChainEnd,
         commit: u64,
     ) -> Option<[u8; TAG]> {
-        let plain = frame.len().checked_sub(BATCH_HEADER)?;
+        let body = start + BATCH_HEADER;
+        let plain = frame.len().checked_sub(body)?;
         let payload = u32::try_from(plain + TAG).ok()?;
-        let mut header = Vec::with_capacity(BATCH_HEADER);
-        header.extend_from_slice(&BATCH_MAGIC.to_le_bytes());
-        header.extend_from_slice(&payload.to_le_bytes());
-        header.extend_from_slice(&number.to_le_bytes());
-        header.extend_from_slice(&records.to_le_bytes());
-        header.extend_from_slice(&[SUITE_AES_256_GCM, 0, 0, 0]);
-        header.extend_from_slice(&previous_tag);
-        header.extend_from_slice(&commit.to_le_bytes());
-        let aad = self.associated_data(&header);
-        let tag = self
-            .key
-            .seal(number, &aad, frame.get_mut(BATCH_HEADER..)?)?;
+        let mut header = [0; BATCH_HEADER];
+        let parts: [&[u8]; 7] = [
+            &BATCH_MAGIC.to_le_bytes(),
+            &payload.to_le_bytes(),
+            &end.batches.to_le_bytes(),
+            &records.to_le_bytes(),
+            &[SUITE_AES_256_GCM, 0, 0, 0],
+            &end.tag,
+            &commit.to_le_bytes(),
+        ];
+        put(&mut header, 0, &parts.concat())?;
+        let aad = self.associated_data(header.get(..48)?);
+        let tag = self.key.seal(end.batches, &aad, frame.get_mut(body..)?)?;
         frame.extend_from_slice(&tag);
-        let crc = seeded_crc(self.header.number, frame.get(BATCH_HEADER..)?);
-        header.extend_from_slice(&crc.to_le_bytes());
-        let crc = seeded_crc(self.header.number, &header);
-        header.extend_from_slice(&crc.to_le_bytes());
-        frame.get_mut(..BATCH_HEADER)?.copy_from_slice(&header);
+        let crc = seeded_crc(self.header.number, frame.get(body..)?);
+        put(&mut header, 48, &crc.to_le_bytes())?;
+        let crc = seeded_crc(self.header.number, header.get(..52)?);
+        put(&mut header, 52, &crc.to_le_bytes())?;
+        frame.get_mut(start..body)?.copy_from_slice(&header);
         frame.resize(frame.len().next_multiple_of(8), 0);
         Some(tag)
     }
 
-    /// Checks and opens the batch in `frame` (header and payload); the plain records come back with
-    /// the batch's tag.
+    /// Checks and opens the batch in `frame` (header and payload); the length of the plain records
+    /// comes back with the batch's tag.
     pub(super) fn open_batch(
         &self,
         header: &BatchHeader,
         frame: &mut [u8],
     ) -> Result<(usize, [u8; TAG]), BatchFault> {
-        let end = BATCH_HEADER + header.payload as usize;
         let (head, payload) = frame
-            .get_mut(..end)
+            .get_mut(..header.size())
             .ok_or(BatchFault::Short)?
             .split_at_mut(BATCH_HEADER);
         if seeded_crc(self.header.number, payload) != header.payload_crc {
@@ -300,6 +399,17 @@ impl Segment {
         Ok((plain, tag))
     }
 
+    /// Whether the checksum of a batch is right; needs no key.
+    pub(super) fn checksum(&self, header: &BatchHeader, frame: &[u8]) -> bool {
+        let payload = frame.get(BATCH_HEADER..header.size());
+        payload.is_some_and(|bytes| seeded_crc(self.header.number, bytes) == header.payload_crc)
+    }
+
+    /// The key of the segment itself, for what is derived from it.
+    pub(super) fn key(&self) -> &SegmentKey {
+        &self.key
+    }
+
     fn associated_data(&self, batch_header: &[u8]) -> [u8; 80] {
         let mut aad = [0; 80];
         let parts = batch_header
@@ -311,7 +421,12 @@ impl Segment {
     }
 }
 
+fn put(to: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
+    to.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+    Some(())
+}
+
 /// CRC32C that begins with the segment's number, so a stale batch of a recycled file never validates.
-fn seeded_crc(segment: u64, bytes: &[u8]) -> u32 {
+pub(super) fn seeded_crc(segment: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&segment.to_le_bytes()), bytes)
 }

@@ -1,239 +1,615 @@
-//! Putting a commit together: numbers are given, duplicates are found, records are encoded, and nothing
-//! of it can be seen until it is on disk.
+//! Putting a commit together: numbers are given, duplicates are found, records are encoded and sealed,
+//! and nothing of it can be seen until it is on disk.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
-use super::view::{BatchIndex, MarkKey, StreamView};
-use super::writer::{Command, FULL_RETRY, Reply, Writer, full};
-use super::{AppendError, Draft, Outcome, StreamKey, tables};
-use crate::model::{Epoch, NodeName, Seq};
-use crate::wire::{MAX_BODY, MAX_HEAD, Origin, RecordHeader, RecordKind};
+use super::command::{Answer, Command, Reply};
+use super::files::Kind;
+use super::ids::scoped;
+use super::index::{IndexFile, Piece};
+use super::segment::{BATCH_HEADER, SEAL_OVERHEAD, Segment};
+use super::view::{Index, MarkKey, StreamView, View};
+use super::writer::Writer;
+use super::{
+    AppendError, CursorMove, CursorState, Draft, Limits, Outcome, StreamKey, Value, ValueError,
+    tables, tenant,
+};
+use crate::model::{Epoch, NodeName, Seq, Timestamp};
+use crate::wire::{MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind};
+
+/// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a reader
+/// of one record has to open.
+const BATCH_BYTES: usize = 128 << 10;
+/// Room for the definition of a stream, an origin and a mark beside the messages of an append.
+const TABLES: usize = 2048;
 
 /// One commit while it is put together.
 #[derive(Default)]
 pub(super) struct Staged {
+    /// Sealed batches, and the one that is being filled.
     pub(super) frame: Vec<u8>,
+    /// Where the batch that is being filled begins, and its records.
+    batch: Option<usize>,
+    batch_records: u32,
     pub(super) records: u32,
     pub(super) messages: u64,
-    pub(super) streams: Vec<(u32, StreamView)>,
-    pub(super) origins: Vec<(u32, NodeName)>,
-    pub(super) last: HashMap<u32, Seq>,
-    pub(super) entries: BatchIndex,
-    pub(super) dedupe: HashMap<([u8; 16], u32), Seq>,
-    pub(super) marks: HashMap<MarkKey, (Epoch, Seq)>,
-    pub(super) cursors: HashMap<(u32, String), Seq>,
+    pub(super) accepted_bytes: u64,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) changes: Vec<Change>,
     pub(super) trims: Vec<(u32, Seq)>,
-    pub(super) duplicates: HashMap<u32, u64>,
-    pub(super) answers: Vec<Answer>,
+    pub(super) tail: Vec<Record>,
+    answers: Vec<Answer>,
+    pub(super) sync_us: u64,
 }
 
-pub(super) enum Answer {
-    Append(Reply<Vec<Outcome>>, Vec<Outcome>),
-    Unit(Reply<()>),
+/// What a commit changes beside messages.
+pub(super) enum Change {
+    Stream(u32, StreamView),
+    Origin(u32, NodeName),
+    Mark(MarkKey, Epoch, Seq),
+    Cursor(u32, String, CursorState),
+    Gap(u32, Seq, Seq),
+    Value(String, Option<Value>),
+    Duplicates(u32, u64),
+}
+
+impl Change {
+    pub(super) fn apply(self, view: &mut View) {
+        match self {
+            Self::Stream(id, stream) => view.define(id, stream),
+            Self::Origin(id, name) => drop(view.origins.insert(id, name)),
+            Self::Mark(key, epoch, seq) => drop(view.marks.insert(key, (epoch, seq))),
+            Self::Cursor(id, consumer, state) => drop(view.cursors.insert((id, consumer), state)),
+            Self::Gap(id, first, last) => {
+                if let Some(stream) = view.streams.get_mut(&id) {
+                    stream.gaps.insert(first, last);
+                    stream.last = stream.last.max(last);
+                }
+            }
+            Self::Value(key, Some(value)) => drop(view.values.insert(key, value)),
+            Self::Value(key, None) => drop(view.values.remove(&key)),
+            Self::Duplicates(id, count) => {
+                if let Some(stream) = view.streams.get_mut(&id) {
+                    stream.duplicates += count;
+                }
+            }
+        }
+    }
+}
+
+/// The writer's own positions, ahead of what readers see by the commit that is under way.
+pub(super) struct Numbers {
+    streams: HashMap<StreamKey, u32>,
+    pub(super) positions: HashMap<u32, Position>,
+    next_stream: u32,
+    origins: HashMap<NodeName, u32>,
+    next_origin: u32,
+    marks: HashMap<MarkKey, (Epoch, Seq)>,
+}
+
+/// Where a stream stands for the writer.
+pub(super) struct Position {
+    pub(super) epoch: Epoch,
+    pub(super) last: Seq,
+    /// What the stream holds, as far as limits are concerned.
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+impl Numbers {
+    /// The positions as recovery found them.
+    pub(super) fn of(view: &View) -> Self {
+        let position = |(id, stream): (&u32, &StreamView)| {
+            let held = view.backlog(*id, stream.trim);
+            let position = Position {
+                epoch: stream.epoch,
+                last: stream.last,
+                messages: held.messages,
+                bytes: held.bytes,
+            };
+            (*id, position)
+        };
+        Self {
+            next_stream: view.streams.last_key_value().map_or(1, |(id, _)| id + 1),
+            next_origin: view.origins.last_key_value().map_or(1, |(id, _)| id + 1),
+            streams: view.by_key.clone(),
+            positions: view.streams.iter().map(position).collect(),
+            origins: view
+                .origins
+                .iter()
+                .map(|(id, name)| (name.clone(), *id))
+                .collect(),
+            marks: view.marks.iter().map(|(key, at)| (*key, *at)).collect(),
+        }
+    }
+}
+
+impl Staged {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records == 0 && self.answers.is_empty() && self.changes.is_empty()
+    }
+
+    pub(super) fn take_answers(&mut self) -> impl Iterator<Item = Answer> {
+        std::mem::take(&mut self.answers).into_iter()
+    }
+
+    /// Empties it and keeps its memory, unless a giant has passed.
+    pub(super) fn clear(&mut self) {
+        const KEEP: usize = 6 << 20;
+        self.frame.clear();
+        self.frame.shrink_to(KEEP);
+        (self.batch, self.batch_records) = (None, 0);
+        (self.records, self.messages, self.accepted_bytes) = (0, 0, 0);
+        self.pieces.clear();
+        self.changes.clear();
+        self.trims.clear();
+        self.tail.clear();
+        self.answers.clear();
+    }
 }
 
 impl Writer {
-    pub(super) fn stage(&self, command: Command, staged: &mut Staged) {
+    /// Takes one command into the commit, or answers it at once.
+    pub(super) fn stage(&mut self, command: Command) {
         match command {
             Command::Append {
                 stream,
                 drafts,
                 done,
-            } => {
-                if let Err(error) = self.may_append(&drafts) {
-                    let _caller_gone = done.send(Err(error));
-                    return;
-                }
-                let outcomes = self.stage_append(stream, drafts, staged);
-                staged.answers.push(Answer::Append(done, outcomes));
+            } => self.stage_append(stream, drafts, done),
+            Command::Cursors { moves, done } => {
+                let bytes = moves.iter().map(|one| one.consumer.len() + TABLES).sum();
+                self.with_room(bytes, done, |writer, done| {
+                    for one in moves {
+                        writer.stage_cursor(one);
+                    }
+                    Answer::Unit(done)
+                });
             }
-            Command::Cursor {
+            Command::Define {
                 stream,
-                consumer,
-                seq,
+                limits,
                 done,
-            } => {
-                let id = self.stream_id(stream, staged);
-                tables::put_cursor(&mut staged.frame, id, &consumer, seq);
-                staged.records += 1;
-                staged.cursors.insert((id, consumer), seq);
-                staged.answers.push(Answer::Unit(done));
-            }
-            Command::Define { stream, done } => {
-                self.stream_id(stream, staged);
-                staged.answers.push(Answer::Unit(done));
-            }
+            } => self.with_room(TABLES, done, |writer, done| {
+                let id = writer.stream_id(stream);
+                writer.policies.set(id, limits);
+                Answer::Unit(done)
+            }),
             Command::Trim { stream, seq, done } => {
-                let id = self.stream_id(stream, staged);
-                tables::put_trim(&mut staged.frame, id, seq);
-                staged.records += 1;
-                staged.trims.push((id, seq));
-                staged.answers.push(Answer::Unit(done));
+                self.with_room(TABLES, done, |writer, done| {
+                    let id = writer.stream_id(stream);
+                    writer.stage_trim(id, seq);
+                    Answer::Unit(done)
+                });
+            }
+            Command::Put {
+                key,
+                expected,
+                value,
+                done,
+            } => self.stage_value(key, expected, value, done),
+            Command::Repair { segment } => self.repair(segment),
+            Command::Rewrap { node, done } => {
+                self.flush();
+                let outcome = self.rewrap(node);
+                let _asker_gone = done.send(outcome);
+            }
+            Command::Relieve { really, done } => {
+                self.flush();
+                let relief = self.relieve(really);
+                let _asker_gone = done.send(relief);
             }
             Command::Stop => {}
         }
     }
 
-    fn may_append(&self, drafts: &[Draft]) -> Result<(), AppendError> {
-        for (bytes, max) in drafts
-            .iter()
-            .flat_map(|draft| [(draft.head.len(), MAX_HEAD), (draft.body.len(), MAX_BODY)])
-        {
-            if bytes > max {
-                return Err(AppendError::TooLarge { bytes, max });
+    /// Stages what takes at most `bytes`, with the reserve at hand.
+    fn with_room<T>(
+        &mut self,
+        bytes: usize,
+        done: Reply<T>,
+        stage: impl FnOnce(&mut Self, Reply<T>) -> Answer,
+    ) {
+        match self.make_room(bytes, true) {
+            Ok(()) => {
+                let answer = stage(self, done);
+                self.staged.answers.push(answer);
             }
+            Err(error) => drop(done.send(Err(error))),
         }
-        if let Some((reason, since)) = &self.full
-            && self.clock.instant().saturating_duration_since(*since) < FULL_RETRY
-        {
-            return Err(full(reason));
-        }
-        Ok(())
     }
 
-    fn stage_append(
-        &self,
-        key: StreamKey,
-        drafts: Vec<Draft>,
-        staged: &mut Staged,
-    ) -> Vec<Outcome> {
+    fn stage_append(&mut self, key: StreamKey, drafts: Vec<Draft>, done: Reply<Vec<Outcome>>) {
+        let bytes = match sizes(&drafts) {
+            Ok(bytes) => bytes,
+            Err(error) => return drop(done.send(Err(error))),
+        };
+        if let Err(error) = self.may_append(&key, &drafts, bytes) {
+            return drop(done.send(Err(error)));
+        }
+        match self.append(key, drafts) {
+            Ok(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
+            Err(error) => drop(done.send(Err(error))),
+        }
+    }
+
+    fn append(&mut self, key: StreamKey, drafts: Vec<Draft>) -> Result<Vec<Outcome>, AppendError> {
         let now = self.clock.now();
-        let id = self.stream_id(key, staged);
-        let (epoch, mut last) = self.position(id, staged);
+        let tenant = self.reads.tenants.sealing(key.name.tenant())?;
+        let id = self.stream_id(key);
         let mut outcomes = Vec::with_capacity(drafts.len());
-        let mut moved_mark = None;
+        let (mut duplicates, mut moved_mark) = (0, None);
         for draft in drafts {
             let mut origin = Origin::default();
-            if let Some(hop) = draft.hop {
-                let node = self.origin_id(hop.node, staged);
+            if let Some(hop) = &draft.hop {
+                let node = self.origin_id(&hop.node);
                 origin = Origin {
                     node,
                     epoch: hop.epoch,
                     seq: hop.seq,
                 };
                 let key = (id, node, hop.lane);
-                let mark = staged.marks.get(&key).copied().or_else(|| self.mark(key));
-                if mark.is_some_and(|(epoch, seq)| epoch == hop.epoch && hop.seq <= seq) {
+                let mark = self.numbers.marks.get(&key);
+                if mark.is_some_and(|(epoch, seq)| *epoch == hop.epoch && hop.seq <= *seq) {
                     outcomes.push(Outcome::Duplicate { seq: Seq::ZERO });
-                    *staged.duplicates.entry(id).or_default() += 1;
+                    duplicates += 1;
                     continue;
                 }
-                staged.marks.insert(key, (hop.epoch, hop.seq));
-                moved_mark = Some(key);
+                self.numbers.marks.insert(key, (hop.epoch, hop.seq));
+                moved_mark = Some((key, hop.epoch, hop.seq));
             }
-            let known = (draft.dedupe, id);
+            let known = scoped(draft.dedupe, id);
             let is_keyed = draft.dedupe != [0; 16];
-            let earlier = staged
-                .dedupe
-                .get(&known)
-                .or_else(|| self.dedupe.get(&known))
-                .copied();
-            if let Some(seq) = earlier.filter(|_| is_keyed) {
+            if is_keyed && let Some(seq) = self.find_id(id, &known) {
                 outcomes.push(Outcome::Duplicate { seq });
-                *staged.duplicates.entry(id).or_default() += 1;
+                duplicates += 1;
                 continue;
             }
-            last = last.next();
-            let before = staged.frame.len();
-            let header = RecordHeader {
-                lane: draft.lane,
-                stream: id,
-                epoch,
-                seq: last,
-                accepted: now,
-                origin,
-                dedupe: draft.dedupe,
-                ..RecordHeader::new(RecordKind::Message)
-            };
-            header.encode(&draft.head, &draft.body, &mut staged.frame);
-            staged.records += 1;
-            staged.messages += 1;
-            if is_keyed {
-                staged.dedupe.insert(known, last);
+            let seq = self.put_message(id, &draft, origin, now, tenant.as_deref());
+            if is_keyed && let Some(active) = &self.active {
+                self.ids.insert(active.number, known, seq);
             }
-            let bytes = (staged.frame.len() - before) as u64;
-            staged.entries.add(id, last, bytes, now);
-            outcomes.push(Outcome::Stored { seq: last });
+            outcomes.push(Outcome::Stored { seq });
         }
-        staged.last.insert(id, last);
-        if let Some(key) = moved_mark
-            && let Some((epoch, seq)) = staged.marks.get(&key).copied()
+        if duplicates > 0 {
+            self.staged.changes.push(Change::Duplicates(id, duplicates));
+        }
+        if let Some((key, epoch, seq)) = moved_mark {
+            self.put(|frame| tables::put_mark(frame, key, epoch, seq));
+            self.staged.changes.push(Change::Mark(key, epoch, seq));
+        }
+        Ok(outcomes)
+    }
+
+    fn put_message(
+        &mut self,
+        id: u32,
+        draft: &Draft,
+        origin: Origin,
+        now: Timestamp,
+        tenant: Option<&tenant::Sealing>,
+    ) -> Seq {
+        let position = self.numbers.positions.get_mut(&id);
+        let (epoch, seq) = position.map_or((Epoch(0), Seq(1)), |position| {
+            position.last = position.last.next();
+            (position.epoch, position.last)
+        });
+        let header = RecordHeader {
+            lane: draft.lane,
+            stream: id,
+            epoch,
+            seq,
+            accepted: now,
+            origin,
+            dedupe: draft.dedupe,
+            ..RecordHeader::new(RecordKind::Message)
+        };
+        let bytes = self.put_record(&header, &draft.head, &draft.body, tenant);
+        if let Some(position) = self.numbers.positions.get_mut(&id) {
+            position.messages += 1;
+            position.bytes += bytes;
+        }
+        self.staged.messages += 1;
+        self.staged.accepted_bytes += (draft.head.len() + draft.body.len()) as u64;
+        self.staged.tail.push(Record {
+            header,
+            head: draft.head.clone(),
+            body: draft.body.clone(),
+        });
+        seq
+    }
+
+    /// Encodes one message into the batch and its index; gives its bytes.
+    pub(super) fn put_record(
+        &mut self,
+        header: &RecordHeader,
+        head: &[u8],
+        body: &[u8],
+        tenant: Option<&tenant::Sealing>,
+    ) -> u64 {
+        let (segment, place) = self
+            .active
+            .as_ref()
+            .map_or(([0; 16], 0), |active| (active.segment.header.id, active.at));
+        let batch = self.begin_batch();
+        let before = self.staged.frame.len();
+        match tenant {
+            Some(tenant) => {
+                let counter = place + before as u64;
+                tenant.encode(
+                    header,
+                    head,
+                    body,
+                    &segment,
+                    counter,
+                    &mut self.staged.frame,
+                );
+            }
+            None => header.encode(head, body, &mut self.staged.frame),
+        }
+        let bytes = (self.staged.frame.len() - before) as u64;
+        let mut piece = Piece::of(
+            header.stream,
+            header.seq,
+            bytes,
+            header.accepted,
+            header.moved,
+        );
+        piece.offset = place + batch as u64;
+        if !self
+            .staged
+            .pieces
+            .last_mut()
+            .is_some_and(|last| last.join(&piece))
         {
-            tables::put_mark(&mut staged.frame, key, epoch, seq);
-            staged.records += 1;
+            self.staged.pieces.push(piece);
         }
-        outcomes
+        self.end_record();
+        bytes
     }
 
-    fn position(&self, id: u32, staged: &Staged) -> (Epoch, Seq) {
-        let new = staged
+    /// Encodes a record that is not a message into the batch.
+    pub(super) fn put(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.begin_batch();
+        encode(&mut self.staged.frame);
+        self.end_record();
+    }
+
+    fn begin_batch(&mut self) -> usize {
+        let staged = &mut self.staged;
+        *staged
+            .batch
+            .get_or_insert_with(|| Segment::begin_batch(&mut staged.frame))
+    }
+
+    fn end_record(&mut self) {
+        self.staged.records += 1;
+        self.staged.batch_records += 1;
+        let start = self.staged.batch.unwrap_or(0);
+        if self.staged.frame.len() - start >= BATCH_BYTES + BATCH_HEADER {
+            self.seal_batch();
+        }
+    }
+
+    /// Seals the batch that is being filled, if there is one.
+    pub(super) fn seal_batch(&mut self) {
+        let Some(start) = self.staged.batch.take() else {
+            return;
+        };
+        let records = std::mem::take(&mut self.staged.batch_records);
+        let Some(active) = &self.active else {
+            self.poison("no segment to seal for");
+            return;
+        };
+        let frame = &mut self.staged.frame;
+        let commit = self.next_commit;
+        let tag = active
+            .segment
+            .seal_batch(frame, start, records, &self.end, commit);
+        match tag {
+            Some(tag) => {
+                self.end.batches += 1;
+                self.end.tag = tag;
+            }
+            None => drop(self.poison("the cipher refused")),
+        }
+    }
+
+    fn stage_cursor(&mut self, moved: CursorMove) {
+        let CursorMove {
+            stream,
+            consumer,
+            from,
+            seq,
+            dead,
+        } = moved;
+        let id = self.stream_id(stream);
+        let last = self
+            .numbers
+            .positions
+            .get(&id)
+            .map_or(Seq::ZERO, |at| at.last);
+        let seq = seq.min(last);
+        let state = {
+            let view = self.reads.view();
+            let known = self.staged.cursor(id, &consumer);
+            let known = known.or_else(|| view.cursors.get(&(id, consumer.clone())).copied());
+            let lost = |from, to| {
+                let stream = view.streams.get(&id);
+                stream.map_or(0, |stream| stream.lost_between(from, to))
+            };
+            // what came before a consumer was first heard of was never meant for it
+            let state = known.unwrap_or_else(|| CursorState::starting_at(from.min(seq)));
+            state.moved_to(seq, dead, lost(state.seq, seq))
+        };
+        self.put_cursor(id, consumer, state);
+    }
+
+    pub(super) fn put_cursor(&mut self, id: u32, consumer: String, state: CursorState) {
+        self.put(|frame| tables::put_cursor(frame, id, &consumer, &state));
+        self.staged
+            .changes
+            .push(Change::Cursor(id, consumer, state));
+    }
+
+    pub(super) fn stage_trim(&mut self, id: u32, seq: Seq) {
+        let last = self
+            .numbers
+            .positions
+            .get(&id)
+            .map_or(Seq::ZERO, |at| at.last);
+        let seq = seq.min(last);
+        self.put(|frame| tables::put_trim(frame, id, seq));
+        self.staged.trims.push((id, seq));
+        self.may_reclaim = true;
+    }
+
+    pub(super) fn stage_gap(&mut self, id: u32, first: Seq, last: Seq) {
+        if let Some(position) = self.numbers.positions.get_mut(&id) {
+            position.last = position.last.max(last);
+        }
+        self.put(|frame| tables::put_gap(frame, id, first, last));
+        self.staged.changes.push(Change::Gap(id, first, last));
+    }
+
+    fn stage_value(
+        &mut self,
+        key: String,
+        expected: Option<Seq>,
+        value: Option<(Vec<u8>, Timestamp)>,
+        done: tokio::sync::oneshot::Sender<Result<Value, ValueError>>,
+    ) {
+        let bytes = value.as_ref().map_or(0, |(bytes, _)| bytes.len()) + key.len() + TABLES;
+        if let Err(error) = self.make_room(bytes, true) {
+            return drop(done.send(Err(ValueError::Store(error))));
+        }
+        let there = self
+            .staged
+            .value(&key)
+            .unwrap_or_else(|| self.reads.view().values.get(&key).cloned());
+        let revision = there.as_ref().map_or(Seq::ZERO, |value| value.revision);
+        if expected.is_some_and(|expected| expected != revision) {
+            return drop(done.send(Err(ValueError::Conflict { there })));
+        }
+        let revision = Seq(self.clock.now().as_millis()).max(revision.next());
+        let new = value.map(|(bytes, until)| Value {
+            revision,
+            until,
+            bytes: bytes.into(),
+        });
+        self.put(|frame| tables::put_value(frame, &key, revision, new.as_ref()));
+        let answer = new.clone().unwrap_or(Value {
+            revision,
+            ..Value::default()
+        });
+        self.staged.changes.push(Change::Value(key, new));
+        self.staged.answers.push(Answer::Value(done, answer));
+    }
+
+    /// Under which number a message stands that is known already. What was lost is not known.
+    fn find_id(&self, stream: u32, id: &[u8; 16]) -> Option<Seq> {
+        let found = self.ids.find(id, |segment, id| {
+            let index = match &self.reads.view().segments.get(&segment)?.index {
+                Index::File(index) => std::sync::Arc::clone(index),
+                Index::Memory(_) => return None,
+            };
+            self.probe(segment, &index, id)
+        })?;
+        let view = self.reads.view();
+        let is_lost = view
             .streams
-            .iter()
-            .find(|(new, _)| *new == id)
-            .map(|(_, stream)| stream.epoch);
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        let known = view.streams.get(&id);
-        let epoch = new
-            .or_else(|| known.map(|stream| stream.epoch))
-            .unwrap_or_default();
-        let committed = known.map_or(Seq::ZERO, |stream| stream.last);
-        (epoch, staged.last.get(&id).copied().unwrap_or(committed))
+            .get(&stream)
+            .is_some_and(|known| known.is_lost(found));
+        (!is_lost).then_some(found)
     }
 
-    fn mark(&self, key: MarkKey) -> Option<(Epoch, Seq)> {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.marks.get(&key).copied()
+    fn probe(&self, segment: u64, index: &IndexFile, id: &[u8; 16]) -> Option<Seq> {
+        let file = self.reads.files.get(Kind::Index, segment).ok()?;
+        // a damaged index denies: the message is stored again, which loses nothing
+        index.find(file.as_ref(), id).ok().flatten()
     }
 
-    fn stream_id(&self, key: StreamKey, staged: &mut Staged) -> u32 {
-        if let Some((id, _)) = staged.streams.iter().find(|(_, stream)| stream.key == key) {
+    fn stream_id(&mut self, key: StreamKey) -> u32 {
+        if let Some(id) = self.numbers.streams.get(&key) {
             return *id;
         }
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = view.by_key.get(&key) {
-            return *id;
-        }
-        let newest = view.streams.last_key_value().map_or(0, |(id, _)| *id);
-        let id = newest + 1 + u32::try_from(staged.streams.len()).unwrap_or(0);
+        let id = self.numbers.next_stream;
+        self.numbers.next_stream += 1;
         let epoch = Epoch(self.clock.now().as_millis().max(1));
-        let stream = StreamView::new(key, epoch, Seq::ZERO, Seq::ZERO);
-        tables::put_stream(&mut staged.frame, id, &stream);
-        staged.records += 1;
-        staged.streams.push((id, stream));
+        let stream = StreamView::new(key.clone(), epoch, Seq::ZERO, Seq::ZERO);
+        self.put(|frame| tables::put_stream(frame, id, &stream));
+        self.numbers.streams.insert(key, id);
+        let position = Position {
+            epoch,
+            last: Seq::ZERO,
+            messages: 0,
+            bytes: 0,
+        };
+        self.numbers.positions.insert(id, position);
+        self.staged.changes.push(Change::Stream(id, stream));
         id
     }
 
-    fn origin_id(&self, name: NodeName, staged: &mut Staged) -> u32 {
-        if let Some((id, _)) = staged.origins.iter().find(|(_, known)| *known == name) {
+    fn origin_id(&mut self, name: &NodeName) -> u32 {
+        if let Some(id) = self.numbers.origins.get(name) {
             return *id;
         }
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, _)) = view.origins.iter().find(|(_, known)| **known == name) {
-            return *id;
-        }
-        let newest = view.origins.last_key_value().map_or(0, |(id, _)| *id);
-        let id = newest + 1 + u32::try_from(staged.origins.len()).unwrap_or(0);
-        tables::put_origin(&mut staged.frame, id, &name);
-        staged.records += 1;
-        staged.origins.push((id, name));
+        let id = self.numbers.next_origin;
+        self.numbers.next_origin += 1;
+        self.put(|frame| tables::put_origin(frame, id, name));
+        self.numbers.origins.insert(name.clone(), id);
+        self.staged.changes.push(Change::Origin(id, name.clone()));
         id
+    }
+
+    /// The stream's limits, as the configuration has them now.
+    pub(super) fn limits_of(&self, key: &StreamKey) -> Option<(u32, &Limits)> {
+        let id = self.numbers.streams.get(key)?;
+        self.policies.of(*id).map(|limits| (*id, limits))
     }
 }
 
-impl Answer {
-    // a caller that is gone does not change what is on disk
-    pub(super) fn done(self) {
-        match self {
-            Self::Append(reply, outcomes) => drop(reply.send(Ok(outcomes))),
-            Self::Unit(reply) => drop(reply.send(Ok(()))),
-        }
+impl Staged {
+    /// What this commit says of a cursor so far.
+    pub(super) fn cursor(&self, id: u32, consumer: &str) -> Option<CursorState> {
+        self.changes.iter().rev().find_map(|change| match change {
+            Change::Cursor(of, name, state) if *of == id && name == consumer => Some(*state),
+            _ => None,
+        })
     }
 
-    pub(super) fn fail(self, error: &AppendError) {
-        match self {
-            Self::Append(reply, _) => drop(reply.send(Err(error.clone()))),
-            Self::Unit(reply) => drop(reply.send(Err(error.clone()))),
-        }
+    /// What this commit has made of a value so far, if it has touched it.
+    #[expect(
+        clippy::option_option,
+        reason = "untouched and deleted are not the same"
+    )]
+    fn value(&self, key: &str) -> Option<Option<Value>> {
+        self.changes.iter().rev().find_map(|change| match change {
+            Change::Value(of, value) if of == key => Some(value.clone()),
+            _ => None,
+        })
     }
+}
+
+/// The bytes that an append takes at most.
+fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
+    let mut bytes = TABLES;
+    for draft in drafts {
+        for (size, max) in [
+            (draft.head.len(), MAX_HEAD),
+            (draft.body.len(), MAX_BODY - tenant::TAG),
+        ] {
+            if size > max {
+                return Err(AppendError::TooLarge { bytes: size, max });
+            }
+        }
+        // an origin may be new with every message
+        let origin = draft
+            .hop
+            .as_ref()
+            .map_or(0, |hop| RECORD_HEADER + hop.node.as_str().len());
+        bytes += RECORD_HEADER + draft.head.len() + draft.body.len() + tenant::TAG + origin;
+    }
+    // each batch adds its header and tag; the largest records have one of their own
+    Ok(bytes + (bytes / BATCH_BYTES + 2) * SEAL_OVERHEAD)
 }

@@ -1,17 +1,19 @@
 //! The records that are not messages: how streams, cursors, marks and trims stand in a batch.
 //!
 //! ```text
-//! stream  header: stream, lane, epoch, seq = last   head: role u8, name   body: trim u64
-//! cursor  header: stream, seq                       head: consumer
+//! stream  header: stream, lane, epoch, seq = last   head: role u8, name   body: u64 trim, duplicates
+//! cursor  header: stream, seq     head: consumer    body: u64 base, acked, expired, dead, purged
 //! mark    header: stream, lane, origin (node, epoch, seq)
 //! trim    header: stream, seq
 //! origin  header: origin.node                       head: node name
+//! gap     header: stream, seq = first lost          body: u64 last lost
+//! value   header: seq = revision, accepted = until, part = 1 when it was deleted   head: key   body: value
 //! ```
 
 use super::view::{MarkKey, StreamView, View};
-use super::{Role, StreamKey};
+use super::{CursorState, Role, StreamKey, Value};
 use crate::model::{Epoch, NodeName, Seq};
-use crate::wire::{Origin, Record, RecordHeader, RecordKind, WireError};
+use crate::wire::{Origin, Reader, Record, RecordHeader, RecordKind, WireError};
 
 /// Appends the definition of a stream.
 pub(super) fn put_stream(out: &mut Vec<u8>, id: u32, stream: &StreamView) {
@@ -24,17 +26,31 @@ pub(super) fn put_stream(out: &mut Vec<u8>, id: u32, stream: &StreamView) {
         seq: stream.last,
         ..RecordHeader::new(RecordKind::Stream)
     };
-    header.encode(&head, &stream.trim.0.to_le_bytes(), out);
+    let body = [stream.trim.0, stream.duplicates];
+    header.encode(&head, &body.map(u64::to_le_bytes).concat(), out);
 }
 
-/// Appends how far a consumer has come.
-pub(super) fn put_cursor(out: &mut Vec<u8>, stream: u32, consumer: &str, seq: Seq) {
+/// Appends how far a consumer has come and what became of everything until there.
+pub(super) fn put_cursor(out: &mut Vec<u8>, stream: u32, consumer: &str, state: &CursorState) {
     let header = RecordHeader {
         stream,
-        seq,
+        seq: state.seq,
         ..RecordHeader::new(RecordKind::Cursor)
     };
-    header.encode(consumer.as_bytes(), &[], out);
+    let CursorState {
+        seq: _,
+        base,
+        acked,
+        expired,
+        dead,
+        purged,
+    } = *state;
+    let body = [base.0, acked, expired, dead, purged];
+    header.encode(
+        consumer.as_bytes(),
+        &body.map(u64::to_le_bytes).concat(),
+        out,
+    );
 }
 
 /// Appends how far a peer's stream has been taken over.
@@ -60,6 +76,27 @@ pub(super) fn put_trim(out: &mut Vec<u8>, stream: u32, seq: Seq) {
     .encode(&[], &[], out);
 }
 
+/// Appends that a range of seqs is lost.
+pub(super) fn put_gap(out: &mut Vec<u8>, stream: u32, first: Seq, last: Seq) {
+    RecordHeader {
+        stream,
+        seq: first,
+        ..RecordHeader::new(RecordKind::Gap)
+    }
+    .encode(&[], &last.0.to_le_bytes(), out);
+}
+
+/// Appends a value of the registry, or that it is gone.
+pub(super) fn put_value(out: &mut Vec<u8>, key: &str, revision: Seq, value: Option<&Value>) {
+    let header = RecordHeader {
+        seq: revision,
+        accepted: value.map(|value| value.until).unwrap_or_default(),
+        part: u32::from(value.is_none()),
+        ..RecordHeader::new(RecordKind::Value)
+    };
+    header.encode(key.as_bytes(), value.map_or(&[], |value| &value.bytes), out);
+}
+
 /// Appends the name behind an origin number.
 pub(super) fn put_origin(out: &mut Vec<u8>, node: u32, name: &NodeName) {
     let origin = Origin {
@@ -73,36 +110,82 @@ pub(super) fn put_origin(out: &mut Vec<u8>, node: u32, name: &NodeName) {
     header.encode(name.as_str().as_bytes(), &[], out);
 }
 
-/// Appends the whole state, so that no older segment is needed for it. Returns the records.
-pub(super) fn put_checkpoint(view: &View, out: &mut Vec<u8>) -> u32 {
-    view.origins
-        .iter()
-        .for_each(|(node, name)| put_origin(out, *node, name));
-    view.streams
-        .iter()
-        .for_each(|(id, stream)| put_stream(out, *id, stream));
-    view.cursors
-        .iter()
-        .for_each(|((stream, name), seq)| put_cursor(out, *stream, name, *seq));
-    view.marks
-        .iter()
-        .for_each(|(key, (epoch, seq))| put_mark(out, *key, *epoch, *seq));
-    let records = view.origins.len() + view.streams.len() + view.cursors.len() + view.marks.len();
-    u32::try_from(records).unwrap_or(u32::MAX)
+/// Appends the whole state, so that no older segment is needed for it: `batch` is called whenever
+/// `out` has grown by a batch. Returns the records since the last call.
+pub(super) fn put_checkpoint(
+    view: &View,
+    out: &mut Vec<u8>,
+    mut batch: impl FnMut(&mut Vec<u8>, u32),
+) -> u32 {
+    let mut records = 0;
+    let mut next = |out: &mut Vec<u8>, put: &dyn Fn(&mut Vec<u8>)| {
+        put(out);
+        records += 1;
+        if records == CHECKPOINT_RECORDS {
+            batch(out, records);
+            records = 0;
+        }
+    };
+    for (node, name) in &view.origins {
+        next(out, &|out| put_origin(out, *node, name));
+    }
+    for (id, stream) in &view.streams {
+        next(out, &|out| put_stream(out, *id, stream));
+        for (first, last) in &stream.gaps {
+            next(out, &|out| put_gap(out, *id, *first, *last));
+        }
+    }
+    for ((stream, name), state) in &view.cursors {
+        next(out, &|out| put_cursor(out, *stream, name, state));
+    }
+    for (key, (epoch, seq)) in &view.marks {
+        next(out, &|out| put_mark(out, *key, *epoch, *seq));
+    }
+    for (key, value) in &view.values {
+        next(out, &|out| put_value(out, key, value.revision, Some(value)));
+    }
+    records
 }
+
+/// Records of a checkpoint in one batch.
+const CHECKPOINT_RECORDS: u32 = 1024;
 
 /// Applies a record that is not a message.
 pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
     let header = &record.header;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| BAD);
     match header.kind {
-        RecordKind::Message | RecordKind::Gap => {}
+        RecordKind::Message => {}
+        RecordKind::Gap => {
+            let mut body = Reader(&record.body);
+            let last = Seq(body.u64()?);
+            if let Some(stream) = view.streams.get_mut(&header.stream)
+                && last > stream.trim
+            {
+                stream.gaps.insert(header.seq.max(stream.trim.next()), last);
+                stream.last = stream.last.max(last);
+            }
+        }
+        RecordKind::Value => {
+            let key = text(&record.head)?;
+            let value = Value {
+                revision: header.seq,
+                until: header.accepted,
+                bytes: record.body.clone(),
+            };
+            if header.part == 1 {
+                view.values.remove(&key);
+            } else {
+                view.values.insert(key, value);
+            }
+        }
         RecordKind::Stream => {
             let (role, name) = record.head.split_first().ok_or(BAD)?;
             let role = Role::from_u8(*role).ok_or(BAD)?;
             let name = text(name)?.parse().map_err(|_| BAD)?;
-            let trim = record.body.first_chunk().ok_or(BAD)?;
-            let stream = StreamView::new(
+            let mut body = Reader(&record.body);
+            let trim = Seq(body.u64()?);
+            let mut stream = StreamView::new(
                 StreamKey {
                     role,
                     name,
@@ -110,13 +193,23 @@ pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
                 },
                 header.epoch,
                 header.seq,
-                Seq(u64::from_le_bytes(*trim)),
+                trim,
             );
+            stream.duplicates = body.u64()?;
             view.define(header.stream, stream);
         }
         RecordKind::Cursor => {
+            let mut body = Reader(&record.body);
+            let state = CursorState {
+                seq: header.seq,
+                base: Seq(body.u64()?),
+                acked: body.u64()?,
+                expired: body.u64()?,
+                dead: body.u64()?,
+                purged: body.u64()?,
+            };
             view.cursors
-                .insert((header.stream, text(&record.head)?), header.seq);
+                .insert((header.stream, text(&record.head)?), state);
         }
         RecordKind::Mark => {
             let origin = header.origin;

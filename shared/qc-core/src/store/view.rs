@@ -1,4 +1,4 @@
-//! What the log holds as of the last commit: streams with their index, cursors, marks, segments.
+//! What the log holds as of the last commit: streams with their spans, cursors, marks, segments.
 //!
 //! One value of this type is the truth for readers. The writer changes it after `fdatasync` returned,
 //! recovery while it reads segments, and both through the same few methods.
@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::index::{Entry, IndexFile, Piece, Run, SegmentEnd, SegmentIndex, start_of};
 use super::segment::Segment;
-use super::{Backlog, LogStats, StreamInfo, StreamKey};
+use super::{Backlog, CursorState, LogStats, StreamInfo, StreamKey, Value};
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 
 /// The state behind every read.
@@ -15,9 +16,10 @@ use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 pub(super) struct View {
     pub(super) streams: BTreeMap<u32, StreamView>,
     pub(super) by_key: HashMap<StreamKey, u32>,
-    pub(super) cursors: BTreeMap<(u32, String), Seq>,
+    pub(super) cursors: BTreeMap<(u32, String), CursorState>,
     pub(super) marks: BTreeMap<MarkKey, (Epoch, Seq)>,
     pub(super) origins: BTreeMap<u32, NodeName>,
+    pub(super) values: BTreeMap<String, Value>,
     pub(super) segments: BTreeMap<u64, SegmentView>,
     pub(super) stats: LogStats,
 }
@@ -25,35 +27,28 @@ pub(super) struct View {
 /// Whose stream a mark speaks of: local stream, origin number, the peer's lane.
 pub(super) type MarkKey = (u32, u32, Lane);
 
-/// One stream: its positions and where its batches are.
+/// One stream: its positions and where its messages are.
 pub(super) struct StreamView {
     pub(super) key: StreamKey,
     pub(super) epoch: Epoch,
     pub(super) last: Seq,
     pub(super) trim: Seq,
     pub(super) duplicates: u64,
-    index: VecDeque<IndexEntry>,
-    /// Messages and bytes ever indexed, the base of the prefix sums in the index.
-    total: Sum,
+    /// What is there, by seq; no two overlap.
+    pub(super) spans: VecDeque<Span>,
+    /// What was there and is lost, above the trim point: first seq to last.
+    pub(super) gaps: BTreeMap<Seq, Seq>,
 }
 
-/// The records of one stream in one batch.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IndexEntry {
+/// An unbroken range of seqs in one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
     pub(super) first: Seq,
     pub(super) last: Seq,
     pub(super) segment: u64,
-    pub(super) offset: u64,
-    pub(super) sum: Sum,
-    pub(super) accepted: Timestamp,
-    before: Sum,
-}
-
-/// A number of messages and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) messages: u64,
     pub(super) bytes: u64,
+    pub(super) oldest: Timestamp,
+    pub(super) newest: Timestamp,
 }
 
 /// One segment on disk.
@@ -61,52 +56,78 @@ pub(super) struct SegmentView {
     pub(super) segment: Arc<Segment>,
     /// Bytes the file takes.
     pub(super) length: u64,
-    /// The last seq of each stream that has messages in it.
-    pub(super) last: HashMap<u32, Seq>,
+    pub(super) end: SegmentEnd,
+    pub(super) index: Index,
+    /// Spans that point into it, and their bytes.
+    pub(super) spans: u64,
+    pub(super) live: u64,
 }
 
-/// The index entries of one batch while it is written or read.
-#[derive(Default)]
-pub(super) struct BatchIndex(Vec<(u32, IndexEntry)>);
+/// Where a segment's index is.
+pub(super) enum Index {
+    Memory(SegmentIndex),
+    File(Arc<IndexFile>),
+}
 
-impl BatchIndex {
-    /// Counts one message of `bytes` bytes; messages of a stream come in ascending order.
-    pub(super) fn add(&mut self, stream: u32, seq: Seq, bytes: u64, accepted: Timestamp) {
-        if let Some((_, entry)) = self.0.iter_mut().rfind(|(id, _)| *id == stream) {
-            entry.last = seq;
-            entry.sum.messages += 1;
-            entry.sum.bytes += bytes;
-            return;
+/// Where a record is found.
+pub(super) struct Place {
+    pub(super) span: Span,
+    pub(super) segment: Arc<Segment>,
+    /// Where the batches end.
+    pub(super) end: u64,
+    pub(super) start: Start,
+}
+
+/// The batch to begin with, or who knows it.
+pub(super) enum Start {
+    At(Entry),
+    Ask(Arc<IndexFile>),
+}
+
+impl Span {
+    fn of(run: &Run, segment: u64) -> Self {
+        Self {
+            first: run.first,
+            last: run.last,
+            segment,
+            bytes: run.bytes,
+            oldest: run.oldest,
+            newest: run.newest,
         }
-        let (sum, before) = (Sum { messages: 1, bytes }, Sum::default());
-        let entry = IndexEntry {
-            first: seq,
-            last: seq,
-            segment: 0,
-            offset: 0,
-            sum,
-            accepted,
-            before,
-        };
-        self.0.push((stream, entry));
     }
 
-    /// The entries, now that it is known where the batch stands.
-    pub(super) fn placed(
-        self,
-        segment: u64,
-        offset: u64,
-    ) -> impl Iterator<Item = (u32, IndexEntry)> {
-        self.0.into_iter().map(move |(id, entry)| {
-            (
-                id,
-                IndexEntry {
-                    segment,
-                    offset,
-                    ..entry
-                },
-            )
-        })
+    pub(super) fn messages(&self) -> u64 {
+        self.last.0 + 1 - self.first.0
+    }
+
+    /// The bytes of `messages` of its messages, in proportion.
+    fn share(&self, messages: u64) -> u64 {
+        let share = u128::from(self.bytes) * u128::from(messages) / u128::from(self.messages());
+        u64::try_from(share).unwrap_or(self.bytes)
+    }
+
+    /// The part of it from `first` to `last`.
+    fn part(&self, first: Seq, last: Seq) -> Self {
+        let messages = last.0 + 1 - first.0;
+        Self {
+            first,
+            last,
+            bytes: self.share(messages),
+            ..*self
+        }
+    }
+}
+
+impl SegmentView {
+    pub(super) fn new(segment: Arc<Segment>, length: u64) -> Self {
+        Self {
+            segment,
+            length,
+            end: SegmentEnd::default(),
+            index: Index::Memory(SegmentIndex::default()),
+            spans: 0,
+            live: 0,
+        }
     }
 }
 
@@ -116,6 +137,7 @@ impl View {
         let trim = stream.trim;
         if let Some(known) = self.streams.get_mut(&id) {
             known.last = known.last.max(stream.last);
+            known.duplicates = known.duplicates.max(stream.duplicates);
         } else {
             self.by_key.insert(stream.key.clone(), id);
             self.streams.insert(id, stream);
@@ -123,20 +145,97 @@ impl View {
         self.trim(id, trim);
     }
 
-    /// Adds the messages of one stream in one batch.
-    pub(super) fn index(&mut self, id: u32, mut entry: IndexEntry) {
+    /// Adds the messages of one stream in one batch of a segment that is being written.
+    pub(super) fn add(&mut self, segment: u64, piece: &Piece) {
+        if let Some(view) = self.segments.get_mut(&segment)
+            && let Index::Memory(index) = &mut view.index
+        {
+            index.add(piece);
+        }
+        let run = &piece.run;
+        if piece.moved {
+            self.splice(run, segment);
+            return;
+        }
+        let Some(stream) = self.streams.get_mut(&run.stream) else {
+            return;
+        };
+        stream.last = stream.last.max(run.last);
+        if run.last <= stream.trim {
+            return;
+        }
+        let owner = self.segments.get_mut(&segment);
+        match stream.spans.back_mut() {
+            Some(span) if span.segment == segment && span.last.next() == run.first => {
+                span.last = run.last;
+                span.bytes += run.bytes;
+                span.newest = run.newest;
+                if let Some(owner) = owner {
+                    owner.live += run.bytes;
+                }
+            }
+            _ => self.insert(run.stream, Span::of(run, segment)),
+        }
+    }
+
+    /// Adds a run of a segment that was read; what an older segment holds of it already stays there.
+    pub(super) fn add_read(&mut self, segment: u64, run: &Run) {
+        let Some(stream) = self.streams.get_mut(&run.stream) else {
+            return;
+        };
+        stream.last = stream.last.max(run.last);
+        let whole = Span::of(run, segment);
+        let mut first = run.first.max(stream.trim.next());
+        let mut free = Vec::new();
+        let overlaps = stream
+            .spans
+            .iter()
+            .skip(stream.spans.partition_point(|s| s.last < first));
+        for known in overlaps.take_while(|known| known.first <= run.last) {
+            if first < known.first {
+                free.push(whole.part(first, Seq(known.first.0 - 1)));
+            }
+            first = known.last.next();
+        }
+        if first <= run.last {
+            free.push(whole.part(first, run.last));
+        }
+        for span in free {
+            self.insert(run.stream, span);
+        }
+    }
+
+    /// Puts the copy of a range in the place of what was there.
+    fn splice(&mut self, run: &Run, segment: u64) {
+        let Some(stream) = self.streams.get(&run.stream) else {
+            return;
+        };
+        let (first, last) = (run.first.max(stream.trim.next()), run.last);
+        if first <= last {
+            self.cut(run.stream, first, last);
+            self.insert(run.stream, Span::of(run, segment).part(first, last));
+        }
+    }
+
+    fn insert(&mut self, id: u32, span: Span) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        entry.before = stream.total;
-        stream.total.messages += entry.sum.messages;
-        stream.total.bytes += entry.sum.bytes;
-        stream.last = stream.last.max(entry.last);
-        if let Some(segment) = self.segments.get_mut(&entry.segment) {
-            segment.last.insert(id, entry.last);
-        }
-        if entry.last > stream.trim {
-            stream.index.push_back(entry);
+        let at = stream
+            .spans
+            .partition_point(|other| other.first < span.first);
+        stream.spans.insert(at, span);
+        self.count(&span, 1);
+    }
+
+    fn count(&mut self, span: &Span, sign: i64) {
+        if let Some(owner) = self.segments.get_mut(&span.segment) {
+            owner.spans = owner.spans.saturating_add_signed(sign);
+            owner.live = if sign < 0 {
+                owner.live.saturating_sub(span.bytes)
+            } else {
+                owner.live + span.bytes
+            };
         }
     }
 
@@ -145,77 +244,136 @@ impl View {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        stream.trim = stream.trim.max(seq.min(stream.last));
-        while stream
-            .index
-            .front()
-            .is_some_and(|entry| entry.last <= stream.trim)
+        // while a log is read, its end is known last
+        stream.last = stream.last.max(seq);
+        stream.trim = stream.trim.max(seq);
+        let trim = stream.trim;
+        while let Some((first, last)) = stream.gaps.first_key_value().map(|(a, b)| (*a, *b))
+            && first <= trim
         {
-            stream.index.pop_front();
+            stream.gaps.remove(&first);
+            if last > trim {
+                stream.gaps.insert(trim.next(), last);
+            }
+        }
+        while let Some(span) = stream.spans.front().copied()
+            && span.first <= trim
+        {
+            let owner = self.segments.get_mut(&span.segment);
+            if span.last <= trim {
+                stream.spans.pop_front();
+                if let Some(owner) = owner {
+                    owner.spans = owner.spans.saturating_sub(1);
+                    owner.live = owner.live.saturating_sub(span.bytes);
+                }
+            } else if let Some(front) = stream.spans.front_mut() {
+                *front = span.part(trim.next(), span.last);
+                if let Some(owner) = owner {
+                    owner.live = owner.live.saturating_sub(span.bytes - front.bytes);
+                }
+            }
         }
     }
 
     /// Recounts segments and their bytes.
     pub(super) fn refresh_sizes(&mut self) {
         self.stats.segments = self.segments.len() as u64;
-        self.stats.bytes = self.segments.values().map(|segment| segment.length).sum();
+        self.stats.bytes = self.segments.values().map(SegmentView::bytes).sum();
+        self.stats.live_bytes = self.segments.values().map(|segment| segment.live).sum();
     }
 
     /// Segments other than `active` in which no stream has a message left.
     pub(super) fn dead_segments(&self, active: u64) -> Vec<u64> {
-        let trimmed = |(id, last): (&u32, &Seq)| {
-            self.streams
-                .get(id)
-                .is_none_or(|stream| *last <= stream.trim)
-        };
         let old = self.segments.range(..active);
-        old.filter(|(_, view)| view.last.iter().all(trimmed))
+        old.filter(|(_, view)| view.spans == 0)
             .map(|(number, _)| *number)
             .collect()
     }
 
-    /// The entries that hold messages after `after`, at most `max` of them.
-    pub(super) fn entries_after(&self, id: u32, after: Seq, max: usize) -> Vec<IndexEntry> {
-        let Some(stream) = self.streams.get(&id) else {
-            return Vec::new();
+    /// Where the first message after `after` is, if there is one.
+    pub(super) fn locate(&self, id: u32, after: Seq) -> Option<Place> {
+        let stream = self.streams.get(&id)?;
+        let at = stream.spans.partition_point(|span| span.last <= after);
+        let span = *stream.spans.get(at)?;
+        let seq = span.first.max(after.next());
+        let owner = self.segments.get(&span.segment)?;
+        let start = match &owner.index {
+            Index::Memory(index) => Start::At(start_of(index.entries(id, seq)?, seq)?),
+            Index::File(file) => Start::Ask(Arc::clone(file)),
         };
-        let from = stream.index.partition_point(|entry| entry.last <= after);
-        stream.index.range(from..).take(max).copied().collect()
+        Some(Place {
+            span,
+            segment: Arc::clone(&owner.segment),
+            end: owner.end.offset,
+            start,
+        })
     }
 
-    /// What lies beyond `after` in a stream.
+    /// The entries of a run whose index is in memory.
+    pub(super) fn entries_in_memory(&self, id: u32, seq: Seq) -> Option<&[Entry]> {
+        let at = self
+            .streams
+            .get(&id)?
+            .spans
+            .partition_point(|span| span.last < seq);
+        let span = self.streams.get(&id)?.spans.get(at)?;
+        match &self.segments.get(&span.segment)?.index {
+            Index::Memory(index) => index.entries(id, seq),
+            Index::File(_) => None,
+        }
+    }
+
+    /// Takes a range out of a stream: it is lost.
+    pub(super) fn cut(&mut self, id: u32, first: Seq, last: Seq) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let from = stream.spans.partition_point(|span| span.last < first);
+        let to = stream.spans.partition_point(|span| span.first <= last);
+        let old: Vec<Span> = stream.spans.drain(from..to).collect();
+        for span in old {
+            self.count(&span, -1);
+            if span.first < first {
+                self.insert(id, span.part(span.first, Seq(first.0 - 1)));
+            }
+            if span.last > last {
+                self.insert(id, span.part(last.next(), span.last));
+            }
+        }
+    }
+
+    /// What lies beyond `after` in a stream. The age is that of the first span's first message.
     pub(super) fn backlog(&self, id: u32, after: Seq) -> Backlog {
         let Some(stream) = self.streams.get(&id) else {
             return Backlog::default();
         };
-        let after = after.max(stream.trim);
-        let from = stream.index.partition_point(|entry| entry.last <= after);
-        let Some(entry) = stream.index.get(from) else {
-            return Backlog::default();
-        };
-        // inside one batch messages count exactly, bytes in proportion
-        let passed = (after.0 + 1)
-            .saturating_sub(entry.first.0)
-            .min(entry.sum.messages);
-        let share = entry.sum.bytes / entry.sum.messages.max(1) * passed;
-        Backlog {
-            messages: stream.total.messages - entry.before.messages - passed,
-            bytes: stream.total.bytes - entry.before.bytes - share,
-            oldest: Some(entry.accepted),
+        let from = stream.spans.partition_point(|span| span.last <= after);
+        let mut sum = Backlog::default();
+        for span in stream.spans.range(from..) {
+            // inside one span messages count exactly, bytes in proportion
+            let part = span.part(span.first.max(after.next()), span.last);
+            sum.messages += part.messages();
+            sum.bytes += part.bytes;
+            sum.oldest = sum.oldest.or(Some(span.oldest));
         }
+        sum
     }
 
-    /// Ranges between the trim point and the last seq that no batch holds.
+    /// Ranges between the trim point and the last seq that no span holds and no gap explains.
     pub(super) fn missing(&self, id: u32) -> Vec<(Seq, Seq)> {
         let Some(stream) = self.streams.get(&id) else {
             return Vec::new();
         };
+        let spans = stream.spans.iter().map(|span| (span.first, span.last));
+        let gaps = stream.gaps.iter().map(|(first, last)| (*first, *last));
+        let mut known: Vec<_> = spans.chain(gaps).collect();
+        known.sort_unstable();
         let (mut missing, mut expected) = (Vec::new(), stream.trim.next());
-        for entry in &stream.index {
-            if entry.first > expected {
-                missing.push((expected, Seq(entry.first.0 - 1)));
+        for (first, last) in known {
+            if first > expected {
+                missing.push((expected, Seq(first.0 - 1)));
             }
-            expected = entry.last.next();
+            expected = expected.max(last.next());
         }
         if expected <= stream.last {
             missing.push((expected, stream.last));
@@ -227,20 +385,37 @@ impl View {
     pub(super) fn info(&self, id: u32) -> Option<StreamInfo> {
         let stream = self.streams.get(&id)?;
         let backlog = self.backlog(id, stream.trim);
+        let first = stream.spans.front();
         Some(StreamInfo {
             key: stream.key.clone(),
             epoch: stream.epoch,
-            first: stream.index.front().map_or_else(
-                || stream.last.next(),
-                |entry| entry.first.max(stream.trim.next()),
-            ),
+            first: first.map_or_else(|| stream.last.next(), |span| span.first),
             last: stream.last,
             messages: backlog.messages,
             bytes: backlog.bytes,
             oldest: backlog.oldest,
-            lost: (stream.last.0 - stream.trim.0).saturating_sub(backlog.messages),
+            lost: stream.lost_after(Seq::ZERO),
             duplicates: stream.duplicates,
         })
+    }
+
+    /// The cursors of one stream.
+    pub(super) fn cursors_of(&self, id: u32) -> impl Iterator<Item = (&str, &CursorState)> {
+        let of_stream = self
+            .cursors
+            .range((id, String::new())..(id + 1, String::new()));
+        of_stream.map(|((_, consumer), state)| (consumer.as_str(), state))
+    }
+}
+
+impl SegmentView {
+    /// Bytes of the segment and its index on disk.
+    fn bytes(&self) -> u64 {
+        let index = match &self.index {
+            Index::Memory(_) => 0,
+            Index::File(file) => file.length,
+        };
+        self.length + index
     }
 }
 
@@ -252,8 +427,28 @@ impl StreamView {
             last,
             trim,
             duplicates: 0,
-            index: VecDeque::new(),
-            total: Sum::default(),
+            spans: VecDeque::new(),
+            gaps: BTreeMap::new(),
         }
+    }
+
+    /// Seqs beyond `after` that are lost.
+    pub(super) fn lost_after(&self, after: Seq) -> u64 {
+        self.lost_between(after, self.last)
+    }
+
+    /// Seqs after `after` up to `last` that are lost.
+    pub(super) fn lost_between(&self, after: Seq, last: Seq) -> u64 {
+        let within = |(from, to): (&Seq, &Seq)| {
+            let (from, to) = ((*from).max(after.next()), (*to).min(last));
+            (to.0 + 1).saturating_sub(from.0)
+        };
+        self.gaps.iter().map(within).sum()
+    }
+
+    /// Whether a message was there and is lost.
+    pub(super) fn is_lost(&self, seq: Seq) -> bool {
+        let before = self.gaps.range(..=seq).next_back();
+        before.is_some_and(|(_, last)| seq <= *last)
     }
 }

@@ -1,482 +1,357 @@
-//! The one thread that writes: takes everything queued, makes one batch of it, syncs once, answers.
+//! The one thread that writes: takes everything queued, makes one commit of it, syncs once, answers.
 //!
-//! Numbers are given while a batch is staged and become visible only when it is durable. A batch that
-//! cannot be placed (disk full) is dropped whole, so nothing of a refused append is ever seen. A failed
-//! write or sync poisons the log: what is really on disk is known only after a restart has read it.
+//! Numbers are given while a commit is staged and become visible only when it is durable. Room is made
+//! before anything is staged, so nothing of a refused append is ever numbered or seen. A failed write or
+//! sync poisons the log: what is really on disk is known only after a restart has read it.
 
-use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::disk::{Disk, DiskFile};
-use super::log::{BatchCache, LogOptions};
+use super::AppendError;
+use super::command::{Answer, Command};
+use super::disk::DiskFile;
+use super::files::Kind;
+use super::ids::Ids;
+use super::index::SegmentEnd;
+use super::keeper::{Done, Job, Keeper};
+use super::log::LogOptions;
 use super::mark::{DurableMark, is_full};
-use super::recover::{SPARE_NAME, segment_name};
-use super::segment::{BATCH_HEADER, ChainEnd, FIRST_BATCH, Segment};
-use super::spare::Spare;
-use super::stage::Staged;
-use super::view::{SegmentView, View};
-use super::{AppendError, Draft, NodeKey, Outcome, StreamKey, tables};
+use super::read::ReadSide;
+use super::retain::Policies;
+use super::scrub::Scrub;
+use super::seal::Keyring;
+use super::segment::{ChainEnd, Segment};
+use super::space::Pool;
+use super::stage::{Change, Numbers, Staged};
+use super::view::{Index, View};
 use crate::clock::Clock;
 use crate::model::Seq;
 
-/// The most plain bytes gathered into one batch, unless a single append is larger.
-const BATCH_BYTES: usize = 4 << 20;
-/// The most commands gathered into one batch.
-const BATCH_COMMANDS: usize = 4096;
-/// How long to wait before space is tried for again.
-pub(super) const FULL_RETRY: Duration = Duration::from_millis(250);
-
-/// What the handles send to the writer.
-pub(super) enum Command {
-    Append {
-        stream: StreamKey,
-        drafts: Vec<Draft>,
-        done: Reply<Vec<Outcome>>,
-    },
-    Cursor {
-        stream: StreamKey,
-        consumer: String,
-        seq: Seq,
-        done: Reply<()>,
-    },
-    Define {
-        stream: StreamKey,
-        done: Reply<()>,
-    },
-    Trim {
-        stream: StreamKey,
-        seq: Seq,
-        done: Reply<()>,
-    },
-    Stop,
-}
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
+/// The most plain bytes gathered into one commit, unless a single append is larger.
+const COMMIT_BYTES: usize = 4 << 20;
+/// The most commands gathered into one commit.
+const COMMIT_COMMANDS: usize = 4096;
+/// How often the writer looks around when nothing comes in, and tries for space when there is none.
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Everything the thread owns.
 pub(super) struct Writer {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) dir: PathBuf,
     pub(super) options: LogOptions,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) node: NodeKey,
+    pub(super) keys: Keyring,
     pub(super) store: [u8; 16],
-    pub(super) view: Arc<RwLock<View>>,
-    pub(super) cache: Arc<Mutex<BatchCache>>,
+    pub(super) reads: Arc<ReadSide>,
     pub(super) changed: watch::Sender<u64>,
-    pub(super) dedupe: HashMap<([u8; 16], u32), Seq>,
+    pub(super) numbers: Numbers,
+    pub(super) ids: Ids,
+    pub(super) policies: Policies,
     pub(super) mark: Box<dyn DiskFile>,
     pub(super) active: Option<Active>,
+    /// Where the log ends: the chain the next batch goes on with.
     pub(super) end: ChainEnd,
     pub(super) next_segment: u64,
     pub(super) next_commit: u64,
-    pub(super) spare: Option<Spare>,
+    pub(super) pool: Pool,
+    pub(super) keeper: Keeper,
+    pub(super) staged: Staged,
+    pub(super) scrub: Scrub,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
     /// Set by a trim: some segment may be dead now.
     pub(super) may_reclaim: bool,
+    pub(super) last_tick: Instant,
 }
 
 /// The segment being written.
 pub(super) struct Active {
-    segment: Arc<Segment>,
-    number: u64,
-    capacity: u64,
-    at: u64,
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) number: u64,
+    pub(super) capacity: u64,
+    /// Where the next commit goes.
+    pub(super) at: u64,
 }
 
 impl Writer {
     /// Runs until every handle is gone or one of them said stop.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            let first = match commands.recv_timeout(FULL_RETRY) {
-                Ok(command) => command,
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.retry_when_full();
-                    continue;
-                }
+            let first = match commands.recv_timeout(TICK) {
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
+                Err(RecvTimeoutError::Timeout) => None,
             };
-            let mut staged = Staged {
-                frame: vec![0; BATCH_HEADER],
-                ..Staged::default()
-            };
-            let mut stop = false;
-            let mut next = Some(first);
-            let mut count = 0;
+            let is_idle = first.is_none();
+            self.collect();
+            let (mut next, mut count, mut stop) = (first, 0, false);
             while let Some(command) = next {
                 stop |= matches!(command, Command::Stop);
-                self.stage(command, &mut staged);
+                self.stage(command);
                 count += 1;
-                let room = staged.frame.len() < BATCH_BYTES && count < BATCH_COMMANDS && !stop;
+                let bytes = self.staged.frame.len();
+                let room = bytes < COMMIT_BYTES && count < COMMIT_COMMANDS && !stop;
                 next = if room { commands.try_recv().ok() } else { None };
             }
-            self.commit(staged);
+            self.flush();
             if stop {
+                self.keeper.stop();
+                self.collect();
                 return;
             }
+            if self.may_reclaim && self.poisoned.is_none() {
+                self.reclaim();
+            }
+            let now = self.clock.instant();
+            if is_idle || now.saturating_duration_since(self.last_tick) >= TICK {
+                self.last_tick = now;
+                self.tick();
+            }
         }
     }
 
-    fn commit(&mut self, staged: Staged) {
-        let written = if staged.records == 0 {
-            Ok(None)
-        } else if let Some(error) = &self.poisoned {
-            Err(AppendError::Poisoned(error.clone()))
-        } else {
-            self.write(staged.frame, staged.records, staged.messages > 0)
-                .map(Some)
+    /// The first things a new process does: says what is lost, and has indexes made that are missing.
+    pub(super) fn begin(&mut self, gaps: &[(u32, Seq, Seq)], unindexed: &[u64]) {
+        for (id, first, last) in gaps {
+            // a gap that cannot be written now is found again at the next start
+            if self.make_room(1024, true).is_err() {
+                self.show(Change::Gap(*id, *first, *last));
+                continue;
+            }
+            self.stage_gap(*id, *first, *last);
+        }
+        self.flush();
+        for number in unindexed {
+            self.ask_for_index(*number);
+        }
+        self.view_mut().refresh_sizes();
+    }
+
+    /// What has to be looked at again and again, however busy the log is.
+    fn tick(&mut self) {
+        if self.poisoned.is_some() {
+            return;
+        }
+        self.retry_when_full();
+        self.retain();
+        self.compact();
+        self.scrub_on();
+    }
+
+    /// Writes and syncs what is staged, then answers it.
+    pub(super) fn flush(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
+        let written = match (&self.poisoned, self.staged.records) {
+            (Some(reason), _) => Err(AppendError::Poisoned(reason.clone())),
+            (None, 0) => Ok(()),
+            (None, _) => self.write(),
         };
         match written {
-            Ok(place) => {
-                let published = Staged {
-                    frame: Vec::new(),
-                    answers: Vec::new(),
-                    ..staged
-                };
-                self.publish(published, place);
-                for answer in staged.answers {
-                    answer.done();
-                }
-                self.changed.send_modify(|commits| *commits += 1);
-                if self.may_reclaim {
-                    self.reclaim();
-                }
-            }
-            Err(error) => staged
-                .answers
-                .into_iter()
-                .for_each(|answer| answer.fail(&error)),
-        }
-    }
-
-    /// Places the batch and syncs it. Returns its segment and offset.
-    fn write(
-        &mut self,
-        mut frame: Vec<u8>,
-        records: u32,
-        has_messages: bool,
-    ) -> Result<(u64, u64), AppendError> {
-        let span = (frame.len() as u64 + 64).next_multiple_of(8);
-        self.make_room(span, has_messages)?;
-        let poison = |writer: &mut Self, what: &str, error: &io::Error| {
-            let reason = format!("{what}: {error}");
-            writer.poison(&reason);
-            AppendError::Poisoned(reason)
-        };
-        let Some(active) = &mut self.active else {
-            return Err(full("no segment"));
-        };
-        let (number, offset) = (active.number, active.at);
-        let plain = (frame.len() <= self.options.cache_bytes / 4)
-            .then(|| Bytes::copy_from_slice(frame.get(BATCH_HEADER..).unwrap_or_default()));
-        let sealed = active.segment.seal_batch(
-            &mut frame,
-            self.end.batches,
-            records,
-            self.end.tag,
-            self.next_commit,
-        );
-        let Some(tag) = sealed else {
-            return Err(poison(
-                self,
-                "seal",
-                &io::Error::other("the cipher refused"),
-            ));
-        };
-        let file = active.segment.file.as_ref();
-        if let Err(error) = file.write_all_at(&frame, offset) {
-            return Err(poison(self, "write", &error));
-        }
-        let began = self.clock.instant();
-        if let Err(error) = file.sync_data() {
-            return Err(poison(self, "fdatasync", &error));
-        }
-        let sync_us = self
-            .clock
-            .instant()
-            .saturating_duration_since(began)
-            .as_micros();
-        active.at += frame.len() as u64;
-        self.end = ChainEnd {
-            segment: number,
-            batches: self.end.batches + 1,
-            tag,
-        };
-        let mark = DurableMark {
-            segment: number,
-            end: active.at,
-            batches: self.end.batches,
-            commit: self.next_commit,
-        };
-        // the mark only lags when this fails; what it reports is already on disk
-        if let Err(error) = mark.write(self.mark.as_ref())
-            && !is_full(&error)
-        {
-            self.poison(&format!("durable mark: {error}"));
-        }
-        self.next_commit += 1;
-        if let Some(plain) = plain {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.put(number, offset, plain);
-        }
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.stats.last_sync_us = u64::try_from(sync_us).unwrap_or(u64::MAX);
-        Ok((number, offset))
-    }
-
-    fn make_room(&mut self, span: u64, has_messages: bool) -> Result<(), AppendError> {
-        let reserve = if has_messages {
-            self.options.control_reserve
-        } else {
-            0
-        };
-        let fits = |active: &Active| active.at + span + reserve <= active.capacity;
-        if self.active.as_ref().is_some_and(fits) {
-            if self.full.is_some() {
-                self.set_full(None);
-            }
-            return Ok(());
-        }
-        match self.roll(span) {
             Ok(()) => {
-                self.set_full(None);
-                Ok(())
+                self.publish();
+                self.staged.take_answers().for_each(Answer::done);
+                self.changed.send_modify(|commits| *commits += 1);
+                if self.staged.records > 0 {
+                    self.write_mark();
+                }
             }
-            Err(RollError::Full(reason)) => {
-                self.set_full(Some(reason.clone()));
-                Err(full(&reason))
-            }
-            Err(RollError::Io(error)) => {
-                let reason = format!("new segment: {error}");
-                self.poison(&reason);
-                Err(AppendError::Poisoned(reason))
+            Err(error) => {
+                self.staged
+                    .take_answers()
+                    .for_each(|answer| answer.fail(&error));
             }
         }
+        self.staged.clear();
     }
 
-    /// Begins the next segment: header and checkpoint are durable under its name before this returns.
-    pub(super) fn roll(&mut self, span: u64) -> Result<(), RollError> {
-        let mut checkpoint = vec![0; BATCH_HEADER];
-        let (records, used) = {
-            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            let used: u64 = view.segments.values().map(|segment| segment.length).sum();
-            (tables::put_checkpoint(&view, &mut checkpoint), used)
+    fn write(&mut self) -> Result<(), AppendError> {
+        self.seal_batch();
+        let Some(active) = &mut self.active else {
+            return Err(self.poison("no segment to write to"));
         };
-        let needed = FIRST_BATCH
-            + (checkpoint.len() as u64 + 64).next_multiple_of(8)
-            + span
-            + self.options.control_reserve;
-        let capacity = self.options.segment_bytes.max(needed);
-        if used.saturating_add(capacity) > self.options.max_bytes {
-            let limit = self.options.max_bytes;
-            return Err(RollError::Full(format!(
-                "the configured size of {limit} bytes is used up"
-            )));
+        let began = self.clock.instant();
+        let frame = &self.staged.frame;
+        let written = active.file.write_all_at(frame, active.at);
+        if let Err(error) = written.and_then(|()| active.file.sync_data()) {
+            return Err(self.poison(&format!("write and fdatasync: {error}")));
         }
-        let file = match self.take_spare(capacity) {
-            Some(file) => file,
-            None => self.create_segment_file(capacity)?,
-        };
-        let previous = self.end;
-        let (number, now) = (self.next_segment, self.clock.now());
-        let segment = Segment::begin(file, number, self.store, now, &self.node, previous)?;
-        let mut end = ChainEnd {
-            segment: number,
-            batches: 0,
-            tag: [0; 16],
-        };
-        let mut at = FIRST_BATCH;
-        if records > 0 {
-            let tag = segment.seal_batch(&mut checkpoint, 0, records, end.tag, self.next_commit);
-            end.tag = tag.ok_or_else(|| io::Error::other("the cipher refused"))?;
-            end.batches = 1;
-            segment.file.write_all_at(&checkpoint, at)?;
-            at += checkpoint.len() as u64;
-        }
-        segment.file.sync_data()?;
-        self.disk.rename(
-            &self.dir.join(SPARE_NAME),
-            &self.dir.join(segment_name(number)),
-        )?;
-        self.disk.sync_dir(&self.dir)?;
-        let segment = Arc::new(segment);
-        self.next_segment += 1;
-        self.end = end;
-        self.active = Some(Active {
-            segment: Arc::clone(&segment),
-            number,
-            capacity,
-            at,
-        });
-        {
-            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            let last = HashMap::new();
-            view.segments.insert(
-                number,
-                SegmentView {
-                    segment,
-                    length: capacity,
-                    last,
-                },
-            );
-            view.refresh_sizes();
-        }
-        if self.options.prepare_ahead {
-            let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
-            self.spare = Some(Spare::prepare(disk, dir, self.options.segment_bytes));
-        }
-        self.reclaim();
+        let took = self.clock.instant().saturating_duration_since(began);
+        active.at += frame.len() as u64;
+        self.next_commit += 1;
+        self.staged.sync_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         Ok(())
     }
 
-    fn create_segment_file(&self, capacity: u64) -> Result<Box<dyn DiskFile>, RollError> {
-        let available = self.disk.available(&self.dir)?;
-        if available < capacity.saturating_add(self.options.min_free) {
-            let free = available;
-            return Err(RollError::Full(format!("the disk has {free} bytes left")));
-        }
-        let path = self.dir.join(SPARE_NAME);
-        if self
-            .disk
-            .list(&self.dir)?
-            .iter()
-            .any(|name| name == SPARE_NAME)
+    /// Says how far the log is durable. Nobody waits for it: it may lag, never lead.
+    fn write_mark(&mut self) {
+        let Some(active) = &self.active else {
+            return;
+        };
+        let mark = DurableMark {
+            segment: active.number,
+            end: active.at,
+            batches: self.end.batches,
+            commit: self.next_commit - 1,
+        };
+        if let Err(error) = mark.write(self.mark.as_ref())
+            && !is_full(&error)
         {
-            self.disk.remove(&path)?;
+            self.poison_by("durable mark", &error);
         }
-        let file = self.disk.create(&path).map_err(RollError::from_create)?;
-        if let Err(error) = file.allocate(capacity) {
-            drop(file);
-            self.disk.remove(&path)?;
-            return Err(RollError::from_create(error));
-        }
-        Ok(file)
-    }
-
-    fn take_spare(&mut self, capacity: u64) -> Option<Box<dyn DiskFile>> {
-        let file = self.spare.take()?.finish()?;
-        (file.size().ok()? >= capacity).then_some(file)
     }
 
     /// Makes the commit visible to readers.
-    fn publish(&mut self, staged: Staged, place: Option<(u64, u64)>) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.origins.extend(staged.origins);
-        for (id, stream) in staged.streams {
-            view.define(id, stream);
+    fn publish(&mut self) {
+        let mut staged = std::mem::take(&mut self.staged);
+        {
+            // newest first for readers at the tail: they look there before they look at the view
+            let mut tail = self
+                .reads
+                .tail
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            staged.tail.drain(..).for_each(|record| tail.push(record));
         }
-        if let Some((segment, offset)) = place {
-            for (id, entry) in staged.entries.placed(segment, offset) {
-                view.index(id, entry);
+        let reads = Arc::clone(&self.reads);
+        let mut view = reads.view_mut();
+        for change in staged.changes.drain(..) {
+            change.apply(&mut view);
+        }
+        if let Some(active) = &self.active {
+            for piece in staged.pieces.drain(..) {
+                view.add(active.number, &piece);
             }
+            if let Some(segment) = view.segments.get_mut(&active.number) {
+                segment.end = SegmentEnd {
+                    chain: self.end,
+                    offset: active.at,
+                    commit: self.next_commit - 1,
+                };
+            }
+        }
+        for (id, seq) in staged.trims.drain(..) {
+            view.trim(id, seq);
+            let held = view.backlog(id, seq);
+            if let Some(position) = self.numbers.positions.get_mut(&id) {
+                (position.messages, position.bytes) = (held.messages, held.bytes);
+            }
+        }
+        if staged.records > 0 {
             view.stats.commits += 1;
             view.stats.records += staged.messages;
-        }
-        for (id, count) in staged.duplicates {
-            if let Some(stream) = view.streams.get_mut(&id) {
-                stream.duplicates += count;
+            view.stats.written_bytes += staged.frame.len() as u64;
+            view.stats.last_sync_us = staged.sync_us;
+            if staged.messages > 0 {
+                view.stats.accepted_bytes += staged.accepted_bytes;
             }
         }
-        view.cursors.extend(staged.cursors);
-        view.marks.extend(staged.marks);
-        for (id, seq) in staged.trims {
-            view.trim(id, seq);
-            self.may_reclaim = true;
-        }
         drop(view);
-        self.dedupe.extend(staged.dedupe);
+        self.staged = staged;
     }
 
-    /// Removes segments in which nothing is needed any more. What a crash leaves of this is done again.
-    pub(super) fn reclaim(&mut self) {
-        self.may_reclaim = false;
-        let Some(active) = self.active.as_ref().map(|active| active.number) else {
+    /// Takes over what the keeper has done.
+    pub(super) fn collect(&mut self) {
+        while let Some(done) = self.keeper.finished() {
+            match done {
+                Done::Indexed(number, Ok((file, filter))) => {
+                    let mut view = self.view_mut();
+                    let known = view.segments.get_mut(&number);
+                    let is_there = known.is_some();
+                    if let Some(segment) = known {
+                        segment.index = Index::File(Arc::new(file));
+                    }
+                    view.refresh_sizes();
+                    drop(view);
+                    if is_there {
+                        self.ids.indexed(number, filter);
+                        self.merge_filters();
+                    } else {
+                        // it died meanwhile, and nobody else knows of the file
+                        let path = self.reads.files.path(Kind::Index, number);
+                        let _gone_or_found_at_the_next_start = self.reads.files.disk.remove(&path);
+                    }
+                    self.show_memory();
+                }
+                // the index stays in memory; the next start writes it
+                Done::Indexed(_, Err(_)) => {}
+                Done::Filled(filled) => self.pool.filled(filled),
+                Done::Merged(segments, Ok(filter)) => {
+                    self.ids.replace(&segments, filter);
+                    self.merge_filters();
+                    self.show_memory();
+                }
+                Done::Merged(_, Err(_)) => {}
+                Done::Scrubbed(scrubbed) => self.scrubbed(&scrubbed),
+            }
+        }
+    }
+
+    fn merge_filters(&self) {
+        let Some((segments, level)) = self.ids.to_merge() else {
             return;
         };
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let dead = view.dead_segments(active);
-        if dead.is_empty() {
+        let view = self.reads.view();
+        let indexes =
+            segments
+                .iter()
+                .filter_map(|number| match &view.segments.get(number)?.index {
+                    Index::File(file) => Some((*number, Arc::clone(file))),
+                    Index::Memory(_) => None,
+                });
+        let indexes = indexes.collect();
+        drop(view);
+        self.keeper.ask(Job::Merge {
+            segments,
+            indexes,
+            level,
+        });
+    }
+
+    fn show_memory(&self) {
+        let ids = self.ids.bytes() as u64;
+        let mut view = self.view_mut();
+        let indexes = view.segments.values().map(|segment| match &segment.index {
+            Index::File(file) => file.memory() as u64,
+            Index::Memory(_) => 0,
+        });
+        view.stats.dedupe_bytes = ids + indexes.sum::<u64>();
+    }
+
+    pub(super) fn set_full(&mut self, reason: Option<String>) {
+        if self.full.is_none() && reason.is_none() {
             return;
         }
-        for number in dead {
-            if self
-                .disk
-                .remove(&self.dir.join(segment_name(number)))
-                .is_ok()
-            {
-                view.segments.remove(&number);
-            }
-        }
-        view.refresh_sizes();
-        self.dedupe
-            .retain(|(_, id), seq| view.streams.get(id).is_none_or(|stream| *seq > stream.trim));
-        drop(view);
-        if let Err(error) = self.disk.sync_dir(&self.dir) {
-            self.poison(&format!("directory sync: {error}"));
-        }
-    }
-
-    /// Starts in the full state, which a later attempt may leave.
-    pub(super) fn begin_full(&mut self, reason: String) {
-        self.set_full(Some(reason));
-    }
-
-    fn retry_when_full(&mut self) {
-        if self.full.is_some() && self.poisoned.is_none() {
-            self.reclaim();
-            let _still_full = self.make_room(self.options.segment_bytes / 2, true);
-            self.changed.send_modify(|commits| *commits += 1);
-        }
-    }
-
-    fn set_full(&mut self, reason: Option<String>) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut view = self.view_mut();
         view.stats.full.clone_from(&reason);
-        self.full = reason.map(|reason| (reason, self.clock.instant()));
-    }
-
-    fn poison(&mut self, reason: &str) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.stats.poisoned = Some(reason.to_owned());
-        self.poisoned = Some(reason.to_owned());
         drop(view);
+        self.full = reason.map(|reason| (reason, self.clock.instant()));
         self.changed.send_modify(|commits| *commits += 1);
     }
-}
 
-/// Why no new segment could be begun.
-pub(super) enum RollError {
-    Full(String),
-    Io(io::Error),
-}
-
-impl RollError {
-    fn from_create(error: io::Error) -> Self {
-        if is_full(&error) {
-            Self::Full(format!("the disk is full: {error}"))
-        } else {
-            Self::Io(error)
-        }
+    /// Ends all writing for good and gives the error that says so.
+    pub(super) fn poison(&mut self, reason: &str) -> AppendError {
+        self.view_mut().stats.poisoned = Some(reason.to_owned());
+        self.poisoned = Some(reason.to_owned());
+        self.changed.send_modify(|commits| *commits += 1);
+        AppendError::Poisoned(reason.to_owned())
     }
-}
 
-impl From<io::Error> for RollError {
-    fn from(error: io::Error) -> Self {
-        Self::from_create(error)
+    /// As [`Self::poison`], where nobody waits for the error.
+    pub(super) fn poison_by(&mut self, what: &str, error: &io::Error) {
+        let _nobody_waits = self.poison(&format!("{what}: {error}"));
     }
-}
 
-pub(super) fn full(reason: &str) -> AppendError {
-    AppendError::Full {
-        reason: reason.to_owned(),
-        retry_after: Duration::from_secs(2),
+    pub(super) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.reads.view_mut()
+    }
+
+    /// Applies a change that has no record of its own to the published state.
+    pub(super) fn show(&self, change: Change) {
+        change.apply(&mut self.view_mut());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0  u32  length of the whole record, this field included
-//!   4  u8   kind            5 u8 lane         6 u16 flags (1 = last part)
+//!   4  u8   kind            5 u8 lane         6 u16 flags (1 last part, 2 moved)
 //!   8  u32  part            parts of one message count from 0
 //!  12  u32  stream          number of the stream, local to the store or the session
 //!  16  u64  epoch          24 u64 seq        32 u64 accepted at, ms since 1970
@@ -48,6 +48,8 @@ pub enum RecordKind {
     Gap = 6,
     /// The name behind an origin number.
     Origin = 7,
+    /// A value of the registry.
+    Value = 8,
 }
 
 impl RecordKind {
@@ -60,6 +62,7 @@ impl RecordKind {
             5 => Self::Trim,
             6 => Self::Gap,
             7 => Self::Origin,
+            8 => Self::Value,
             _ => {
                 return Err(WireError::Unknown {
                     what: "record kind",
@@ -103,6 +106,8 @@ pub struct RecordHeader {
     pub part: u32,
     /// Whether this is the last part.
     pub last_part: bool,
+    /// Whether it was copied forward from an older segment of the same store.
+    pub moved: bool,
     /// The stream's local number.
     pub stream: u32,
     /// The stream's epoch.
@@ -131,6 +136,7 @@ impl RecordHeader {
             lane: Lane::default(),
             part: 0,
             last_part: true,
+            moved: false,
             stream: 0,
             epoch: Epoch(0),
             seq: Seq::ZERO,
@@ -145,31 +151,40 @@ impl RecordHeader {
 
     /// Appends the record made of this header, `head` and `body` to `out`.
     pub fn encode(&self, head: &[u8], body: &[u8], out: &mut Vec<u8>) {
+        self.encode_with_room(head, body, 0, out);
+    }
+
+    /// As [`Self::encode`], with `room` zeros at the end of the body.
+    pub fn encode_with_room(&self, head: &[u8], body: &[u8], room: usize, out: &mut Vec<u8>) {
         let head_len = u32::try_from(head.len()).expect("bounded by MAX_HEAD at the door");
-        let body_len = u32::try_from(body.len()).expect("bounded by MAX_BODY at the door");
-        let fixed = u32::try_from(RECORD_HEADER).expect("a small constant");
-        out.reserve(RECORD_HEADER + head.len() + body.len());
-        out.put_u32_le(fixed + head_len + body_len);
-        out.put_u8(self.kind as u8);
-        out.put_u8(self.lane as u8);
-        out.put_u16_le(u16::from(self.last_part));
-        out.put_u32_le(self.part);
-        out.put_u32_le(self.stream);
-        out.put_u64_le(self.epoch.0);
-        out.put_u64_le(self.seq.0);
-        out.put_u64_le(self.accepted.as_millis());
-        out.put_u32_le(self.tenant_key);
-        out.put_u32_le(self.origin.node);
-        out.put_u64_le(self.origin.epoch.0);
-        out.put_u64_le(self.origin.seq.0);
-        out.put_slice(&self.dedupe);
-        out.put_u32_le(head_len);
-        out.put_u32_le(body_len);
-        out.put_u8(self.seal as u8);
-        out.put_slice(&[0; 3]);
-        out.put_slice(&self.nonce);
-        out.put_slice(head);
-        out.put_slice(body);
+        let body_len = u32::try_from(body.len() + room).expect("bounded by MAX_BODY at the door");
+        let length = u32::try_from(RECORD_HEADER).expect("a small constant") + head_len + body_len;
+        let mut fixed = [0; RECORD_HEADER];
+        let mut to = fixed.as_mut_slice();
+        to.put_u32_le(length);
+        to.put_u8(self.kind as u8);
+        to.put_u8(self.lane as u8);
+        to.put_u16_le(u16::from(self.last_part) | u16::from(self.moved) << 1);
+        to.put_u32_le(self.part);
+        to.put_u32_le(self.stream);
+        to.put_u64_le(self.epoch.0);
+        to.put_u64_le(self.seq.0);
+        to.put_u64_le(self.accepted.as_millis());
+        to.put_u32_le(self.tenant_key);
+        to.put_u32_le(self.origin.node);
+        to.put_u64_le(self.origin.epoch.0);
+        to.put_u64_le(self.origin.seq.0);
+        to.put_slice(&self.dedupe);
+        to.put_u32_le(head_len);
+        to.put_u32_le(body_len);
+        to.put_u8(self.seal as u8);
+        to.put_slice(&[0; 3]);
+        to.put_slice(&self.nonce);
+        out.reserve(RECORD_HEADER + head.len() + body.len() + room);
+        out.extend_from_slice(&fixed);
+        out.extend_from_slice(head);
+        out.extend_from_slice(body);
+        out.resize(out.len() + room, 0);
     }
 
     /// Reads one record's header from the front of `bytes`: the header and the lengths of head and
@@ -223,6 +238,7 @@ impl RecordHeader {
             lane,
             part,
             last_part: flags & 1 == 1,
+            moved: flags & 2 == 2,
             stream,
             epoch,
             seq,

@@ -1,0 +1,81 @@
+//! What the handles ask of the writer, and how it answers.
+
+use tokio::sync::oneshot;
+
+use super::{
+    AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, Relief, StreamKey, Value, ValueError,
+};
+use crate::model::{Seq, Timestamp};
+
+/// A question to the writer.
+pub(super) enum Command {
+    Append {
+        stream: StreamKey,
+        drafts: Vec<Draft>,
+        done: Reply<Vec<Outcome>>,
+    },
+    Cursors {
+        moves: Vec<CursorMove>,
+        done: Reply<()>,
+    },
+    Define {
+        stream: StreamKey,
+        limits: Option<Limits>,
+        done: Reply<()>,
+    },
+    Trim {
+        stream: StreamKey,
+        seq: Seq,
+        done: Reply<()>,
+    },
+    Put {
+        key: String,
+        /// The revision that must be there, if that matters.
+        expected: Option<Seq>,
+        /// The new value, or none to delete it.
+        value: Option<(Vec<u8>, Timestamp)>,
+        done: oneshot::Sender<Result<Value, ValueError>>,
+    },
+    /// A reader met damage.
+    Repair {
+        segment: u64,
+    },
+    Rewrap {
+        node: NodeKey,
+        done: Reply<()>,
+    },
+    Relieve {
+        really: bool,
+        done: Reply<Relief>,
+    },
+    Stop,
+}
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
+
+/// An answer that waits for the disk.
+pub(super) enum Answer {
+    Append(Reply<Vec<Outcome>>, Vec<Outcome>),
+    Unit(Reply<()>),
+    Value(oneshot::Sender<Result<Value, ValueError>>, Value),
+}
+
+impl Answer {
+    // a caller that is gone does not change what is on disk
+    pub(super) fn done(self) {
+        match self {
+            Self::Append(reply, outcomes) => drop(reply.send(Ok(outcomes))),
+            Self::Unit(reply) => drop(reply.send(Ok(()))),
+            Self::Value(reply, value) => drop(reply.send(Ok(value))),
+        }
+    }
+
+    pub(super) fn fail(self, error: &AppendError) {
+        match self {
+            Self::Append(reply, _) => drop(reply.send(Err(error.clone()))),
+            Self::Unit(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Value(reply, _) => drop(reply.send(Err(ValueError::Store(error.clone())))),
+        }
+    }
+}

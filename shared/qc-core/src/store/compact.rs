@@ -1,0 +1,153 @@
+//! Moving what is still needed out of segments that are mostly dead, so that one slow consumer does not
+//! hold the disk that everybody else has given back.
+
+use super::ids::scoped;
+use super::tenant;
+use super::view::{Index, Span, View};
+use super::writer::Writer;
+use super::{AppendError, Relief};
+use crate::wire::{RECORD_HEADER, Record};
+
+/// Share of a segment, in percent, below which it is worth moving the rest.
+const WORTH: u64 = 30;
+/// The same when somebody asked for space.
+const WORTH_RELIEF: u64 = 75;
+/// Bytes moved between two looks at the queue.
+const STEP: usize = 4 << 20;
+
+impl Writer {
+    /// Moves a little, if the log is much larger than what is needed of it.
+    pub(super) fn compact(&mut self) {
+        let candidate = {
+            let view = self.reads.view();
+            let slack = 4 * self.options.segment_bytes;
+            let live: u64 = view.segments.values().map(|segment| segment.live).sum();
+            let is_large = view.stats.bytes > live.saturating_mul(3).saturating_add(slack);
+            is_large.then(|| self.emptiest(&view, WORTH)).flatten()
+        };
+        if let Some(number) = candidate {
+            // without room or a tenant's key there will be another time
+            let _moved = self.move_from(number);
+        }
+    }
+
+    /// The segment, with its index on disk, of which the smallest share is needed.
+    fn emptiest(&self, view: &View, worth: u64) -> Option<u64> {
+        let active = self.active.as_ref()?.number;
+        let ended = view.segments.range(..active);
+        let shares = ended.filter_map(|(number, segment)| {
+            let is_indexed = matches!(segment.index, Index::File(_));
+            let share = segment.live.saturating_mul(100) / segment.length.max(1);
+            (is_indexed && segment.spans > 0 && share < worth).then_some((share, *number))
+        });
+        shares.min().map(|(_, number)| number)
+    }
+
+    /// Copies some of what is needed in a segment to the end of the log. Returns the bytes.
+    fn move_from(&mut self, number: u64) -> Result<usize, AppendError> {
+        let spans: Vec<(u32, Span)> = {
+            let view = self.reads.view();
+            let of_stream = view.streams.iter().flat_map(|(id, stream)| {
+                let here = stream.spans.iter().filter(|span| span.segment == number);
+                here.map(|span| (*id, *span))
+            });
+            of_stream.collect()
+        };
+        let mut moved = 0;
+        for (id, span) in spans {
+            let mut after = crate::model::Seq(span.first.0.saturating_sub(1));
+            while after < span.last && moved < STEP {
+                let Ok(records) = self.reads.read_within(id, span, after, STEP) else {
+                    return Ok(moved);
+                };
+                let Some(last) = records.last() else {
+                    break;
+                };
+                after = last.header.seq;
+                moved += self.move_records(id, &records)?;
+            }
+            if moved >= STEP {
+                break;
+            }
+        }
+        self.flush();
+        self.may_reclaim = true;
+        Ok(moved)
+    }
+
+    fn move_records(&mut self, id: u32, records: &[Record]) -> Result<usize, AppendError> {
+        let name = {
+            let view = self.reads.view();
+            view.streams.get(&id).map(|stream| stream.key.name.clone())
+        };
+        let Some(name) = name else {
+            return Ok(0);
+        };
+        let tenant = self.reads.tenants.sealing(name.tenant())?;
+        let mut moved = 0;
+        for record in records {
+            let size = record.encoded_len() + tenant::TAG + RECORD_HEADER;
+            self.make_room(size, true)?;
+            let mut header = record.header;
+            header.moved = true;
+            self.put_record(&header, &record.head, &record.body, tenant.as_deref());
+            if header.dedupe != [0; 16]
+                && let Some(active) = &self.active
+            {
+                self.ids
+                    .insert(active.number, scoped(header.dedupe, id), header.seq);
+            }
+            moved += size;
+        }
+        Ok(moved)
+    }
+
+    /// Gives back what space can be had without losing anything, or says how much that is.
+    pub(super) fn relieve(&mut self, really: bool) -> Result<Relief, AppendError> {
+        let before = self.used_bytes();
+        let free = self.drop_free(false);
+        if !really {
+            let view = self.reads.view();
+            let active = self
+                .active
+                .as_ref()
+                .map_or(u64::MAX, |active| active.number);
+            let ended = view.segments.range(..active);
+            let movable = ended.filter_map(|(_, segment)| {
+                let is_indexed = matches!(segment.index, Index::File(_));
+                let share = segment.live.saturating_mul(100) / segment.length.max(1);
+                let is_worth = is_indexed && share < WORTH_RELIEF;
+                is_worth.then(|| segment.length.saturating_sub(segment.live))
+            });
+            let dead = movable.sum();
+            return Ok(Relief {
+                before,
+                free_files: free,
+                dead,
+                after: before.saturating_sub(free).saturating_sub(dead),
+            });
+        }
+        self.reclaim();
+        let mut dead = 0;
+        // what moves is less than what it frees, so this ends
+        while let Some(number) = {
+            let view = self.reads.view();
+            self.emptiest(&view, WORTH_RELIEF)
+        } {
+            let moved = self.move_from(number)?;
+            self.reclaim();
+            dead = before.saturating_sub(self.used_bytes());
+            if moved == 0 {
+                break;
+            }
+        }
+        let free_files = self.drop_free(true);
+        self.view_mut().refresh_sizes();
+        Ok(Relief {
+            before,
+            free_files,
+            dead,
+            after: self.used_bytes(),
+        })
+    }
+}

@@ -1,0 +1,431 @@
+//! Reading: from the tail in memory, or batch by batch from the place the index names.
+//!
+//! A read from disk takes a window of the log at once, opens every whole batch in it and keeps them for
+//! the next call, so a backlog is read sequentially whatever the caller's steps are.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::files::{Files, Kind};
+use super::index::{Entry, IndexFile, start_of};
+use super::segment::{BATCH_HEADER, BatchHeader, Segment};
+use super::tail::Tail;
+use super::tenant::TenantKeys;
+use super::view::{Place, Span, Start, View};
+use super::{Backlog, ReadError, StreamKey};
+use crate::model::Seq;
+use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
+
+/// Bytes read from disk at once.
+const WINDOW: u64 = 256 << 10;
+/// Runs whose entries are kept.
+const RUNS: usize = 32;
+
+/// Everything a read needs. Clones of the handle share it.
+pub(super) struct ReadSide {
+    pub(super) view: Arc<RwLock<View>>,
+    pub(super) files: Arc<Files>,
+    pub(super) tail: Arc<Mutex<Tail>>,
+    pub(super) tenants: Arc<TenantKeys>,
+    batches: Mutex<BatchCache>,
+    entries: Mutex<VecDeque<KnownRun>>,
+}
+
+/// The entries of a run that was looked up.
+struct KnownRun {
+    segment: u64,
+    stream: u32,
+    first: Seq,
+    last: Seq,
+    entries: Arc<Vec<Entry>>,
+}
+
+impl ReadSide {
+    pub(super) fn new(
+        view: Arc<RwLock<View>>,
+        files: Arc<Files>,
+        tail: Arc<Mutex<Tail>>,
+        tenants: Arc<TenantKeys>,
+        cache_bytes: usize,
+    ) -> Self {
+        Self {
+            view,
+            files,
+            tail,
+            tenants,
+            batches: Mutex::new(BatchCache::new(cache_bytes)),
+            entries: Mutex::default(),
+        }
+    }
+
+    /// See [`super::Log::read`].
+    pub(super) fn read(
+        &self,
+        stream: &StreamKey,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let (id, mut after) = {
+            let view = self.view();
+            let Some(id) = view.by_key.get(stream).copied() else {
+                return Ok(Vec::new());
+            };
+            let trim = view
+                .streams
+                .get(&id)
+                .map_or(Seq::ZERO, |stream| stream.trim);
+            (id, after.max(trim))
+        };
+        if let Some(records) = self.tail().read(id, after, max_records, max_bytes) {
+            return Ok(records);
+        }
+        let mut taken = Taken {
+            records: Vec::new(),
+            bytes: 0,
+            max_records: max_records.max(1),
+            max_bytes,
+        };
+        loop {
+            let Some(place) = self.view().locate(id, after) else {
+                return Ok(taken.records);
+            };
+            let number = place.span.segment;
+            match self.read_span(id, &place, after, &mut taken) {
+                Ok(last) => after = last,
+                // trimmed, moved or repaired since it was looked up
+                Err(_) if self.has_moved(id, after, number) => {}
+                Err(error) => return Err(error),
+            }
+            if taken.is_full() {
+                return Ok(taken.records);
+            }
+        }
+    }
+
+    /// Records of one span as they are on disk, whatever readers at the tail see: for moving them.
+    pub(super) fn read_within(
+        &self,
+        id: u32,
+        span: Span,
+        after: Seq,
+        max_bytes: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let mut taken = Taken {
+            records: Vec::new(),
+            bytes: 0,
+            max_records: usize::MAX,
+            max_bytes,
+        };
+        let place = self.view().locate(id, after);
+        if let Some(place) = place.filter(|place| place.span.segment == span.segment) {
+            self.read_span(id, &place, after, &mut taken)?;
+        }
+        Ok(taken.records)
+    }
+
+    /// Takes the records of one span from `after` on and gives the last seq that was passed.
+    fn read_span(
+        &self,
+        id: u32,
+        place: &Place,
+        after: Seq,
+        taken: &mut Taken,
+    ) -> Result<Seq, ReadError> {
+        let number = place.span.segment;
+        let mut expected = place.span.first.max(after.next());
+        let entry = self.start(id, place, expected)?;
+        let mut offset = entry.offset;
+        while offset < place.end {
+            let (plain, next) = self.batch(&place.segment, offset, place.end)?;
+            let mut at = 0;
+            while let Some(rest) = plain.get(at..).filter(|rest| !rest.is_empty()) {
+                let (header, head, body) =
+                    RecordHeader::decode(rest).map_err(|_| damaged(number, offset, "a record"))?;
+                let start = at + RECORD_HEADER;
+                at = start + head + body;
+                let wanted = header.kind == RecordKind::Message
+                    && (header.stream, header.seq) == (id, expected);
+                if !wanted {
+                    continue;
+                }
+                let record = Record {
+                    header,
+                    head: plain.slice(start..start + head),
+                    body: plain.slice(start + head..at),
+                };
+                let record = self
+                    .tenants
+                    .open(&place.segment.header.id, record)
+                    .map_err(|what| ReadError::TenantKey { what })?;
+                if !taken.add(record) || expected >= place.span.last {
+                    return Ok(expected);
+                }
+                expected = expected.next();
+            }
+            offset = next;
+        }
+        Err(damaged(
+            number,
+            entry.offset,
+            "a record of the index is not there",
+        ))
+    }
+
+    fn start(&self, id: u32, place: &Place, seq: Seq) -> Result<Entry, ReadError> {
+        let index = match &place.start {
+            Start::At(entry) => return Ok(*entry),
+            Start::Ask(index) => index,
+        };
+        let number = place.span.segment;
+        let known = {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut of_stream = entries
+                .iter()
+                .filter(|run| (run.segment, run.stream) == (number, id));
+            let holds = of_stream.find(|run| run.first <= seq && seq <= run.last);
+            holds.map(|run| Arc::clone(&run.entries))
+        };
+        let entries = known.map_or_else(|| self.look_up(id, place, seq, index), Ok)?;
+        start_of(&entries, seq)
+            .ok_or_else(|| damaged(number, 0, "an entry of the index is not there"))
+    }
+
+    /// Reads the entries of a run from the index file and remembers them.
+    fn look_up(
+        &self,
+        id: u32,
+        place: &Place,
+        seq: Seq,
+        index: &IndexFile,
+    ) -> Result<Arc<Vec<Entry>>, ReadError> {
+        let span = place.span;
+        let file = self.file(Kind::Index, span.segment)?;
+        let entries = index
+            .entries(file.as_ref(), id, seq)
+            .map_err(|error| index_error(span.segment, error))?;
+        let entries = Arc::new(entries);
+        let mut known = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push_back(KnownRun {
+            segment: span.segment,
+            stream: id,
+            first: span.first,
+            last: span.last,
+            entries: Arc::clone(&entries),
+        });
+        if known.len() > RUNS {
+            known.pop_front();
+        }
+        Ok(entries)
+    }
+
+    /// When the first message after `after` was accepted.
+    pub(super) fn oldest(&self, stream: &StreamKey, after: Seq) -> Backlog {
+        let (mut backlog, place, id) = {
+            let view = self.view();
+            let Some(id) = view.by_key.get(stream).copied() else {
+                return Backlog::default();
+            };
+            let trim = view
+                .streams
+                .get(&id)
+                .map_or(Seq::ZERO, |stream| stream.trim);
+            let after = after.max(trim);
+            (view.backlog(id, after), view.locate(id, after), id)
+        };
+        if let Some(place) = place {
+            let seq = place.span.first.max(after.next());
+            // without the index the age of the whole span stands: older than the truth, never younger
+            if let Ok(entry) = self.start(id, &place, seq) {
+                backlog.oldest = backlog.oldest.map(|oldest| oldest.max(entry.accepted));
+            }
+        }
+        backlog
+    }
+
+    /// The plain records of the batch at `offset`, and where the next one begins.
+    fn batch(&self, segment: &Segment, offset: u64, end: u64) -> Result<(Bytes, u64), ReadError> {
+        let number = segment.header.number;
+        if let Some(batch) = self.batches().get(number, offset) {
+            return Ok(batch);
+        }
+        let file = self.file(Kind::Segment, number)?;
+        let io = |source| ReadError::Io {
+            segment: number,
+            source,
+        };
+        let sound = |bytes: &[u8]| BatchHeader::decode(bytes, number);
+        let mut window = vec![0; usize::try_from(WINDOW.min(end - offset)).unwrap_or(0)];
+        let read = file.read_at(&mut window, offset).map_err(io)?;
+        window.truncate(read);
+        let first = sound(&window).ok_or_else(|| damaged(number, offset, "the batch header"))?;
+        if first.size() > window.len() {
+            window.resize(first.size(), 0);
+            let read = file.read_at(&mut window, offset).map_err(io)?;
+            window.truncate(read);
+        }
+        let mut opened = Vec::new();
+        let mut at = 0;
+        while let Some(bytes) = window.get_mut(at..)
+            && let Some(header) = sound(bytes)
+            && header.size() <= bytes.len()
+        {
+            match segment.open_batch(&header, bytes) {
+                Ok((plain, _)) => {
+                    let next = at + usize::try_from(header.span()).unwrap_or(usize::MAX);
+                    opened.push((at, at + BATCH_HEADER, at + BATCH_HEADER + plain, next));
+                    at = next;
+                }
+                Err(fault) if at == 0 => return Err(damaged(number, offset, fault.as_str())),
+                Err(_) => break,
+            }
+        }
+        let window = Bytes::from(window);
+        let mut batches = self.batches();
+        let mut wanted = None;
+        for (start, from, to, next) in opened {
+            let batch = (window.slice(from..to), offset + next as u64);
+            if start == 0 {
+                wanted = Some(batch.clone());
+            }
+            batches.put(number, offset + start as u64, batch);
+        }
+        wanted.ok_or_else(|| damaged(number, offset, "the batch ends early"))
+    }
+
+    /// Forgets every plain byte, for instance because a key is gone.
+    pub(super) fn forget_plain(&self) {
+        self.batches().clear();
+        self.tail().clear();
+    }
+
+    /// A segment has another content, or none.
+    pub(super) fn forget_segment(&self, number: u64) {
+        self.files.forget(number);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|run| run.segment != number);
+    }
+
+    fn has_moved(&self, id: u32, after: Seq, from: u64) -> bool {
+        let view = self.view();
+        let now = view.locate(id, after);
+        now.is_none_or(|place| place.span.segment != from || !view.segments.contains_key(&from))
+    }
+
+    fn file(&self, kind: Kind, number: u64) -> Result<Arc<dyn super::DiskFile>, ReadError> {
+        let io = |source| ReadError::Io {
+            segment: number,
+            source,
+        };
+        self.files.get(kind, number).map_err(io)
+    }
+
+    pub(super) fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn view_mut(&self) -> std::sync::RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tail(&self) -> std::sync::MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn batches(&self) -> std::sync::MutexGuard<'_, BatchCache> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records on their way to the caller, up to the caller's bounds.
+struct Taken {
+    records: Vec<Record>,
+    bytes: usize,
+    max_records: usize,
+    max_bytes: usize,
+}
+
+impl Taken {
+    /// Adds a record; says whether there is room for another one.
+    fn add(&mut self, record: Record) -> bool {
+        let size = record.encoded_len();
+        if !self.records.is_empty() && self.bytes + size > self.max_bytes {
+            self.bytes = usize::MAX;
+            return false;
+        }
+        self.bytes += size;
+        self.records.push(record);
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= self.max_records || self.bytes > self.max_bytes
+    }
+}
+
+fn damaged(segment: u64, offset: u64, what: &'static str) -> ReadError {
+    ReadError::Damaged {
+        segment,
+        offset,
+        what,
+    }
+}
+
+fn index_error(segment: u64, source: io::Error) -> ReadError {
+    if source.kind() == io::ErrorKind::InvalidData {
+        return damaged(segment, 0, "its index");
+    }
+    ReadError::Io { segment, source }
+}
+
+/// A batch in the clear and where the next one begins.
+type Batch = (Bytes, u64);
+
+/// The batches that were read last, by place, up to a number of bytes.
+struct BatchCache {
+    limit: usize,
+    bytes: usize,
+    batches: HashMap<(u64, u64), Batch>,
+    order: VecDeque<(u64, u64)>,
+}
+
+impl BatchCache {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: 0,
+            batches: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn get(&self, segment: u64, offset: u64) -> Option<Batch> {
+        self.batches.get(&(segment, offset)).cloned()
+    }
+
+    fn put(&mut self, segment: u64, offset: u64, batch: Batch) {
+        let size = batch.0.len();
+        if size > self.limit || self.batches.contains_key(&(segment, offset)) {
+            return;
+        }
+        while self.bytes + size > self.limit {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            self.bytes -= self
+                .batches
+                .remove(&oldest)
+                .map_or(0, |(batch, _)| batch.len());
+        }
+        self.bytes += size;
+        self.order.push_back((segment, offset));
+        self.batches.insert((segment, offset), batch);
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new(self.limit);
+    }
+}

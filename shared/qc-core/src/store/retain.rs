@@ -1,0 +1,276 @@
+//! How long messages stay, how much a stream may hold, and who is refused first when space runs out.
+//!
+//! Nothing that a consumer has not taken is dropped to make room: a stream at its limit refuses. Only
+//! `expire`, which somebody declared, ends a message that was not taken, and that is counted.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::view::View;
+use super::writer::Writer;
+use super::{AppendError, CursorState, Draft, StreamKey};
+use crate::model::{Lane, Seq, Timestamp};
+
+/// How long the messages of a stream stay and how much it may hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a message stays after it was accepted, if every consumer has it.
+    pub keep: Option<Duration>,
+    /// How long a message stays at most, taken or not.
+    pub expire: Option<Duration>,
+    /// The most messages; what every consumer has goes first, then publishers are refused.
+    pub max_messages: Option<u64>,
+    /// The most bytes, likewise.
+    pub max_bytes: Option<u64>,
+}
+
+/// The limits of all streams that have some.
+#[derive(Default)]
+pub(super) struct Policies {
+    by_stream: HashMap<u32, Limits>,
+}
+
+impl Policies {
+    pub(super) fn set(&mut self, id: u32, limits: Option<Limits>) {
+        match limits {
+            Some(limits) => drop(self.by_stream.insert(id, limits)),
+            None => drop(self.by_stream.remove(&id)),
+        }
+    }
+
+    pub(super) fn of(&self, id: u32) -> Option<&Limits> {
+        self.by_stream.get(&id)
+    }
+}
+
+/// From which share of the space on a lane is refused, in percent; the most urgent lane may fill it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shed {
+    /// The share for low.
+    pub low: u8,
+    /// The share for normal.
+    pub normal: u8,
+    /// The share for high.
+    pub high: u8,
+}
+
+impl Default for Shed {
+    fn default() -> Self {
+        Self {
+            low: 95,
+            normal: 98,
+            high: 99,
+        }
+    }
+}
+
+impl Shed {
+    fn of(self, lane: Lane) -> u8 {
+        match lane {
+            Lane::Low => self.low,
+            Lane::Normal => self.normal,
+            Lane::High => self.high,
+            Lane::Critical => 100,
+        }
+    }
+}
+
+impl Writer {
+    /// Whether an append may be staged: space, the lane's share of it, and the stream's own limits.
+    pub(super) fn may_append(
+        &mut self,
+        key: &StreamKey,
+        drafts: &[Draft],
+        bytes: usize,
+    ) -> Result<(), AppendError> {
+        if let Some(error) = self.is_known_full() {
+            return Err(error);
+        }
+        self.check_lane(drafts)?;
+        self.check_limits(key, drafts)?;
+        self.make_room(bytes, false)
+    }
+
+    fn check_lane(&self, drafts: &[Draft]) -> Result<(), AppendError> {
+        let limit = self.options.max_bytes;
+        // without a size of its own the log may use the disk, and what is left there decides
+        let Some(lane) = drafts
+            .iter()
+            .map(|draft| draft.lane)
+            .min_by_key(|lane| *lane as u8)
+        else {
+            return Ok(());
+        };
+        if limit == u64::MAX {
+            return Ok(());
+        }
+        let share = self.options.shed.of(lane);
+        let allowed = limit / 100 * u64::from(share);
+        let unused = self
+            .active
+            .as_ref()
+            .map_or(0, |active| active.capacity - active.at);
+        let used = self.reads.view().stats.bytes.saturating_sub(unused);
+        if share < 100 && used > allowed {
+            let reason = format!("{lane} messages are refused from {share} % of {limit} bytes on");
+            return Err(super::space::full(&reason));
+        }
+        Ok(())
+    }
+
+    fn check_limits(&mut self, key: &StreamKey, drafts: &[Draft]) -> Result<(), AppendError> {
+        let Some((id, limits)) = self.limits_of(key) else {
+            return Ok(());
+        };
+        let Some(position) = self.numbers.positions.get(&id) else {
+            return Ok(());
+        };
+        let bytes: usize = drafts
+            .iter()
+            .map(|draft| draft.head.len() + draft.body.len())
+            .sum();
+        let messages = position.messages + drafts.len() as u64;
+        let bytes = position.bytes + bytes as u64;
+        let over = limits
+            .max_messages
+            .filter(|max| messages > *max)
+            .map(|max| (max, "messages"));
+        let over = over.or_else(|| {
+            limits
+                .max_bytes
+                .filter(|max| bytes > *max)
+                .map(|max| (max, "bytes"))
+        });
+        let Some((max, unit)) = over else {
+            return Ok(());
+        };
+        let reason = format!(
+            "stream {} holds its {max} {unit}, and not every consumer has them",
+            key.name
+        );
+        self.flush();
+        let excess = if unit == "messages" {
+            messages - max
+        } else {
+            0
+        };
+        let trim = taken_by_all(&self.reads.view(), id, excess, bytes.saturating_sub(max));
+        if let Some(trim) = trim.filter(|_| unit == "messages" || unit == "bytes")
+            && self.make_room(1024, true).is_ok()
+        {
+            self.stage_trim(id, trim);
+            self.flush();
+            return Ok(());
+        }
+        Err(AppendError::Limit { reason })
+    }
+
+    /// Ends what is over its time.
+    pub(super) fn retain(&mut self) {
+        let now = self.clock.now();
+        let due: Vec<_> = {
+            let view = self.reads.view();
+            let of = |(id, limits): (&u32, &Limits)| {
+                let stream = view.streams.get(id)?;
+                let acked = acked_by_all(&view, *id);
+                let before = |age: Option<Duration>| {
+                    let cutoff = Timestamp::from_millis(
+                        now.as_millis()
+                            .checked_sub(u64::try_from(age?.as_millis()).unwrap_or(u64::MAX))?,
+                    );
+                    Some(view.accepted_before(*id, cutoff))
+                };
+                let kept = before(limits.keep).map(|seq| seq.min(acked));
+                let expired = before(limits.expire);
+                let trim = kept.max(expired)?;
+                (trim > stream.trim).then_some((*id, trim))
+            };
+            self.policies.by_stream.iter().filter_map(of).collect()
+        };
+        for (id, trim) in due {
+            self.expire(id, trim);
+        }
+        self.flush();
+    }
+
+    /// Trims a stream; consumers that had not come that far count what they will not get.
+    fn expire(&mut self, id: u32, trim: Seq) {
+        let behind: Vec<(String, CursorState)> = {
+            let view = self.reads.view();
+            let stream = view.streams.get(&id);
+            let lost = |from| stream.map_or(0, |stream| stream.lost_between(from, trim));
+            let cursors = view.cursors_of(id).filter(|(_, state)| state.seq < trim);
+            cursors
+                .map(|(name, state)| (name.to_owned(), state.expired_to(trim, lost(state.seq))))
+                .collect()
+        };
+        let bytes = (behind.len() + 1) * 1024;
+        if self.make_room(bytes, true).is_err() {
+            return;
+        }
+        for (consumer, state) in behind {
+            self.put_cursor(id, consumer, state);
+        }
+        self.stage_trim(id, trim);
+    }
+}
+
+/// How far every consumer of a stream has come; its end when it has none.
+fn acked_by_all(view: &View, id: u32) -> Seq {
+    let slowest = view.cursors_of(id).map(|(_, state)| state.seq).min();
+    let last = view
+        .streams
+        .get(&id)
+        .map_or(Seq::ZERO, |stream| stream.last);
+    slowest.unwrap_or(last)
+}
+
+/// Up to where a stream must be trimmed to lose `messages` messages or `bytes` bytes, if everybody has
+/// them.
+fn taken_by_all(view: &View, id: u32, messages: u64, bytes: u64) -> Option<Seq> {
+    let stream = view.streams.get(&id)?;
+    let first = stream.spans.front()?.first;
+    let mut trim = Seq((first.0 + messages).saturating_sub(1));
+    if messages == 0 {
+        let mut left = bytes;
+        for span in &stream.spans {
+            trim = span.last;
+            if span.bytes >= left {
+                let share =
+                    u128::from(left) * u128::from(span.messages()) / u128::from(span.bytes.max(1));
+                trim = Seq(span.first.0 + u64::try_from(share).unwrap_or(0)).min(span.last);
+                break;
+            }
+            left -= span.bytes;
+        }
+    }
+    // a little more than needed, so that not every append has to trim
+    let more = Seq(trim.0 + (stream.last.0 - first.0) / 64);
+    let acked = acked_by_all(view, id);
+    (acked >= trim).then(|| more.min(acked))
+}
+
+impl View {
+    /// The last seq of a stream that was accepted before `cutoff`, as far as entries tell.
+    fn accepted_before(&self, id: u32, cutoff: Timestamp) -> Seq {
+        let Some(stream) = self.streams.get(&id) else {
+            return Seq::ZERO;
+        };
+        let mut last = stream.trim;
+        for span in &stream.spans {
+            if span.newest < cutoff {
+                last = span.last;
+                continue;
+            }
+            if let Some(entries) = self.entries_in_memory(id, span.first) {
+                let older = entries
+                    .iter()
+                    .take_while(|entry| entry.accepted < cutoff)
+                    .last();
+                last = older.map_or(last, |entry| last.max(Seq(entry.seq.0.saturating_sub(1))));
+            }
+            break;
+        }
+        last
+    }
+}

@@ -1,0 +1,192 @@
+//! Reading a segment from beginning to end, batch by batch, through whatever it has suffered.
+
+use std::io;
+
+use super::disk::DiskFile;
+use super::index::SegmentEnd;
+use super::pages::damaged;
+use super::segment::{BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment};
+
+/// Who takes what a scan finds.
+pub(super) trait Visit {
+    /// A sound batch at `offset`; its plain records. An error says what is wrong with them.
+    fn batch(&mut self, offset: u64, plain: &[u8]) -> Result<(), &'static str>;
+    /// Bytes that are not what was written.
+    fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()>;
+}
+
+/// Where the sound batches of a segment end, and why there.
+pub(super) struct ScanEnd {
+    pub(super) end: SegmentEnd,
+    pub(super) fault: &'static str,
+    /// Bytes of a batch whose header is sound and whose payload is not: a commit that was cut off.
+    pub(super) torn: u64,
+    /// Records that the batches which do not open held at most, as far as their headers tell.
+    pub(super) lost_records: u64,
+}
+
+/// Reads the segment in `file`.
+pub(super) fn scan(
+    file: &dyn DiskFile,
+    segment: &Segment,
+    visit: &mut impl Visit,
+) -> io::Result<ScanEnd> {
+    let number = segment.header.number;
+    let mut window = Window::new(file, file.size()?);
+    let mut offset = FIRST_BATCH;
+    let mut end = SegmentEnd {
+        chain: ChainEnd {
+            segment: number,
+            batches: 0,
+            tag: [0; 16],
+        },
+        offset,
+        commit: 0,
+    };
+    let (mut chained, mut lost_records) = (true, 0);
+    loop {
+        let found = BatchHeader::decode(window.bytes(offset, BATCH_HEADER)?, number);
+        // in sequence and linked to the batch before, unless damage has broken the link
+        let header = found.filter(|header| {
+            if chained {
+                header.number == end.chain.batches && header.previous_tag == end.chain.tag
+            } else {
+                header.number >= end.chain.batches
+            }
+        });
+        let fault = match header {
+            None => "no sound batch",
+            Some(header) => {
+                let frame = window.bytes(offset, header.size())?;
+                match segment.open_batch(&header, frame) {
+                    Ok((plain, tag)) => {
+                        let plain = frame.get(BATCH_HEADER..BATCH_HEADER + plain);
+                        if let Err(what) = visit.batch(offset, plain.unwrap_or_default()) {
+                            visit.damage(offset, header.span(), what)?;
+                        }
+                        offset += header.span();
+                        end = SegmentEnd {
+                            chain: ChainEnd {
+                                segment: number,
+                                batches: header.number + 1,
+                                tag,
+                            },
+                            offset,
+                            commit: header.commit,
+                        };
+                        chained = true;
+                        continue;
+                    }
+                    Err(fault) => {
+                        lost_records += u64::from(header.records);
+                        fault.as_str()
+                    }
+                }
+            }
+        };
+        if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches)? {
+            visit.damage(offset, next - offset, fault)?;
+            (offset, chained) = (next, false);
+            end.chain.batches += 1;
+            continue;
+        }
+        return Ok(ScanEnd {
+            end,
+            fault,
+            torn: header.map_or(0, |header| header.span()),
+            lost_records,
+        });
+    }
+}
+
+/// Checks the sums of the batches from `from` on, of about `bytes` bytes; needs no key. Gives where to
+/// go on, or none at `end`.
+pub(super) fn check_batches(
+    file: &dyn DiskFile,
+    segment: &Segment,
+    from: u64,
+    end: u64,
+    bytes: u64,
+) -> io::Result<Option<u64>> {
+    let mut window = Window::new(file, end);
+    let mut offset = from;
+    while offset < end && offset < from + bytes {
+        let header =
+            BatchHeader::decode(window.bytes(offset, BATCH_HEADER)?, segment.header.number);
+        let header = header.ok_or_else(damaged)?;
+        let frame = window.bytes(offset, header.size())?;
+        if !segment.checksum(&header, frame) {
+            return Err(damaged());
+        }
+        offset += header.span();
+    }
+    Ok((offset < end).then_some(offset))
+}
+
+/// A part of a file in memory, moved forward as it is read.
+pub(super) struct Window<'a> {
+    file: &'a dyn DiskFile,
+    length: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    const STEP: usize = 1 << 20;
+
+    fn new(file: &'a dyn DiskFile, length: u64) -> Self {
+        Self {
+            file,
+            length,
+            start: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// `size` bytes at `offset`, fewer at the end of the file.
+    fn bytes(&mut self, offset: u64, size: usize) -> io::Result<&mut [u8]> {
+        let left = self.length.saturating_sub(offset);
+        let size = size.min(usize::try_from(left).unwrap_or(size));
+        let inside =
+            offset >= self.start && offset + size as u64 <= self.start + self.bytes.len() as u64;
+        if !inside {
+            let want = size.clamp(Self::STEP, MAX_PAYLOAD + BATCH_HEADER);
+            let want = want.min(usize::try_from(left).unwrap_or(want));
+            self.bytes.resize(want, 0);
+            let read = self.file.read_at(&mut self.bytes, offset)?;
+            self.bytes.truncate(read);
+            self.start = offset;
+        }
+        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        let to = from.saturating_add(size).min(self.bytes.len());
+        Ok(self.bytes.get_mut(from..to).unwrap_or_default())
+    }
+
+    /// The next offset, in steps of 8, at which a sound batch header of `segment` stands.
+    fn find_batch(
+        &mut self,
+        mut offset: u64,
+        segment: u64,
+        at_least: u64,
+    ) -> io::Result<Option<u64>> {
+        while offset < self.length {
+            let bytes = self.bytes(offset, Self::STEP)?;
+            if bytes.len() < BATCH_HEADER {
+                return Ok(None);
+            }
+            let last = bytes.len() - BATCH_HEADER;
+            let candidates = (0..=last).step_by(8);
+            let found = candidates
+                .filter_map(|at| Some((at, bytes.get(at..at + BATCH_HEADER)?)))
+                .find(|(_, bytes)| {
+                    let header = BatchHeader::decode(bytes, segment);
+                    header.is_some_and(|header| header.number >= at_least)
+                });
+            if let Some((at, _)) = found {
+                return Ok(Some(offset + at as u64));
+            }
+            offset += (last / 8 * 8 + 8) as u64;
+        }
+        Ok(None)
+    }
+}
