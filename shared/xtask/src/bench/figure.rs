@@ -57,7 +57,7 @@ pub struct Goal {
 pub enum Of {
     /// [`Figure::value`].
     Value,
-    /// [`Ratio::ratio`].
+    /// [`Ratio::ratio`], and [`Ratio::typical`] where there is one.
     Ratio,
 }
 
@@ -111,12 +111,16 @@ impl Figure {
         }
     }
 
-    /// Sets the goal and judges it. A figure without the number that is meant does not meet it.
+    /// Sets the goal and judges it. A figure without the number that is meant does not meet it, and a
+    /// ratio meets it by its rates and by its typical operation: a stall of the other is no merit.
     #[must_use]
     pub fn wants(mut self, of: Of, bound: Bound, wanted: f64) -> Self {
         let reached = match of {
             Of::Value => Some(self.value),
-            Of::Ratio => self.ratio_to.as_ref().map(|ratio| ratio.ratio),
+            Of::Ratio => self.ratio_to.as_ref().map(|ratio| match bound {
+                Bound::AtLeast => ratio.ratio.min(ratio.typical.unwrap_or(f64::INFINITY)),
+                Bound::AtMost => ratio.ratio.max(ratio.typical.unwrap_or(0.0)),
+            }),
         };
         let met = reached.is_some_and(|reached| match bound {
             Bound::AtLeast => reached >= wanted,
@@ -336,6 +340,8 @@ mod tests {
         let figure = Figure::of_rounds("x", "msg/s", &[70.0]).against("raw", &[70.0], &[100.0]);
         assert!(met(figure.clone().wants(Of::Ratio, Bound::AtLeast, 0.7)));
         assert!(!met(figure.clone().wants(Of::Ratio, Bound::AtLeast, 0.71)));
+        let stalled = figure.clone().typically(0.6);
+        assert!(!met(stalled.wants(Of::Ratio, Bound::AtLeast, 0.7)));
         assert!(met(figure.clone().wants(Of::Value, Bound::AtMost, 70.0)));
         assert!(!met(figure.wants(Of::Value, Bound::AtMost, 69.0)));
         let alone = Figure::of_rounds("x", "msg/s", &[70.0]);
