@@ -33,6 +33,51 @@ pub struct Figure {
     /// The same work by a raw limit or a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio_to: Option<Ratio>,
+    /// What the figure should come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
+}
+
+/// What a figure should come to, and whether it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    /// Which of the figure's numbers is meant.
+    pub of: Of,
+    /// From which side the number is bound.
+    pub bound: Bound,
+    /// The bound.
+    pub wanted: f64,
+    /// Whether the number lies on the right side of it.
+    pub met: bool,
+}
+
+/// The number of a figure that a goal binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Of {
+    /// [`Figure::value`].
+    Value,
+    /// [`Ratio::ratio`], and [`Ratio::typical`] where there is one.
+    Ratio,
+}
+
+/// The side of a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// The number may be no less.
+    AtLeast,
+    /// The number may be no more.
+    AtMost,
+}
+
+/// What a run was asked for and did not measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// What was not measured.
+    pub name: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A figure against another of the same run.
@@ -62,7 +107,32 @@ impl Figure {
             p50_us: None,
             p99_us: None,
             ratio_to: None,
+            goal: None,
         }
+    }
+
+    /// Sets the goal and judges it. A figure without the number that is meant does not meet it, and a
+    /// ratio meets it by its rates and by its typical operation: a stall of the other is no merit.
+    #[must_use]
+    pub fn wants(mut self, of: Of, bound: Bound, wanted: f64) -> Self {
+        let reached = match of {
+            Of::Value => Some(self.value),
+            Of::Ratio => self.ratio_to.as_ref().map(|ratio| match bound {
+                Bound::AtLeast => ratio.ratio.min(ratio.typical.unwrap_or(f64::INFINITY)),
+                Bound::AtMost => ratio.ratio.max(ratio.typical.unwrap_or(0.0)),
+            }),
+        };
+        let met = reached.is_some_and(|reached| match bound {
+            Bound::AtLeast => reached >= wanted,
+            Bound::AtMost => reached <= wanted,
+        });
+        self.goal = Some(Goal {
+            of,
+            bound,
+            wanted,
+            met,
+        });
+        self
     }
 
     /// Adds the times of single operations.
@@ -116,6 +186,25 @@ pub struct Run {
     pub environment: Environment,
     /// What was measured.
     pub figures: Vec<Figure>,
+    /// What was not measured; none of it counts as met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+}
+
+impl Goal {
+    /// Such as `ratio >= 0.70 met`.
+    fn text(&self) -> String {
+        let of = match self.of {
+            Of::Value => "",
+            Of::Ratio => "ratio ",
+        };
+        let sign = match self.bound {
+            Bound::AtLeast => ">=",
+            Bound::AtMost => "<=",
+        };
+        let met = if self.met { "met" } else { "not met" };
+        format!("{of}{sign} {} {met}", short(self.wanted))
+    }
 }
 
 impl Run {
@@ -126,7 +215,7 @@ impl Run {
     pub fn text(&self) -> String {
         let mut table = Table::new(&[
             "FIGURE", ">VALUE", "UNIT", ">LOW", ">HIGH", ">P50 us", ">P99 us", ">RATIO",
-            ">TYPICAL", "TO",
+            ">TYPICAL", "TO", "GOAL",
         ]);
         for figure in &self.figures {
             let time = |us: Option<f64>| us.map_or_else(String::new, |us| format!("{us:.0}"));
@@ -144,9 +233,14 @@ impl Run {
                     .and_then(|r| r.typical)
                     .map_or_else(String::new, |t| format!("{t:.2}")),
                 ratio.map_or_else(String::new, |r| format!("{} {}", r.to, short(r.value))),
+                figure.goal.as_ref().map_or_else(String::new, Goal::text),
             ]);
         }
-        format!("{}{}", self.environment.text(), table.render(true))
+        let mut text = format!("{}{}", self.environment.text(), table.render(true));
+        for Skipped { name, why } in &self.skipped {
+            text.extend(["skipped: ", name, ": ", why, "\n"]);
+        }
+        text
     }
 
     /// Keeps the run in `docs/evidence` if `common` asks for it.
@@ -241,6 +335,20 @@ mod tests {
     }
 
     #[test]
+    fn goals_are_judged_from_their_side() {
+        let met = |figure: Figure| figure.goal.unwrap().met;
+        let figure = Figure::of_rounds("x", "msg/s", &[70.0]).against("raw", &[70.0], &[100.0]);
+        assert!(met(figure.clone().wants(Of::Ratio, Bound::AtLeast, 0.7)));
+        assert!(!met(figure.clone().wants(Of::Ratio, Bound::AtLeast, 0.71)));
+        let stalled = figure.clone().typically(0.6);
+        assert!(!met(stalled.wants(Of::Ratio, Bound::AtLeast, 0.7)));
+        assert!(met(figure.clone().wants(Of::Value, Bound::AtMost, 70.0)));
+        assert!(!met(figure.wants(Of::Value, Bound::AtMost, 69.0)));
+        let alone = Figure::of_rounds("x", "msg/s", &[70.0]);
+        assert!(!met(alone.wants(Of::Ratio, Bound::AtLeast, 0.0)));
+    }
+
+    #[test]
     fn a_recorded_run_reads_back() {
         let run = Run {
             schema: Run::SCHEMA.to_owned(),
@@ -249,12 +357,24 @@ mod tests {
             commit: "abc".to_owned(),
             date: Some("2026-11-21".to_owned()),
             environment: Environment::sample(),
-            figures: vec![Figure::of_rounds("append", "msg/s", &[1.0, 2.0, 3.0])],
+            figures: vec![
+                Figure::of_rounds("append", "msg/s", &[1.0, 2.0, 3.0]),
+                Figure::of_rounds("open", "ms", &[51.0]).wants(Of::Value, Bound::AtMost, 50.0),
+            ],
+            skipped: vec![Skipped {
+                name: "cold".to_owned(),
+                why: "not root".to_owned(),
+            }],
         };
         let json = serde_json::to_string(&run).unwrap();
         assert_eq!(serde_json::from_str::<Run>(&json).unwrap(), run);
         let text = run.text();
         assert!(text.starts_with("ext4, fdatasync p50 110 us"), "{text}");
-        assert!(text.contains("append   2.00  msg/s  1.00  3.00"), "{text}");
+        assert!(
+            text.contains("append   2.00  msg/s   1.00   3.00"),
+            "{text}"
+        );
+        assert!(text.contains("<= 50.00 not met"), "{text}");
+        assert!(text.ends_with("skipped: cold: not root\n"), "{text}");
     }
 }

@@ -11,8 +11,10 @@ mod figure;
 mod fio;
 pub mod ingest;
 pub mod raw;
+pub mod store;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::Subcommand;
 use qc_core::cli::{Exit, Failure, Output};
@@ -22,7 +24,7 @@ use crate::CHORE;
 use crate::workspace::Workspace;
 pub use environment::Environment;
 pub(crate) use figure::commit;
-pub use figure::{Figure, Ratio, Run};
+pub use figure::{Bound, Figure, Goal, Of, Ratio, Run, Skipped};
 
 /// Measure speed, each figure beside a raw limit of the same run
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,10 @@ pub struct Args {
 enum Bench {
     Ingest(ingest::Args),
     Raw(raw::Args),
+    Store(store::Args),
+    /// What a row of the store's bench runs as a process of its own
+    #[command(hide = true)]
+    StoreChild(store::child::Args),
 }
 
 /// What every bench takes.
@@ -66,6 +72,8 @@ impl Args {
         match &self.bench {
             Bench::Ingest(args) => args.common.json,
             Bench::Raw(args) => args.common.json,
+            Bench::Store(args) => args.common.json,
+            Bench::StoreChild(_) => false,
         }
     }
 }
@@ -75,6 +83,8 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.bench {
         Bench::Ingest(args) => ingest::run(args, workspace, output),
         Bench::Raw(args) => raw::run(args, workspace, output),
+        Bench::Store(args) => store::run(args, workspace, output),
+        Bench::StoreChild(args) => store::child::run(args, output),
     }
 }
 
@@ -86,6 +96,34 @@ pub fn directory(common: &Common, workspace: &Workspace) -> Result<PathBuf, Fail
     };
     durable::create_dir_all(&dir, 0o755).map_err(|error| disk(&dir, &error))?;
     Ok(dir)
+}
+
+/// The same bench by an xtask built with optimization: what a bench does itself is part of its figures.
+fn run_optimized(workspace: &Workspace, output: &Output) -> Result<(), Failure> {
+    output.note("building the bench with optimization");
+    let failed = |what: &str| Failure::new(Exit::Other, CHORE, format!("{what} failed"));
+    let built = workspace
+        .cargo()
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            "quick",
+            "--package",
+            "xtask",
+        ])
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Err(failed("the build of the bench"));
+    }
+    let bench = workspace.target_dir()?.join("quick/xtask");
+    let status = Command::new(bench)
+        .args(std::env::args_os().skip(1))
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(failed("the bench")),
+    }
 }
 
 /// A failure of the bench's own disk.

@@ -9,7 +9,6 @@ mod producer;
 mod site;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use qc_core::clock::{Clock as _, SystemClock};
 
 use super::figure::commit;
 use super::raw::{self, Kind, Pattern};
-use super::{Common, Environment, Figure, Run, directory, disk};
+use super::{Common, Environment, Figure, Run, directory, disk, run_optimized};
 use crate::CHORE;
 use crate::demo::{self, Lifetime, Proc, Ready};
 use crate::workspace::Workspace;
@@ -50,6 +49,7 @@ const GOAL: f64 = 20_000.0;
 /// Builds what is measured, measures it, and fails below the goal of this cut.
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
+        // the producers share the cores with the relay
         return run_optimized(workspace, output);
     }
     qc_core::tls::install_crypto_provider();
@@ -106,34 +106,6 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-/// The producers share the cores with the relay, so they must be optimized as well.
-fn run_optimized(workspace: &Workspace, output: &Output) -> Result<(), Failure> {
-    output.note("building the producers with optimization");
-    let failed = |what: &str| Failure::new(Exit::Other, CHORE, format!("{what} failed"));
-    let built = workspace
-        .cargo()
-        .args([
-            "build",
-            "--locked",
-            "--profile",
-            "quick",
-            "--package",
-            "xtask",
-        ])
-        .status();
-    if !built.is_ok_and(|status| status.success()) {
-        return Err(failed("the build of the bench"));
-    }
-    let bench = workspace.target_dir()?.join("quick/xtask");
-    let status = Command::new(bench)
-        .args(std::env::args_os().skip(1))
-        .status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(failed("the bench")),
-    }
-}
-
 #[derive(Default)]
 struct Rounds {
     rates: Vec<f64>,
@@ -169,6 +141,7 @@ impl Rounds {
             date: args.common.date.clone(),
             environment,
             figures: vec![ingest, cpu, raw],
+            skipped: Vec::new(),
         }
     }
 }
