@@ -25,11 +25,11 @@ mod quarantine;
 mod recover;
 mod seal;
 mod segment;
-#[cfg(test)]
-mod sim;
 mod spare;
 mod stage;
 mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -47,6 +47,8 @@ pub use log::{Log, LogOptions};
 pub use positions::Positions;
 pub use recover::{Damage, LostRange, OpenError, OpenReport};
 pub use seal::{KeyError, NodeKey};
+#[cfg(test)]
+use testing::sim;
 
 /// Which side of a node a stream stands on. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
