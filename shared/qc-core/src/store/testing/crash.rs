@@ -345,6 +345,7 @@ mod tests {
     fn many_fates_are_drawn() {
         let disk = SimDisk::default();
         let file = disk.create(Path::new("/d/a")).unwrap();
+        disk.sync_dir(Path::new("/d")).unwrap();
         for at in 0..100 {
             file.write_all_at(&[at; 700], u64::from(at) * 700).unwrap();
         }

@@ -59,6 +59,8 @@ struct Place {
     written: Written,
     stream: usize,
     seqs: Vec<Seq>,
+    /// It is the stream's first, so the stream is named there.
+    first: bool,
 }
 
 /// Damage of one kind to one part of a file, and the rule it breaks.
@@ -321,9 +323,11 @@ impl Store {
             .filter(|place| *place.written.path == *path);
         let first = own.clone().map(|place| place.written.from).min();
         let records = self.touched(path, damage).next().is_some();
+        let names = self.touched(path, damage).any(|place| place.first);
         let part = match first {
             _ if from == 0 && damage.kind() != "flip" => "from the header on",
             Some(first) if from < first.min(4096) => "header",
+            _ if names => "first records",
             _ if records => "records",
             Some(first) if to <= first => "between header and records",
             _ => "other bytes",
@@ -371,10 +375,11 @@ impl Store {
             };
             let found = expected.inspect(&log);
             tried.losses += u64::from(!found.missing.is_empty());
+            let gone = found.missing.clone();
             let mut broken = self.hold(expected, path, damage, &report, found);
             if !damage.is_one_of_many() {
-                broken.extend(expected.go_on(&log, 0));
-                broken.extend(expected.go_on(&log, 1));
+                broken.extend(expected.go_on(&log, 0, &gone));
+                broken.extend(expected.go_on(&log, 1, &gone));
             }
             let copy = || kept_aside(disk, before, path, damage);
             if !report.damaged.is_empty() && !copy() {
@@ -558,10 +563,13 @@ fn places(history: &History, writes: &[Written], segments: &[Arc<Path>]) -> Vec<
         };
         // the batch is the last write to a segment before the answer; before it a segment may begin
         if let Some(written) = writes.iter().rfind(of_event) {
+            let known = |place: &Place| place.stream == stream && !place.seqs.is_empty();
+            let first = !places.iter().any(known);
             places.push(Place {
                 written: written.clone(),
                 stream,
                 seqs,
+                first,
             });
         }
     }

@@ -186,7 +186,7 @@ fn reopened(disk: SimDisk, expected: &Expected<'_>) -> Vec<Violation> {
             if !report.damaged.is_empty() || !report.lost.is_empty() {
                 wrong.push(Violation::new(Rule::Report, format!("{report:?}")));
             }
-            wrong.extend(expected.go_on(&log, 1));
+            wrong.extend(expected.go_on(&log, 1, &[]));
             wrong
         }
     }

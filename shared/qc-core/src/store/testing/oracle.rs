@@ -159,8 +159,8 @@ impl<'a> Expected<'a> {
     }
 
     /// Goes on with a log that was reopened: what is there is known again, what is new gets a new
-    /// number.
-    pub fn go_on(&self, log: &Log, pick: usize) -> Vec<Violation> {
+    /// number. What is `gone` is not known again.
+    pub fn go_on(&self, log: &Log, pick: usize, gone: &[(usize, Seq)]) -> Vec<Violation> {
         let mut wrong = Vec::new();
         let at = pick % self.streams.len();
         let stream = &self.streams[at];
@@ -174,7 +174,9 @@ impl<'a> Expected<'a> {
             .last_key_value()
             .map_or(0, |(seq, _)| *seq)
             .max(log.info(stream.key).map_or(0, |info| info.last.0));
-        let again: Vec<_> = keyed.filter(|(_, draft)| draft.dedupe != [0; 16]).collect();
+        let again: Vec<_> = keyed
+            .filter(|(seq, draft)| draft.dedupe != [0; 16] && !gone.contains(&(at, Seq(*seq))))
+            .collect();
         if let Some((seq, draft)) = again.get(pick % again.len().max(1)) {
             let again = Draft {
                 hop: None,

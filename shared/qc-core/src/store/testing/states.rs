@@ -306,7 +306,7 @@ fn judge(
         // going on writes; what the recovery did is looked at before that
         if !only_recovery && image.digest.is_multiple_of(16) {
             let pick = usize::try_from(image.digest >> 8 & 0xffff).unwrap_or(0);
-            wrong.extend(expected.go_on(&log, pick));
+            wrong.extend(expected.go_on(&log, pick, &[]));
         }
         (wrong, records)
     }));
