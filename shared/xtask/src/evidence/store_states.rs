@@ -27,6 +27,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 
+    /// The most states tried at one cut, before some are cut a second time
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+
     /// Forget a sync, to see that the loss is found
     #[arg(
         long = "break",
@@ -126,6 +130,7 @@ pub(super) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     while proof.sum() < args.states {
         let mut plan = Plan::new(next_seed);
         plan.threads = args.threads.unwrap_or(plan.threads);
+        plan.images = args.images.unwrap_or(plan.images);
         plan.lie = args.break_.map(Broken::lie);
         let begun = clock.instant();
         let found = plan.explore(&|| true);
@@ -171,11 +176,14 @@ impl Proof {
             Some(Broken::NoSync) => " --break no-sync",
             Some(Broken::NoSyncDir) => " --break no-sync-dir",
         };
+        let images = args
+            .images
+            .map_or_else(String::new, |images| format!(" --images {images}"));
         Self {
             schema: SCHEMA.to_owned(),
             claim: CLAIM.to_owned(),
             command: format!(
-                "cargo run --profile quick --package xtask -- evidence store-states --states {}{switch}",
+                "cargo run --profile quick --package xtask -- evidence store-states --states {}{images}{switch}",
                 args.states
             ),
             states: 0,
@@ -324,6 +332,7 @@ mod tests {
         let args = Args {
             states: 10,
             threads: None,
+            images: None,
             break_: None,
             record: false,
             date: None,
