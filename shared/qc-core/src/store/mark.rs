@@ -5,7 +5,8 @@
 //! synced, so it may lag behind the truth but is never ahead of it.
 //!
 //! ```text
-//! 0 u64 segment   8 u64 end offset   16 u64 batches   24 u64 commit   32 zero   60 u32 CRC32C of 0..60
+//!  0 u64 segment   8 u64 end offset   16 u64 batches   24 u64 commit
+//! 32 16B store id  48 u64 numbers given to messages, over all streams   56 zero   60 u32 CRC32C of 0..60
 //! ```
 
 use std::io;
@@ -22,6 +23,10 @@ pub(super) struct DurableMark {
     pub(super) end: u64,
     pub(super) batches: u64,
     pub(super) commit: u64,
+    /// Whose mark it is; zero when there is none.
+    pub(super) store: [u8; 16],
+    /// The last numbers of all streams added up: what cannot be found of it is lost.
+    pub(super) given: u64,
 }
 
 impl DurableMark {
@@ -44,6 +49,8 @@ impl DurableMark {
         for number in [self.segment, self.end, self.batches, self.commit] {
             slot.extend_from_slice(&number.to_le_bytes());
         }
+        slot.extend_from_slice(&self.store);
+        slot.extend_from_slice(&self.given.to_le_bytes());
         slot.resize(SLOT - 4, 0);
         let crc = crc32c::crc32c(&slot);
         slot.extend_from_slice(&crc.to_le_bytes());
@@ -72,6 +79,8 @@ impl DurableMark {
             end,
             batches,
             commit,
+            store: r.array().ok()?,
+            given: r.u64().ok()?,
         })
     }
 }

@@ -38,13 +38,13 @@ mod scan;
 mod scrub;
 mod seal;
 mod segment;
-#[cfg(test)]
-mod sim;
 mod space;
 mod stage;
 mod tables;
 mod tail;
 mod tenant;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -59,6 +59,8 @@ pub use recover::{Damage, LostRange, OpenError, OpenReport};
 pub use retain::{Limits, Shed};
 pub use seal::{KeyError, Keyring, NodeKey};
 pub use tenant::{Custody, NoCustody, TenantKey};
+#[cfg(test)]
+use testing::sim;
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
     Relief, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,

@@ -217,7 +217,18 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
     DurableMark::reserve(mark_file.as_ref()).map_err(io("reserve", &mark_path))?;
     let mark = DurableMark::read(mark_file.as_ref()).map_err(io("read", &mark_path))?;
 
+    let found = of_one_store(disk, dir, found, mark.store, &mut report)
+        .map_err(io("move aside in", dir))?;
     let newest = found.last().map_or(0, |(header, _)| header.number);
+    if mark.segment > newest {
+        report.damaged.push(Damage {
+            segment: mark.segment,
+            offset: 0,
+            length: mark.end,
+            what: "the segment is not there",
+            known: false,
+        });
+    }
     let state = Recovered {
         view: View::default(),
         ids: Ids::default(),
@@ -247,6 +258,41 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
     }
     reading.remove_orphans();
     Ok(reading.finish())
+}
+
+/// The segments of this store. One of another store under the same key would open, and its messages are
+/// none of ours.
+fn of_one_store(
+    disk: &dyn Disk,
+    dir: &Path,
+    found: Vec<Found>,
+    marked: [u8; 16],
+    report: &mut OpenReport,
+) -> io::Result<Vec<Found>> {
+    let count = |store: &[u8; 16]| {
+        found
+            .iter()
+            .filter(|(header, _)| header.store == *store)
+            .count()
+    };
+    let stores = found.iter().map(|(header, _)| header.store);
+    let most = stores.max_by_key(&count).unwrap_or_default();
+    let own = if count(&marked) > 0 { marked } else { most };
+    let (ours, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(header, _)| header.store == own);
+    for (header, length) in others {
+        quarantine::move_file(disk, dir, &segment_name(header.number))?;
+        report.segments -= 1;
+        report.damaged.push(Damage {
+            segment: header.number,
+            offset: 0,
+            length,
+            what: "the segment belongs to another store",
+            known: false,
+        });
+    }
+    Ok(ours)
 }
 
 /// Segment numbers are never used twice, not even those of files that were put aside.
@@ -350,6 +396,9 @@ fn is_ours(name: &str) -> bool {
     name == MARK_NAME || name == "quarantine" || is_free(name) || is_index(name)
 }
 
+/// The most bytes that are kept aside where nobody knows how far the damage goes.
+const ASIDE: u64 = 8 << 20;
+
 /// The state of a recovery while it goes from segment to segment.
 struct Reading<'a> {
     files: &'a Files,
@@ -358,7 +407,7 @@ struct Reading<'a> {
     state: Recovered,
     /// What stands where, in the order of segments.
     runs: Vec<(u64, Run)>,
-    /// Records that were durable at the very end and cannot be read: at most so many.
+    /// Records beyond the mark that may have been durable and cannot be read: at most so many.
     lost_at_the_end: u64,
 }
 
@@ -374,7 +423,7 @@ impl Reading<'_> {
             return Ok(());
         };
         self.state.store = Some(header.store);
-        self.check_chain(&header);
+        self.check_chain(&header)?;
         let segment = Arc::new(segment);
         let mut view = SegmentView::new(Arc::clone(&segment), length);
         if number != self.newest
@@ -428,13 +477,23 @@ impl Reading<'_> {
     }
 
     /// Holds a segment's memory of its predecessor against what was found there.
-    fn check_chain(&mut self, header: &SegmentHeader) {
+    fn check_chain(&mut self, header: &SegmentHeader) -> io::Result<()> {
         let end = self.state.end;
         let same = header.previous.segment == end.segment && end.segment != 0;
-        if same && header.previous != end {
-            let what = "batches at the end are missing";
-            self.damaged(end.segment, 0, 0, what, false);
+        if !same || header.previous == end {
+            return Ok(());
         }
+        let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
+        let known = self.state.view.segments.get(&end.segment);
+        let Some((offset, length)) = known.map(|known| (known.end.offset, known.length)) else {
+            return Ok(());
+        };
+        let length = length.saturating_sub(offset).min(ASIDE);
+        let file = self.files.get(Kind::Segment, end.segment)?;
+        let new = quarantine::copy_range(disk, dir, file.as_ref(), end.segment, offset, length)?;
+        let what = "batches at the end are missing";
+        self.damaged(end.segment, offset, length, what, !new);
+        Ok(())
     }
 
     /// The end of the sound batches: unused space, a torn tail, or damage that was once durable. What
@@ -452,11 +511,16 @@ impl Reading<'_> {
             let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
             let new = quarantine::copy_range(disk, dir, file, number, offset, lost)?;
             self.damaged(number, offset, lost, scanned.fault, !new);
-            let most = lost / RECORD_HEADER as u64;
-            let counted = Some(scanned.lost_records).filter(|records| *records > 0);
-            self.lost_at_the_end = counted.unwrap_or(most).min(most);
         } else if number == self.newest {
             self.state.report.torn_tail = scanned.torn;
+        }
+        if number != self.newest {
+            return Ok(length);
+        }
+        // the mark says how many numbers were given up to it; beyond it the damage itself must tell
+        let is_behind = (self.mark.segment, self.mark.end) < (number, offset);
+        if is_behind || self.mark.store == [0; 16] {
+            self.lost_at_the_end = scanned.lost_records;
         }
         if length > offset {
             file.set_len(offset)?;
@@ -498,13 +562,24 @@ impl Reading<'_> {
         for (segment, run) in &self.runs {
             state.view.add_read(*segment, run);
         }
+        let given: u64 = state
+            .view
+            .streams
+            .values()
+            .map(|stream| stream.last.0)
+            .sum();
+        let lost_at_the_end = self
+            .mark
+            .given
+            .saturating_sub(given)
+            .max(self.lost_at_the_end);
         let ids: Vec<u32> = state.view.streams.keys().copied().collect();
         for id in ids {
-            if self.lost_at_the_end > 0
+            if lost_at_the_end > 0
                 && let Some(stream) = state.view.streams.get_mut(&id)
             {
                 // nobody can say whose they were: no number that was given may be given again
-                stream.last = Seq(stream.last.0 + self.lost_at_the_end);
+                stream.last = Seq(stream.last.0 + lost_at_the_end);
             }
             for (first, last) in state.view.missing(id) {
                 state.gaps.push((id, first, last));

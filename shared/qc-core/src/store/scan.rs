@@ -6,6 +6,7 @@ use super::disk::DiskFile;
 use super::index::SegmentEnd;
 use super::pages::damaged;
 use super::segment::{BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment};
+use crate::wire::RECORD_HEADER;
 
 /// Who takes what a scan finds.
 pub(super) trait Visit {
@@ -85,9 +86,11 @@ pub(super) fn scan(
             }
         };
         if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches)? {
+            if header.is_none() {
+                lost_records += (next - offset) / RECORD_HEADER as u64;
+            }
             visit.damage(offset, next - offset, fault)?;
             (offset, chained) = (next, false);
-            end.chain.batches += 1;
             continue;
         }
         return Ok(ScanEnd {

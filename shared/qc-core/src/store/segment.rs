@@ -7,7 +7,8 @@
 //!  56  u64 created, ms since 1970  64 u8 suite (1)  65 7B zero
 //!  72  u64 previous segment        80 u64 its batches            88 16B its last tag
 //! 104  zero up to 508             508 u32 CRC32C of 0..508
-//! 1024 and 2048: two slots for the wrapped data key, so that it can be wrapped anew in place
+//! 512  the same block once more, so that one bad sector costs nothing
+//! 1024 and 2048, each once more 512 bytes on: two slots for the wrapped data key, so that it can be wrapped anew in place
 //!      0 u32 node key id    4 48B wrapped data key    52 32B key commitment
 //!     84 zero up to 508   508 u32 CRC32C of 0..508, seeded with the segment number
 //! batch, aligned to 8 bytes
@@ -100,20 +101,30 @@ impl SegmentHeader {
         out.extend_from_slice(&self.previous.batches.to_le_bytes());
         out.extend_from_slice(&self.previous.tag);
         close_block(&mut out, None);
+        out.extend_from_within(..);
         for (slot, at) in self.slots.iter().zip(SLOTS) {
             out.resize(at, 0);
             match slot {
-                Some(slot) => out.extend_from_slice(&slot.encode(self.number)),
-                None => out.resize(at + BLOCK, 0),
+                Some(slot) => out.extend_from_slice(&slot.encode_twice(self.number)),
+                None => out.resize(at + 2 * BLOCK, 0),
             }
         }
         out.resize(PAGE, 0);
         out
     }
 
+    /// Reads the header from its page, either of the two copies.
     pub(super) fn decode(page: &[u8]) -> Result<Self, HeaderFault> {
+        let first = Self::decode_at(page, 0);
+        match &first {
+            Ok(_) | Err(HeaderFault::OtherFormat(_)) => first,
+            Err(_) => Self::decode_at(page, BLOCK).or(first),
+        }
+    }
+
+    fn decode_at(page: &[u8], at: usize) -> Result<Self, HeaderFault> {
         let damaged = |_| HeaderFault::Damaged;
-        let mut r = Reader(page.get(..BLOCK).ok_or(HeaderFault::Damaged)?);
+        let mut r = Reader(page.get(at..at + BLOCK).ok_or(HeaderFault::Damaged)?);
         if r.array::<8>().map_err(damaged)? != *MAGIC {
             return Err(HeaderFault::NotASegment);
         }
@@ -122,7 +133,7 @@ impl SegmentHeader {
         if format > FORMAT {
             return Err(HeaderFault::OtherFormat(format));
         }
-        let covered = open_block(page, 0, None).ok_or(HeaderFault::Damaged)?;
+        let covered = open_block(page, at, None).ok_or(HeaderFault::Damaged)?;
         if format != FORMAT {
             return Err(HeaderFault::OtherFormat(format));
         }
@@ -158,17 +169,19 @@ impl SegmentHeader {
 }
 
 impl KeySlot {
-    fn encode(&self, segment: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(BLOCK);
+    fn encode_twice(&self, segment: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2 * BLOCK);
         out.extend_from_slice(&self.node_key.to_le_bytes());
         out.extend_from_slice(&self.wrapped);
         out.extend_from_slice(&self.commitment);
         close_block(&mut out, Some(segment));
+        out.extend_from_within(..);
         out
     }
 
     fn decode(page: &[u8], at: usize, segment: u64) -> Option<Self> {
-        let mut r = Reader(open_block(page, at, Some(segment))?);
+        let copy = open_block(page, at, Some(segment));
+        let mut r = Reader(copy.or_else(|| open_block(page, at + BLOCK, Some(segment)))?);
         Some(Self {
             node_key: r.u32().ok()?,
             wrapped: r.array().ok()?,
@@ -320,7 +333,7 @@ impl Segment {
                 commitment: self.key.commitment,
             };
             let at = SLOTS.get(place).copied().unwrap_or(PAGE);
-            file.write_all_at(&slot.encode(self.header.number), at as u64)?;
+            file.write_all_at(&slot.encode_twice(self.header.number), at as u64)?;
             file.sync_data()?;
         }
         let others = SLOTS
@@ -328,7 +341,7 @@ impl Segment {
             .enumerate()
             .filter(|(other, _)| *other != place);
         for (_, at) in others {
-            file.write_all_at(&[0; BLOCK], *at as u64)?;
+            file.write_all_at(&[0; 2 * BLOCK], *at as u64)?;
         }
         file.sync_data()
     }

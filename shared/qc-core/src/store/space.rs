@@ -16,7 +16,6 @@ use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::Job;
 use super::mark::is_full;
-use super::recover::segment_name;
 use super::segment::{ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
 use super::writer::{Active, TICK, Writer};
@@ -186,12 +185,14 @@ impl Writer {
         if !checkpoint.is_empty() {
             free.file.write_all_at(&checkpoint, FIRST_BATCH)?;
         }
-        free.file.sync_data()?;
+        // from here on an error is final, whatever it says: what is on disk is not known
+        free.file.sync_data().map_err(RollError::Io)?;
         let files = Arc::clone(&self.reads.files);
-        files
-            .disk
-            .rename(&free.path, &files.dir.join(segment_name(number)))?;
-        files.disk.sync_dir(&files.dir)?;
+        let path = files.path(Kind::Segment, number);
+        let named = files.disk.rename(&free.path, &path);
+        named
+            .and_then(|()| files.disk.sync_dir(&files.dir))
+            .map_err(RollError::Io)?;
         files.put(Kind::Segment, number, Arc::clone(&free.file));
         let segment = Arc::new(segment);
         self.next_segment += 1;

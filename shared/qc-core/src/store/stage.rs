@@ -85,6 +85,8 @@ pub(super) struct Numbers {
     origins: HashMap<NodeName, u32>,
     next_origin: u32,
     marks: HashMap<MarkKey, (Epoch, Seq)>,
+    /// The last numbers of all streams added up.
+    pub(super) given: u64,
 }
 
 /// Where a stream stands for the writer.
@@ -110,6 +112,7 @@ impl Numbers {
             (*id, position)
         };
         Self {
+            given: view.streams.values().map(|stream| stream.last.0).sum(),
             next_stream: view.streams.last_key_value().map_or(1, |(id, _)| id + 1),
             next_origin: view.origins.last_key_value().map_or(1, |(id, _)| id + 1),
             streams: view.by_key.clone(),
@@ -292,6 +295,7 @@ impl Writer {
         let position = self.numbers.positions.get_mut(&id);
         let (epoch, seq) = position.map_or((Epoch(0), Seq(1)), |position| {
             position.last = position.last.next();
+            self.numbers.given += 1;
             (position.epoch, position.last)
         });
         let header = RecordHeader {
@@ -466,6 +470,7 @@ impl Writer {
 
     pub(super) fn stage_gap(&mut self, id: u32, first: Seq, last: Seq) {
         if let Some(position) = self.numbers.positions.get_mut(&id) {
+            self.numbers.given += last.0.saturating_sub(position.last.0);
             position.last = position.last.max(last);
         }
         self.put(|frame| tables::put_gap(frame, id, first, last));

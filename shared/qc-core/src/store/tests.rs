@@ -22,6 +22,7 @@ fn options() -> LogOptions {
         min_free: 0,
         control_reserve: 1 << 10,
         cache_bytes: 8 << 10,
+        tail_bytes: 8 << 10,
         prepare_ahead: false,
         ..LogOptions::new(DIR)
     }

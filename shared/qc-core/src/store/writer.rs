@@ -197,6 +197,8 @@ impl Writer {
             end: active.at,
             batches: self.end.batches,
             commit: self.next_commit - 1,
+            store: self.store,
+            given: self.numbers.given,
         };
         if let Err(error) = mark.write(self.mark.as_ref())
             && !is_full(&error)

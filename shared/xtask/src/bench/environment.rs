@@ -67,7 +67,7 @@ impl Environment {
 
     /// An environment for tests of what prints it.
     #[cfg(test)]
-    pub(super) fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         Self {
             file_system: "ext4".to_owned(),
             fdatasync_p50_us: 110.0,

@@ -1,6 +1,7 @@
 //! `cargo xtask evidence`: proofs that take minutes, kept in `docs/evidence` beside the benches.
 
 mod demo_kills;
+mod store_states;
 
 use clap::Subcommand;
 use qc_core::cli::{Failure, Output};
@@ -17,12 +18,15 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Evidence {
     DemoKills(demo_kills::Args),
+    StoreStates(store_states::Args),
 }
 
 impl Args {
     pub(crate) fn json(&self) -> bool {
-        let Evidence::DemoKills(args) = &self.evidence;
-        args.json
+        match &self.evidence {
+            Evidence::DemoKills(args) => args.json,
+            Evidence::StoreStates(args) => args.json,
+        }
     }
 }
 
@@ -30,5 +34,6 @@ impl Args {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
+        Evidence::StoreStates(args) => store_states::run(args, workspace, output),
     }
 }

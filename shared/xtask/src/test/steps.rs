@@ -26,7 +26,7 @@ pub(super) struct Step {
 type Run = dyn Fn(&Workspace, bool) -> Result<Done, Failure>;
 
 /// The features of qc-core that are checked alone; none at all is checked too.
-const FEATURES: [&str; 5] = ["store", "pki", "net", "shell", "cli"];
+const FEATURES: [&str; 6] = ["store", "testing", "pki", "net", "shell", "cli"];
 
 /// The steps in order.
 pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
@@ -83,6 +83,7 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
     for feature in FEATURES {
         let name: &'static str = match feature {
             "store" => "core, store",
+            "testing" => "core, testing",
             "pki" => "core, pki",
             "net" => "core, net",
             "shell" => "core, shell",
@@ -96,6 +97,25 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
         &["build", "--workspace", "--bins", "--locked"],
     ));
     steps.push(tests(&["test", "--workspace", "--locked"]));
+    // what is a sample in a debug build is the whole share here
+    steps.push(tests_named(
+        "store, exhaustive",
+        &[
+            "test",
+            "--profile",
+            "quick",
+            "--package",
+            "qc-core",
+            "--locked",
+            "--features",
+            "testing",
+            "--test",
+            "store_*",
+            "--",
+            "--nocapture",
+            "--test-threads=1",
+        ],
+    ));
     steps.push(step("licences, bans", DENY, |workspace, quiet| {
         deny(workspace, quiet)
     }));
@@ -144,8 +164,12 @@ fn cargo(name: &'static str, arguments: &[&str]) -> Step {
 
 /// A cargo test call; its note is the sum over all test binaries.
 fn tests(arguments: &'static [&'static str]) -> Step {
+    tests_named("tests", arguments)
+}
+
+fn tests_named(name: &'static str, arguments: &'static [&'static str]) -> Step {
     let repeat = format!("cargo {}", arguments.join(" "));
-    step("tests", &repeat, move |workspace, quiet| {
+    step(name, &repeat, move |workspace, quiet| {
         let mut counts = Counts::default();
         let mut command = workspace.cargo();
         stream(command.args(arguments), quiet, |line| counts.take(line))?;
@@ -344,7 +368,8 @@ mod tests {
         };
         assert!(names(false).starts_with(&names(true)[..7]));
         assert!(!names(true).contains(&"core, net"));
-        assert_eq!(names(false).len(), 16);
+        assert!(!names(true).contains(&"store, exhaustive"));
+        assert_eq!(names(false).len(), 18);
     }
 
     #[test]

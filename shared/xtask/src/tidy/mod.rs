@@ -7,6 +7,7 @@ mod arrows;
 mod codes;
 mod providers;
 mod sources;
+mod testing;
 mod texts;
 mod tokens;
 mod tree;
@@ -86,6 +87,7 @@ pub fn in_tree(tree: &Tree) -> Vec<Finding> {
         sources::lengths,
         codes::registered,
         providers::locked,
+        testing::unshipped,
         texts::places,
         texts::registries,
         texts::licences,
