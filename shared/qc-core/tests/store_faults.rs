@@ -3,42 +3,13 @@
 //! Built for speed (`--profile quick`) every n is tried; a debug build tries a part and says so.
 #![cfg(feature = "testing")]
 
-use qc_core::store::testing::fault::{Fault, Operation};
 use qc_core::store::testing::faults::{Case, Plan};
-use qc_core::store::testing::oracle::Rule;
 
 /// Something that the engine is known to do wrong, and the cases in which it does.
 type Known = (&'static str, fn(&Case) -> bool);
 
 /// What the engine is known to do wrong. What no longer happens fails the test: take it out.
-const KNOWN: [Known; 3] = [
-    (
-        "when the directory cannot be synced for want of space, the next segment takes the number of the one just \
-         named; a later start reports missing batches that were never there",
-        |(failed, rule)| {
-            let full = matches!(
-                failed,
-                Some((Operation::SyncDir, Fault::Enospc | Fault::Edquot))
-            );
-            full && *rule == Rule::Report
-        },
-    ),
-    (
-        "a sync that fails for want of space in a new segment counts as a full disk: the log goes on and acknowledges \
-         again instead of stopping",
-        |(failed, rule)| {
-            let full = matches!(
-                failed,
-                Some((Operation::SyncData, Fault::Enospc | Fault::Edquot))
-            );
-            full && *rule == Rule::Synced
-        },
-    ),
-    (
-        "a read that begins before the trim point delivers trimmed records of a batch that is trimmed in part",
-        |(_, rule)| *rule == Rule::Trimmed,
-    ),
-];
+const KNOWN: [Known; 0] = [];
 
 #[test]
 fn every_fault_is_survived() {

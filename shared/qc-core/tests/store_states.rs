@@ -13,10 +13,7 @@ use qc_core::store::testing::oracle::Rule;
 use qc_core::store::testing::states::{Explored, Plan};
 
 /// What the engine is known to do wrong. An entry that no longer happens fails the test: take it out.
-const KNOWN: [(Rule, &str); 1] = [(
-    Rule::Trimmed,
-    "a read that begins before the trim point delivers trimmed records of a batch that is trimmed in part",
-)];
+const KNOWN: [(Rule, &str); 0] = [];
 
 /// Different images to judge, and the time for it; whichever comes first.
 const SHARE: (u64, Duration) = if cfg!(debug_assertions) {

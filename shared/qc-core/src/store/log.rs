@@ -118,6 +118,8 @@ impl Log {
         let segments = &found.view.segments;
         let pool =
             Pool::adopt(&files, &found.names, options.segment_bytes, segments).map_err(io)?;
+        // an earlier process may have ended before its renamings were durable
+        files.disk.sync_dir(&options.dir).map_err(io)?;
         let numbers = Numbers::of(&found.view);
         let scrubbed = found
             .view

@@ -22,7 +22,7 @@ pub(super) struct ScanEnd {
     pub(super) fault: &'static str,
     /// Bytes of a batch whose header is sound and whose payload is not: a commit that was cut off.
     pub(super) torn: u64,
-    /// Records that the batches which do not open held at most, as far as their headers tell.
+    /// Records that damaged batches before the end held, at most.
     pub(super) lost_records: u64,
 }
 
@@ -78,17 +78,13 @@ pub(super) fn scan(
                         chained = true;
                         continue;
                     }
-                    Err(fault) => {
-                        lost_records += u64::from(header.records);
-                        fault.as_str()
-                    }
+                    Err(fault) => fault.as_str(),
                 }
             }
         };
         if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches)? {
-            if header.is_none() {
-                lost_records += (next - offset) / RECORD_HEADER as u64;
-            }
+            let most = (next - offset) / RECORD_HEADER as u64;
+            lost_records += header.map_or(most, |header| u64::from(header.records));
             visit.damage(offset, next - offset, fault)?;
             (offset, chained) = (next, false);
             continue;

@@ -279,8 +279,12 @@ impl Writer {
                     }
                     self.show_memory();
                 }
-                // the index stays in memory; the next start writes it
-                Done::Indexed(_, Err(_)) => {}
+                // without room the index stays in memory; the next start writes it
+                Done::Indexed(_, Err(error)) if is_full(&error) => {}
+                Done::Indexed(_, Err(error)) => self.poison_by("index file", &error),
+                Done::Filled(Err(error)) if !is_full(&error) => {
+                    self.poison_by("next segment", &error);
+                }
                 Done::Filled(filled) => self.pool.filled(filled),
                 Done::Merged(segments, Ok(filter)) => {
                     self.ids.replace(&segments, filter);
