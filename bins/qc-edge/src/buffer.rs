@@ -357,11 +357,12 @@ fn intake_error(error: &AppendError) -> IntakeError {
             code: "QC4009",
             reason: error.to_string(),
         },
-        AppendError::Poisoned(_) | AppendError::Closed | AppendError::TenantKey { .. } => {
-            IntakeError::Unavailable {
-                reason: error.to_string(),
-                retry_after: Duration::from_secs(5),
-            }
-        }
+        AppendError::Poisoned(_)
+        | AppendError::Closed
+        | AppendError::TenantKey { .. }
+        | AppendError::Unreadable { .. } => IntakeError::Unavailable {
+            reason: error.to_string(),
+            retry_after: Duration::from_secs(5),
+        },
     }
 }

@@ -168,7 +168,10 @@ fn append(error: &AppendError) -> Problem {
         AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
         AppendError::Limit { .. } => Problem::full(error.to_string(), Duration::from_secs(5)),
         AppendError::TooLarge { max, .. } => Problem::too_large(*max),
-        AppendError::Poisoned(_) | AppendError::Closed | AppendError::TenantKey { .. } => {
+        AppendError::Poisoned(_)
+        | AppendError::Closed
+        | AppendError::TenantKey { .. }
+        | AppendError::Unreadable { .. } => {
             Problem::unavailable(error.to_string(), Duration::from_secs(5))
         }
     }

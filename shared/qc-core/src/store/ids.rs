@@ -204,27 +204,31 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Looks an id up; `probe` asks the index file of one segment.
-    pub(super) fn find(
-        &self,
-        id: &Id,
-        mut probe: impl FnMut(u64, &Id) -> Option<Seq>,
-    ) -> Option<Seq> {
-        let recent = self
-            .recent
+    /// Looks an id up among those of segments without an index file.
+    pub(super) fn find_recent(&self, id: &Id) -> Option<Seq> {
+        self.recent
             .values()
             .rev()
-            .find_map(|ids| ids.get(id).copied());
-        recent.or_else(|| {
-            let likely = self
-                .filters
-                .iter()
-                .rev()
-                .filter(|filter| filter.may_hold(id));
-            likely
-                .flat_map(|filter| filter.segments.iter().rev())
-                .find_map(|segment| probe(*segment, id))
-        })
+            .find_map(|ids| ids.get(id).copied())
+    }
+
+    /// Looks an id up among all others; `probe` asks the index file of one segment.
+    pub(super) fn find_indexed<E>(
+        &self,
+        id: &Id,
+        mut probe: impl FnMut(u64, &Id) -> Result<Option<Seq>, E>,
+    ) -> Result<Option<Seq>, E> {
+        let likely = self
+            .filters
+            .iter()
+            .rev()
+            .filter(|filter| filter.may_hold(id));
+        for segment in likely.flat_map(|filter| filter.segments.iter().rev()) {
+            if let Some(seq) = probe(*segment, id)? {
+                return Ok(Some(seq));
+            }
+        }
+        Ok(None)
     }
 
     /// Remembers an id of a segment that is being written.
@@ -357,18 +361,18 @@ mod tests {
         (1..=8).for_each(|n| merged.insert(&id(n)));
         ids.replace(&segments, merged);
         let mut asked = Vec::new();
-        let found = ids.find(&id(5), |segment, _| {
+        let found = ids.find_indexed(&id(5), |segment, _| {
             asked.push(segment);
-            (segment == 5).then_some(Seq(50))
+            Ok::<_, ()>((segment == 5).then_some(Seq(50)))
         });
-        assert_eq!(found, Some(Seq(50)));
+        assert_eq!(found, Ok(Some(Seq(50))));
         assert_eq!(
             asked,
             vec![8, 7, 6, 5],
             "the newest first, the forgotten never"
         );
         (1..=8).for_each(|segment| ids.forget(segment));
-        assert_eq!(ids.find(&id(5), |_, _| unreachable!()), None);
+        assert_eq!(ids.find_indexed(&id(5), |_, _| Err(())), Ok(None));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use std::path::Path;
 
 use super::disk::{Disk, DiskFile};
 use super::ids::{Filter, Id, IdMap, leading};
+use super::keeper::JobError;
 use super::pages::{PAGE, Pages, Table, damaged, page_count, record_of};
 use super::segment::{ChainEnd, FIRST_BATCH, Segment, seeded_crc};
 use crate::model::{Seq, Timestamp};
@@ -200,7 +201,7 @@ impl IndexFile {
         index: &SegmentIndex,
         ids: &IdMap,
         end: SegmentEnd,
-    ) -> io::Result<(Self, Filter)> {
+    ) -> Result<(Self, Filter), JobError> {
         let number = segment.header.number;
         let mut sorted: Vec<_> = index.runs.iter().collect();
         sorted.sort_by_key(|(run, _)| (run.stream, run.first));
@@ -233,11 +234,10 @@ impl IndexFile {
         let ids = Table::write(&mut plain, ids.into_iter().map(encode_id));
         let table = Table::write(&mut plain, fences.iter().map(|fence| fence.to_le_bytes()));
 
-        let salt = super::seal::random()?;
+        let salt = super::seal::random().map_err(JobError::Final)?;
         let pages = pages_of(segment, &salt, page_count(plain.len()));
-        let sealed = pages
-            .seal(&plain)
-            .ok_or_else(|| io::Error::other("the cipher refused"))?;
+        let refused = || JobError::Final(io::Error::other("the cipher refused"));
+        let sealed = pages.seal(&plain).ok_or_else(refused)?;
         let header = Header {
             pages: pages.count,
             salt,
@@ -247,19 +247,21 @@ impl IndexFile {
         let name = index_name(number);
         let (path, temporary) = (dir.join(&name), dir.join(format!("{name}.tmp")));
         let _left_by_a_crash = disk.remove(&temporary);
-        let file = disk.create(&temporary)?;
+        let length = pages.at + sealed.len() as u64;
+        let file = disk.create(&temporary).map_err(JobError::of_room)?;
         let written = file
-            .write_all_at(&header.encode(segment), 0)
-            .and_then(|()| file.write_all_at(&sealed, pages.at))
-            .and_then(|()| file.sync_data());
+            .allocate(length)
+            .and_then(|()| file.write_all_at(&header.encode(segment), 0))
+            .and_then(|()| file.write_all_at(&sealed, pages.at));
         if let Err(error) = written {
             drop(file);
-            disk.remove(&temporary)?;
-            return Err(error);
+            disk.remove(&temporary).map_err(JobError::of_room)?;
+            return Err(JobError::of_room(error));
         }
-        disk.rename(&temporary, &path)?;
-        disk.sync_dir(dir)?;
-        let length = pages.at + sealed.len() as u64;
+        file.sync_data()
+            .and_then(|()| disk.rename(&temporary, &path))
+            .and_then(|()| disk.sync_dir(dir))
+            .map_err(JobError::Final)?;
         let this = Self {
             pages,
             runs,

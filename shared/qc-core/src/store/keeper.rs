@@ -13,6 +13,7 @@ use super::disk::zero_fill;
 use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap};
 use super::index::{IndexFile, SegmentEnd, SegmentIndex};
+use super::mark::is_full;
 use super::scan::check_batches;
 use super::segment::Segment;
 use super::space::Free;
@@ -45,10 +46,29 @@ pub(super) enum Job {
 
 /// What became of it.
 pub(super) enum Done {
-    Indexed(u64, io::Result<(IndexFile, Filter)>),
-    Filled(io::Result<Free>),
+    Indexed(u64, Result<(IndexFile, Filter), JobError>),
+    Filled(Result<Free, JobError>),
     Merged(Vec<u64>, io::Result<Filter>),
     Scrubbed(Scrubbed),
+}
+
+/// Why a file was not made.
+pub(super) enum JobError {
+    /// There was no room for it, which passes.
+    NoRoom,
+    /// The disk is not what it was: no write to it can be trusted any more.
+    Final(io::Error),
+}
+
+impl JobError {
+    /// The error of an operation that asks for room.
+    pub(super) fn of_room(error: io::Error) -> Self {
+        if is_full(&error) {
+            Self::NoRoom
+        } else {
+            Self::Final(error)
+        }
+    }
 }
 
 /// How far a scrub came.
@@ -151,17 +171,17 @@ fn run(files: &Files, job: Job) -> Done {
     }
 }
 
-fn fill(files: &Files, path: PathBuf, length: u64) -> io::Result<Free> {
-    let file = files.disk.create(&path)?;
+fn fill(files: &Files, path: PathBuf, length: u64) -> Result<Free, JobError> {
+    let file = files.disk.create(&path).map_err(JobError::of_room)?;
     let filled = file
         .allocate(length)
-        .and_then(|()| zero_fill(file.as_ref(), length))
-        .and_then(|()| file.sync_data());
+        .and_then(|()| zero_fill(file.as_ref(), length));
     if let Err(error) = filled {
         drop(file);
-        files.disk.remove(&path)?;
-        return Err(error);
+        files.disk.remove(&path).map_err(JobError::of_room)?;
+        return Err(JobError::of_room(error));
     }
+    file.sync_data().map_err(JobError::Final)?;
     let file = file.into();
     Ok(Free { path, file, length })
 }

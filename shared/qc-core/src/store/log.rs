@@ -155,6 +155,7 @@ impl Log {
             full: None,
             poisoned: None,
             may_reclaim: false,
+            suspect: None,
             last_tick: now,
         };
         match writer.roll(0, true) {

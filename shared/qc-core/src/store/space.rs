@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::disk::DiskFile;
 use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
-use super::keeper::Job;
+use super::keeper::{Job, JobError};
 use super::mark::is_full;
 use super::segment::{ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
@@ -90,7 +90,7 @@ impl Pool {
     }
 
     /// Takes over a file that the keeper made.
-    pub(super) fn filled(&mut self, filled: io::Result<Free>) {
+    pub(super) fn filled(&mut self, filled: Result<Free, JobError>) {
         self.is_filling = false;
         // without room there is none; it is tried again when the next segment begins
         self.ready.extend(filled.ok());

@@ -2,11 +2,13 @@
 //! and nothing of it can be seen until it is on disk.
 
 use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
 
 use super::command::{Answer, Command, Reply};
 use super::files::Kind;
 use super::ids::scoped;
-use super::index::{IndexFile, Piece};
+use super::index::Piece;
 use super::segment::{BATCH_HEADER, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
@@ -239,10 +241,16 @@ impl Writer {
     fn append(&mut self, key: StreamKey, drafts: Vec<Draft>) -> Result<Vec<Outcome>, AppendError> {
         let now = self.clock.now();
         let tenant = self.reads.tenants.sealing(key.name.tenant())?;
+        // everything that can fail comes before anything is staged
+        let known = self.numbers.streams.get(&key).copied();
+        let mut earlier = known
+            .map_or(Ok(Vec::new()), |id| self.find_ids(id, &drafts))?
+            .into_iter();
         let id = self.stream_id(key);
         let mut outcomes = Vec::with_capacity(drafts.len());
         let (mut duplicates, mut moved_mark) = (0, None);
         for draft in drafts {
+            let earlier = earlier.next().flatten();
             let mut origin = Origin::default();
             if let Some(hop) = &draft.hop {
                 let node = self.origin_id(&hop.node);
@@ -263,7 +271,9 @@ impl Writer {
             }
             let known = scoped(draft.dedupe, id);
             let is_keyed = draft.dedupe != [0; 16];
-            if is_keyed && let Some(seq) = self.find_id(id, &known) {
+            // the same message may stand twice in one append
+            let earlier = earlier.or_else(|| self.ids.find_recent(&known));
+            if is_keyed && let Some(seq) = earlier {
                 outcomes.push(Outcome::Duplicate { seq });
                 duplicates += 1;
                 continue;
@@ -511,27 +521,51 @@ impl Writer {
         self.staged.answers.push(Answer::Value(done, answer));
     }
 
-    /// Under which number a message stands that is known already. What was lost is not known.
-    fn find_id(&self, stream: u32, id: &[u8; 16]) -> Option<Seq> {
-        let found = self.ids.find(id, |segment, id| {
-            let index = match &self.reads.view().segments.get(&segment)?.index {
-                Index::File(index) => std::sync::Arc::clone(index),
-                Index::Memory(_) => return None,
-            };
-            self.probe(segment, &index, id)
-        })?;
-        let view = self.reads.view();
-        let is_lost = view
-            .streams
-            .get(&stream)
-            .is_some_and(|known| known.is_lost(found));
-        (!is_lost).then_some(found)
+    /// Under which numbers those of the drafts stand that are known already. What was lost is not known.
+    fn find_ids(&mut self, id: u32, drafts: &[Draft]) -> Result<Vec<Option<Seq>>, AppendError> {
+        let mut found = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let known = scoped(draft.dedupe, id);
+            let is_keyed = draft.dedupe != [0; 16];
+            let recent = self.ids.find_recent(&known).filter(|_| is_keyed);
+            if !is_keyed || recent.is_some() {
+                found.push(recent);
+                continue;
+            }
+            let indexed = self.ids.find_indexed(&known, |segment, id| {
+                let answer = self.probe(segment, id);
+                answer.map_err(|error| (segment, error))
+            });
+            let seq = indexed.map_err(|(segment, error)| {
+                // it is read again as soon as this commit is done
+                self.suspect = Some(segment);
+                let reason = format!("the index of segment {segment}: {error}");
+                AppendError::Unreadable { reason }
+            })?;
+            let is_lost = seq.is_some_and(|seq| {
+                let view = self.reads.view();
+                view.streams
+                    .get(&id)
+                    .is_some_and(|stream| stream.is_lost(seq))
+            });
+            found.push(seq.filter(|_| !is_lost));
+        }
+        Ok(found)
     }
 
-    fn probe(&self, segment: u64, index: &IndexFile, id: &[u8; 16]) -> Option<Seq> {
-        let file = self.reads.files.get(Kind::Index, segment).ok()?;
-        // a damaged index denies: the message is stored again, which loses nothing
-        index.find(file.as_ref(), id).ok().flatten()
+    fn probe(&self, segment: u64, id: &[u8; 16]) -> io::Result<Option<Seq>> {
+        let index = match self
+            .reads
+            .view()
+            .segments
+            .get(&segment)
+            .map(|view| &view.index)
+        {
+            Some(Index::File(index)) => Arc::clone(index),
+            Some(Index::Memory(_)) | None => return Ok(None),
+        };
+        let file = self.reads.files.get(Kind::Index, segment)?;
+        index.find(file.as_ref(), id)
     }
 
     fn stream_id(&mut self, key: StreamKey) -> u32 {

@@ -161,6 +161,12 @@ pub enum AppendError {
         /// Which limit.
         reason: String,
     },
+    /// Whether a message is there already could not be found out; it will be tried to repair that.
+    #[error("cannot look up what is there already: {reason}")]
+    Unreadable {
+        /// What could not be read.
+        reason: String,
+    },
     /// The key that seals the tenant's bodies is not there.
     #[error("the key of tenant {tenant} is not at hand: {reason}")]
     TenantKey {
@@ -190,7 +196,10 @@ impl AppendError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Full { .. } | Self::Limit { .. } | Self::TenantKey { .. }
+            Self::Full { .. }
+                | Self::Limit { .. }
+                | Self::TenantKey { .. }
+                | Self::Unreadable { .. }
         )
     }
 }

@@ -17,7 +17,7 @@ use super::disk::DiskFile;
 use super::files::Kind;
 use super::ids::Ids;
 use super::index::SegmentEnd;
-use super::keeper::{Done, Job, Keeper};
+use super::keeper::{Done, Job, JobError, Keeper};
 use super::log::LogOptions;
 use super::mark::{DurableMark, is_full};
 use super::read::ReadSide;
@@ -61,6 +61,8 @@ pub(super) struct Writer {
     pub(super) scrub: Scrub,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
+    /// A segment whose index could not be read.
+    pub(super) suspect: Option<u64>,
     /// Set by a trim: some segment may be dead now.
     pub(super) may_reclaim: bool,
     pub(super) last_tick: Instant,
@@ -101,6 +103,9 @@ impl Writer {
                 self.keeper.stop();
                 self.collect();
                 return;
+            }
+            if let Some(segment) = self.suspect.take() {
+                self.repair(segment);
             }
             if self.may_reclaim && self.poisoned.is_none() {
                 self.reclaim();
@@ -280,9 +285,11 @@ impl Writer {
                     self.show_memory();
                 }
                 // without room the index stays in memory; the next start writes it
-                Done::Indexed(_, Err(error)) if is_full(&error) => {}
-                Done::Indexed(_, Err(error)) => self.poison_by("index file", &error),
-                Done::Filled(Err(error)) if !is_full(&error) => {
+                Done::Indexed(_, Err(JobError::NoRoom)) => {}
+                Done::Indexed(_, Err(JobError::Final(error))) => {
+                    self.poison_by("index file", &error);
+                }
+                Done::Filled(Err(JobError::Final(error))) => {
                     self.poison_by("next segment", &error);
                 }
                 Done::Filled(filled) => self.pool.filled(filled),
