@@ -1,11 +1,13 @@
 //! `cargo xtask evidence`: proofs that take minutes, kept in `docs/evidence` beside the benches.
 
 mod demo_kills;
+pub mod store;
 
 use clap::Subcommand;
 use qc_core::cli::{Failure, Output};
 
 use crate::workspace::Workspace;
+use store::Which;
 
 /// Prove a promise by many runs, and keep the proof
 #[derive(Debug, clap::Args)]
@@ -17,12 +19,18 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Evidence {
     DemoKills(demo_kills::Args),
+    /// Kill a process that works in a store, again and again
+    StoreKills(store::Args),
+    /// Fill the disk under a store, free it and fill it again; then let the device fail
+    StoreFull(store::Args),
 }
 
 impl Args {
     pub(crate) fn json(&self) -> bool {
-        let Evidence::DemoKills(args) = &self.evidence;
-        args.json
+        match &self.evidence {
+            Evidence::DemoKills(args) => args.json,
+            Evidence::StoreFull(args) | Evidence::StoreKills(args) => args.json,
+        }
     }
 }
 
@@ -30,5 +38,7 @@ impl Args {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
+        Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
+        Evidence::StoreKills(args) => Which::Kills.prove(args, workspace, output),
     }
 }

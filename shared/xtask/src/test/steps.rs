@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use qc_core::cli::Failure;
 
 use super::{failure, tools};
+use crate::evidence::store::Which;
 use crate::workspace::{Workspace, spell, which};
 use crate::{generate, tidy};
 
@@ -96,6 +97,7 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
         &["build", "--workspace", "--bins", "--locked"],
     ));
     steps.push(tests(&["test", "--workspace", "--locked"]));
+    steps.extend(Which::ALL.map(store));
     steps.push(step("licences, bans", DENY, |workspace, quiet| {
         deny(workspace, quiet)
     }));
@@ -129,6 +131,17 @@ fn tools_step(install: bool) -> Step {
             tools::require()
         };
         note.map(Done::Passed)
+    })
+}
+
+/// A share of one of the store's proofs.
+fn store(which: Which) -> Step {
+    let repeat = format!("cargo xtask evidence {}", which.name());
+    step(which.name(), &repeat, move |workspace, _| {
+        Ok(match which.check(workspace)? {
+            Ok(note) => Done::Passed(note),
+            Err(lacks) => Done::Skipped(lacks),
+        })
     })
 }
 
@@ -344,7 +357,7 @@ mod tests {
         };
         assert!(names(false).starts_with(&names(true)[..7]));
         assert!(!names(true).contains(&"core, net"));
-        assert_eq!(names(false).len(), 16);
+        assert_eq!(names(false).len(), 16 + Which::ALL.len());
     }
 
     #[test]

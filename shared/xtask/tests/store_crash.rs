@@ -1,0 +1,54 @@
+//! The proofs of the store first prove themselves: broken on purpose, each must find the fault.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Runs a proof in a directory of its own on a real disk.
+fn evidence(name: &str, test: &str, args: &[&str]) -> Output {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["evidence", name, "--json", "--dir"])
+        .arg(dir)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+/// What a broken proof says on stderr; it must fail.
+fn fault(name: &str, test: &str, args: &[&str]) -> String {
+    let output = evidence(name, test, args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{printed}\n{said}");
+    format!("{printed}\n{said}")
+}
+
+/// A sound run of the same size, and what it prints.
+fn sound(name: &str, test: &str, args: &[&str]) -> String {
+    let output = evidence(name, test, args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn kills_find_an_acknowledgement_that_comes_too_early() {
+    let early = ["--runs", "60", "--break", "early-ack"];
+    let said = fault("store-kills", "kills-early", &early);
+    assert!(said.contains("LOST: "), "{said}");
+    let lost = ["--runs", "10", "--break", "lose-segment"];
+    let said = fault("store-kills", "kills-lose", &lost);
+    assert!(said.contains("LOST: "), "{said}");
+}
+
+#[test]
+fn kills_count_what_they_did() {
+    let printed = sound("store-kills", "kills-sound", &["--runs", "12"]);
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let data = &json["data"];
+    assert_eq!(data["runs"], 12, "{printed}");
+    let by = data["by"].as_object().unwrap().values();
+    assert_eq!(by.map(|n| n.as_u64().unwrap()).sum::<u64>(), 12);
+    let acked = data["counts"]["acknowledged messages"].as_u64().unwrap();
+    assert!(acked >= 12 * 200, "{printed}");
+}
