@@ -11,7 +11,7 @@ fn evidence(name: &str, test: &str, args: &[&str]) -> Output {
         .arg(dir)
         .args(args)
         .output()
-        .unwrap()
+        .expect("the program that cargo has just built")
 }
 
 /// What a broken proof says on stderr; it must fail.
@@ -51,4 +51,52 @@ fn kills_count_what_they_did() {
     assert_eq!(by.map(|n| n.as_u64().unwrap()).sum::<u64>(), 12);
     let acked = data["counts"]["acknowledged messages"].as_u64().unwrap();
     assert!(acked >= 12 * 200, "{printed}");
+}
+
+#[test]
+fn images_find_a_sync_that_does_nothing() {
+    let broken = ["--runs", "20", "--jobs", "1", "--break", "no-sync"];
+    let Some(said) = mounting("store-images", || {
+        fault("store-images", "images-no-sync", &broken)
+    }) else {
+        return;
+    };
+    assert!(said.contains("LOST: "), "{said}");
+    sound(
+        "store-images",
+        "images-sound",
+        &["--runs", "6", "--jobs", "1"],
+    );
+}
+
+#[test]
+fn a_failing_device_finds_who_does_not_listen() {
+    let broken = ["--runs", "2", "--break", "deaf-sync"];
+    let Some(said) = mounting("store-full", || fault("store-full", "full-deaf", &broken)) else {
+        return;
+    };
+    assert!(said.contains("EIO: "), "{said}");
+    assert!(said.contains("had failed, and acknowledged"), "{said}");
+}
+
+#[test]
+fn failing_calls_find_who_does_not_listen() {
+    let broken = ["--runs", "200", "--break", "deaf-sync"];
+    let said = fault("store-syscalls", "syscalls-deaf", &broken);
+    assert!(said.contains("inject=fdatasync"), "{said}");
+}
+
+/// What `run` gives where file systems may be mounted; elsewhere nothing, and a word on it.
+fn mounting<T>(name: &str, run: impl FnOnce() -> T) -> Option<T> {
+    if rustix::process::geteuid().is_root() && std::path::Path::new("/dev/fuse").exists() {
+        return Some(run());
+    }
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever reads the log learns what was left out"
+    )]
+    {
+        eprintln!("SKIPPED: {name} mounts file systems, which needs root and /dev/fuse");
+    }
+    None
 }

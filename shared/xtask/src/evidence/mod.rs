@@ -19,8 +19,12 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Evidence {
     DemoKills(demo_kills::Args),
+    /// Cut the power under a store's disk, as images of what can be on it then
+    StoreImages(store::Args),
     /// Kill a process that works in a store, again and again
     StoreKills(store::Args),
+    /// Let the n-th system call of a store fail, for every n
+    StoreSyscalls(store::Args),
     /// Fill the disk under a store, free it and fill it again; then let the device fail
     StoreFull(store::Args),
 }
@@ -29,7 +33,10 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
-            Evidence::StoreFull(args) | Evidence::StoreKills(args) => args.json,
+            Evidence::StoreFull(args)
+            | Evidence::StoreImages(args)
+            | Evidence::StoreKills(args)
+            | Evidence::StoreSyscalls(args) => args.json,
         }
     }
 }
@@ -39,6 +46,8 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
+        Evidence::StoreSyscalls(args) => Which::Syscalls.prove(args, workspace, output),
+        Evidence::StoreImages(args) => Which::Images.prove(args, workspace, output),
         Evidence::StoreKills(args) => Which::Kills.prove(args, workspace, output),
     }
 }

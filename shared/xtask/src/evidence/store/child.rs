@@ -3,8 +3,6 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -31,12 +29,13 @@ pub(super) struct Start {
     pub(super) kind: Kind,
     pub(super) segment: u64,
     pub(super) phase: Option<PathBuf>,
+    pub(super) stamps: Option<PathBuf>,
     pub(super) broken: Option<Break>,
     /// How many there were.
     pub(super) starts: u64,
 }
 
-/// A line, and how far the log of the device was when it came.
+/// A line, and how far the device had come when it was said, where there is one.
 pub(super) type Stamped = (u64, Line);
 
 /// A running workload.
@@ -68,6 +67,7 @@ impl Start {
             kind: Kind { seed, scale: 1 },
             segment: 64 << 10,
             phase: None,
+            stamps: None,
             broken: None,
             starts: 0,
         }
@@ -79,17 +79,6 @@ impl Start {
         mode: Mode,
         ledger: &Ledger,
         wrapper: &[String],
-    ) -> Result<Child, Failure> {
-        self.start_stamped(mode, ledger, wrapper, &Arc::default())
-    }
-
-    /// Starts one whose lines are stamped with what `stamp` counts.
-    pub(super) fn start_stamped(
-        &mut self,
-        mode: Mode,
-        ledger: &Ledger,
-        wrapper: &[String],
-        stamp: &Arc<AtomicU64>,
     ) -> Result<Child, Failure> {
         let words: Vec<String> = wrapper
             .iter()
@@ -109,17 +98,13 @@ impl Start {
         let stdout = process.stdout.take().expect("piped above");
         let orders = process.stdin.take();
         let (sender, lines) = std::sync::mpsc::channel();
-        let stamp = Arc::clone(stamp);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).split(b'\n') {
                 let Ok(line) = line else { return };
-                let now = stamp.load(Ordering::SeqCst);
                 let text = String::from_utf8_lossy(&line);
                 // the last line of a killed process may be cut short: it was never said
-                let Ok(line) = text.parse::<Line>() else {
-                    return;
-                };
-                if sender.send((now, line)).is_err() {
+                let Some(line) = stamped(&text) else { return };
+                if sender.send(line).is_err() {
                     return;
                 }
             }
@@ -162,11 +147,23 @@ impl Start {
         if let Some(phase) = &self.phase {
             all.extend(["--phase".to_owned(), phase.display().to_string()]);
         }
+        if let Some(stamps) = &self.stamps {
+            all.extend(["--stamps".to_owned(), stamps.display().to_string()]);
+        }
         if let Some(broken) = self.broken {
             all.extend(["--break".to_owned(), broken.word().to_owned()]);
         }
         all
     }
+}
+
+/// Reads `[@STAMP ]LINE`.
+fn stamped(text: &str) -> Option<Stamped> {
+    let Some(rest) = text.strip_prefix('@') else {
+        return Some((0, text.parse().ok()?));
+    };
+    let (stamp, line) = rest.split_once(' ')?;
+    Some((stamp.parse().ok()?, line.parse().ok()?))
 }
 
 impl Child {
@@ -318,4 +315,28 @@ pub(super) fn now() -> Instant {
 
 pub(super) fn failed(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Other, CHORE, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_may_have_a_stamp() {
+        assert_eq!(
+            stamped("@12 a 3 4"),
+            Some((
+                12,
+                Line::Acked {
+                    number: 3,
+                    seq: 4,
+                    late: false
+                }
+            ))
+        );
+        assert_eq!(stamped("z"), Some((0, Line::Ended)));
+        for cut in ["@1", "@12 a 3", "a 3", ""] {
+            assert_eq!(stamped(cut), None, "{cut}");
+        }
+    }
 }

@@ -40,12 +40,20 @@ pub(super) fn make_ext4(image: &Path, bytes: u64) -> io::Result<()> {
 }
 
 impl Mounted {
-    /// Mounts the file system in `image` at `at`, which is made.
+    /// Mounts the file system in `image` at `at`, which is made; every write goes straight to the image.
     pub(super) fn loop_on(image: &Path, at: &Path) -> io::Result<Self> {
+        Self::mount(image, at, "--direct-io=on")
+    }
+
+    /// The same, through the cache: for an image that nobody needs afterwards.
+    pub(super) fn cached(image: &Path, at: &Path) -> io::Result<Self> {
+        Self::mount(image, at, "--direct-io=off")
+    }
+
+    fn mount(image: &Path, at: &Path, direct: &str) -> io::Result<Self> {
         std::fs::create_dir_all(at)?;
         let mut losetup = Command::new("losetup");
-        let direct = ["--find", "--show", "--direct-io=on"];
-        let device = run(losetup.args(direct).arg(image))?;
+        let device = run(losetup.args(["--find", "--show", direct]).arg(image))?;
         let device = device.trim();
         let mounted = run(Command::new("mount").args(["-t", "ext4", device]).arg(at));
         // in use it only goes when the mount does, otherwise now

@@ -8,11 +8,13 @@ mod child;
 mod device;
 mod disks;
 mod full;
+mod images;
 mod kills;
 mod ledger;
 mod line;
 mod message;
 mod proof;
+mod syscalls;
 mod watched;
 pub mod workload;
 
@@ -28,11 +30,13 @@ use crate::workspace::Workspace;
 pub(crate) enum Which {
     Kills,
     Full,
+    Syscalls,
+    Images,
 }
 
 impl Which {
     /// All of them, in the order of a test run.
-    pub(crate) const ALL: [Self; 2] = [Self::Kills, Self::Full];
+    pub(crate) const ALL: [Self; 4] = [Self::Kills, Self::Syscalls, Self::Full, Self::Images];
 
     /// The verb, and the name of the file that keeps it.
     pub(crate) fn name(self) -> &'static str {
@@ -43,6 +47,8 @@ impl Which {
         match self {
             Self::Kills => &kills::PROOF,
             Self::Full => &full::PROOF,
+            Self::Images => &images::PROOF,
+            Self::Syscalls => &syscalls::PROOF,
         }
     }
 

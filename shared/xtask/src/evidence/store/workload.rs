@@ -4,9 +4,11 @@
 //!
 //! It is a hidden verb of this program, so that the supervisor always finds it.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,6 +64,10 @@ pub struct Args {
     #[arg(long)]
     phase: Option<PathBuf>,
 
+    /// Begin each line with the number that stands in this file
+    #[arg(long)]
+    stamps: Option<PathBuf>,
+
     /// Do it wrong
     #[arg(long = "break", value_enum)]
     broken: Option<Break>,
@@ -83,6 +89,8 @@ const PRODUCERS: u64 = 12;
 const KEEP: u64 = 35;
 /// How often a producer tries a store that has stopped.
 const LATE: u32 = 4;
+/// How often a position or a trim is tried on a full disk.
+const INSIST: u32 = 5;
 /// The pause of a producer that was refused.
 const REFUSED: Duration = Duration::from_millis(10);
 
@@ -91,15 +99,20 @@ const REFUSED: Duration = Duration::from_millis(10);
 pub(super) struct Told(Arc<Mutex<Sink>>);
 
 enum Sink {
-    Pipe(File),
+    /// The pipe, and where the stamps come from.
+    Pipe(File, Option<File>),
     #[cfg(test)]
     Memory(String),
 }
 
 impl Told {
-    fn stdout() -> std::io::Result<Self> {
+    fn stdout(stamps: Option<&PathBuf>) -> std::io::Result<Self> {
         let own = std::io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Self(Arc::new(Mutex::new(Sink::Pipe(File::from(own))))))
+        let stamps = stamps.map(File::open).transpose()?;
+        Ok(Self(Arc::new(Mutex::new(Sink::Pipe(
+            File::from(own),
+            stamps,
+        )))))
     }
 
     #[cfg(test)]
@@ -111,7 +124,7 @@ impl Told {
     pub(super) fn said(&self) -> String {
         match &*self.0.lock().unwrap() {
             Sink::Memory(text) => text.clone(),
-            Sink::Pipe(_) => String::new(),
+            Sink::Pipe(..) => String::new(),
         }
     }
 
@@ -120,22 +133,37 @@ impl Told {
     }
 
     fn say_all(&self, lines: &[Line]) {
-        let text: String = lines
-            .iter()
-            .flat_map(|line| [line.to_string(), "\n".to_owned()])
-            .collect();
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = match &*sink {
+            Sink::Pipe(_, stamps) => stamps.as_ref().map(stamp).unwrap_or_default(),
+            #[cfg(test)]
+            Sink::Memory(_) => String::new(),
+        };
+        let mut text = String::new();
+        for line in lines {
+            let _never_fails = writeln!(text, "{stamp}{line}");
+        }
+        match &mut *sink {
             // nobody listens: the supervisor is gone, and standard input tells so as well
-            Sink::Pipe(pipe) => drop(pipe.write_all(text.as_bytes())),
+            Sink::Pipe(pipe, _) => drop(pipe.write_all(text.as_bytes())),
             #[cfg(test)]
             Sink::Memory(all) => all.push_str(&text),
         }
     }
 }
 
+/// What the device has come to by now.
+fn stamp(stamps: &File) -> String {
+    let mut bytes = [0; 8];
+    match stamps.read_exact_at(&mut bytes, 0) {
+        Ok(()) => format!("@{} ", u64::from_le_bytes(bytes)),
+        Err(_) => String::new(),
+    }
+}
+
 /// Runs the workload.
 pub fn run(args: &Args) -> ExitCode {
-    let Ok(told) = Told::stdout() else {
+    let Ok(told) = Told::stdout(args.stamps.as_ref()) else {
         return ExitCode::FAILURE;
     };
     match serve(args, &told) {
@@ -525,22 +553,14 @@ impl Site {
             stream,
             seq,
         });
-        let name = format!("c{consumer}");
-        match self
-            .log
-            .commit_cursor(&name, &message::key(stream), Seq(seq))
-            .await
-        {
-            Ok(()) => self.told.say(&Line::Committed {
+        let (name, key) = (format!("c{consumer}"), message::key(stream));
+        let commit = || self.log.commit_cursor(&name, &key, Seq(seq));
+        if self.insist("commit", commit).await {
+            self.told.say(&Line::Committed {
                 consumer,
                 stream,
                 seq,
-            }),
-            Err(error) if error.is_retryable() => {
-                self.told
-                    .say(&Line::ControlRefused(format!("commit: {error}")));
-            }
-            Err(error) => self.told.say(&Line::Stopped(error.to_string())),
+            });
         }
     }
 
@@ -552,14 +572,39 @@ impl Site {
         }
         trimmed.fetch_max(seq, Ordering::Relaxed);
         self.told.say(&Line::Trimming { stream, seq });
-        match self.log.trim(&message::key(stream), Seq(seq)).await {
-            Ok(()) => self.told.say(&Line::Trimmed { stream, seq }),
-            Err(error) if error.is_retryable() => {
-                self.told
-                    .say(&Line::ControlRefused(format!("trim: {error}")));
-            }
-            Err(error) => self.told.say(&Line::Stopped(error.to_string())),
+        let key = message::key(stream);
+        if self.insist("trim", || self.log.trim(&key, Seq(seq))).await {
+            self.told.say(&Line::Trimmed { stream, seq });
         }
+    }
+
+    /// Does what must go through on a full disk, too, at the latest after a few tries; true when it did.
+    /// In the work nobody insists: a producer goes on.
+    async fn insist<F>(&self, what: &str, act: impl Fn() -> F) -> bool
+    where
+        F: Future<Output = Result<(), AppendError>>,
+    {
+        let tries = if self.mode == Mode::Fill { INSIST } else { 1 };
+        for _ in 0..tries {
+            match act().await {
+                Ok(()) => return true,
+                Err(error) if error.is_retryable() => {
+                    self.told
+                        .say(&Line::ControlRefused(format!("{what}: {error}")));
+                    tokio::time::sleep(REFUSED).await;
+                }
+                Err(error) => {
+                    self.told.say(&Line::Stopped(error.to_string()));
+                    return false;
+                }
+            }
+        }
+        if self.mode == Mode::Fill {
+            self.told.say(&Line::Wrong(format!(
+                "a {what} was refused {tries} times on a full disk"
+            )));
+        }
+        false
     }
 
     async fn control(&self) {
