@@ -26,8 +26,8 @@ pub(super) const PROOF: Proof = Proof {
     claim: "whatever of the writes since the last flush a power cut leaves on the disk, whole or torn: the file system \
             mounts, the store opens by itself, and every message acknowledged until then is there",
     unit: "images",
-    share: 120,
-    chunk: 60,
+    share: 300,
+    chunk: 75,
     alone: false,
     lacks: device::lacks,
     run,

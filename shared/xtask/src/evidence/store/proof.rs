@@ -18,6 +18,9 @@ use crate::CHORE;
 use crate::bench::{self, Environment};
 use crate::workspace::Workspace;
 
+/// Stores at work side by side: their processes wait for the disk more than they compute.
+const JOBS: u64 = 4;
+
 /// Arguments of every proof.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -30,7 +33,7 @@ pub struct Args {
     seed: u64,
 
     /// Stores at work side by side
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u64).range(1..=64))]
     jobs: u64,
 
     /// Break it on purpose: the run must fail
@@ -60,7 +63,7 @@ impl Args {
         Self {
             runs: Some(runs),
             seed: 1,
-            jobs: 2,
+            jobs: JOBS,
             broken: None,
             dir: None,
             record: false,
@@ -473,9 +476,9 @@ mod tests {
     #[test]
     fn runs_are_shared_out() {
         let args = Args::share(10);
-        assert_eq!(proof(100, false).planned(&args, 0, 11), [6, 5]);
-        assert_eq!(proof(4, false).planned(&args, 0, 11), [4, 4]);
-        assert_eq!(proof(4, false).planned(&args, 8, 11), [2, 1]);
+        assert_eq!(proof(100, false).planned(&args, 0, 11), [3, 3, 3, 2]);
+        assert_eq!(proof(4, false).planned(&args, 0, 20), [4, 4, 4, 4]);
+        assert_eq!(proof(4, false).planned(&args, 16, 20), [1, 1, 1, 1]);
         assert_eq!(proof(4, false).planned(&args, 10, 11), [1]);
         assert_eq!(proof(100, true).planned(&args, 3, 11), [8]);
     }
