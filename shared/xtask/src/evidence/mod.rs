@@ -23,6 +23,7 @@ enum Evidence {
     StoreImages(store::Args),
     /// Kill a process that works in a store, again and again
     StoreKills(store::Args),
+    StorePower(store::power::Args),
     /// Let the n-th system call of a store fail, for every n
     StoreSyscalls(store::Args),
     /// Fill the disk under a store, free it and fill it again; then let the device fail
@@ -37,6 +38,7 @@ impl Args {
             | Evidence::StoreImages(args)
             | Evidence::StoreKills(args)
             | Evidence::StoreSyscalls(args) => args.json,
+            Evidence::StorePower(args) => args.json,
         }
     }
 }
@@ -46,6 +48,7 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
+        Evidence::StorePower(args) => store::power::run(args, workspace, output),
         Evidence::StoreSyscalls(args) => Which::Syscalls.prove(args, workspace, output),
         Evidence::StoreImages(args) => Which::Images.prove(args, workspace, output),
         Evidence::StoreKills(args) => Which::Kills.prove(args, workspace, output),

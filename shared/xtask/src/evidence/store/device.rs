@@ -114,6 +114,12 @@ impl Device {
             .store(i64::from(writes), Ordering::SeqCst);
     }
 
+    /// How many events there were so far.
+    pub(super) fn happened(&self) -> usize {
+        let events = self.shared.events.lock();
+        events.unwrap_or_else(PoisonError::into_inner).0.len()
+    }
+
     /// What has happened so far.
     pub(super) fn events(&self) -> Vec<Event> {
         let events = self.shared.events.lock();

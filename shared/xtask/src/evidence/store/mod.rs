@@ -5,6 +5,7 @@
 //! store as any binary does, through `qc_core::store`.
 
 mod child;
+mod cut;
 mod device;
 mod disks;
 mod full;
@@ -13,6 +14,7 @@ mod kills;
 mod ledger;
 mod line;
 mod message;
+pub mod power;
 mod proof;
 mod syscalls;
 mod watched;
