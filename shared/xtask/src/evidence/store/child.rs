@@ -42,6 +42,8 @@ pub(super) type Stamped = (u64, Line);
 pub(super) struct Child {
     process: Process,
     pid: u64,
+    /// How long it took to open the store, once it has.
+    pub(super) opening: Option<Duration>,
     orders: Option<ChildStdin>,
     lines: Receiver<Stamped>,
 }
@@ -112,6 +114,7 @@ impl Start {
         Ok(Child {
             process,
             pid: 0,
+            opening: None,
             orders,
             lines,
         })
@@ -171,8 +174,10 @@ impl Child {
     pub(super) fn hear_stamped(&mut self, within: Duration) -> Result<Stamped, Heard> {
         match self.lines.recv_timeout(within) {
             Ok((stamp, line)) => {
-                if let Line::Opening { pid } = line {
-                    self.pid = pid;
+                match line {
+                    Line::Opening { pid } => self.pid = pid,
+                    Line::Opened { micros } => self.opening = Some(Duration::from_micros(micros)),
+                    _ => {}
                 }
                 Ok((stamp, line))
             }

@@ -114,6 +114,7 @@ impl Killer<'_> {
             self.collect("no kill");
             return Ok(());
         }
+        self.opening = child.opening.unwrap_or(self.opening);
         match kind {
             Kind::Work | Kind::Twice => {
                 self.hear_for(&mut child, WAIT);
@@ -192,9 +193,6 @@ impl Killer<'_> {
             }
             match child.hear(left) {
                 Heard::Line(line) => {
-                    if let Line::Opened { micros } = line {
-                        self.opening = Duration::from_micros(micros);
-                    }
                     if line == Line::Checked {
                         self.ledger.judge();
                     } else {

@@ -76,6 +76,8 @@ struct Kept {
     claim: &'static str,
     command: String,
     commit: String,
+    /// How long each server was given messages, the cuts being somewhere in that time.
+    seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     date: Option<String>,
     environment: Environment,
@@ -115,6 +117,7 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     let io = |error: std::io::Error| bench::disk(&dir, &error);
     durable::create_dir_all(&dir, 0o755).map_err(io)?;
     let environment = Environment::measure(&dir, &SystemClock::default())?;
+    let commit = bench::commit(workspace);
     let (peers, skipped) = peers(args, &dir).map_err(io)?;
     for what in &skipped {
         output.warn(&format!("SKIPPED: {what}"));
@@ -169,7 +172,8 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
             args.seed,
             " --nats FILE".repeat(args.nats.len())
         ),
-        commit: bench::commit(workspace),
+        commit,
+        seconds: args.seconds,
         date: args.date.clone(),
         environment,
         rows,
@@ -386,7 +390,10 @@ fn markdown(kept: &Kept) -> String {
     let _never_fails = write!(
         text,
         "\n*Acknowledged* and *lost* are sums over the cuts. `{command}`, commit {commit}, {date};\n\
-         the block device under an ext4 is cut as in `store-images`, right after an acknowledgement.\n"
+         the block device under an ext4 is cut as in `store-images`, right after an acknowledgement. Others were given\n\
+         messages for {} s in each recording, less than the kernel waits until it writes pages by itself: of a\n\
+         longer run a server that does not sync loses the newest part, not all.\n",
+        kept.seconds
     );
     text
 }
