@@ -71,7 +71,8 @@ fn images_find_a_sync_that_does_nothing() {
 
 #[test]
 fn a_failing_device_finds_who_does_not_listen() {
-    let broken = ["--runs", "2", "--break", "deaf-sync"];
+    // whether a failure hits what was just acknowledged is a matter of the moment: there are many
+    let broken = ["--runs", "8", "--break", "deaf-sync"];
     let Some(said) = mounting("store-full", || fault("store-full", "full-deaf", &broken)) else {
         return;
     };

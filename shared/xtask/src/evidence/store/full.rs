@@ -38,6 +38,9 @@ const FILL: Duration = Duration::from_secs(30);
 const DISK: u64 = 20 << 20;
 const BALLAST: u64 = 6 << 20;
 
+/// Devices that fail in one cycle, each at another moment.
+const DEVICES: u64 = 4;
+
 fn disk(error: &std::io::Error) -> Failure {
     failed("cannot use a small file system").because(error)
 }
@@ -72,11 +75,13 @@ fn run(share: &Share<'_>) -> Result<Tally, Failure> {
             full.tally.count("starts on a full disk", 1);
             child = full.begin()?;
         }
-        let name = format!("eio-{cycle}");
-        let seed = share.seed.wrapping_add(cycle);
-        let faults = eio(&share.dir.join(name), seed, share, &mut full.tally)?;
         full.collect(cycle);
-        full.tally.failures.extend(faults);
+        for device in 0..DEVICES {
+            let name = format!("eio-{cycle}-{device}");
+            let seed = share.seed.wrapping_add(cycle * DEVICES + device);
+            let faults = eio(&share.dir.join(name), seed, share, &mut full.tally)?;
+            full.tally.failures.extend(faults);
+        }
         if !full.tally.failures.is_empty() {
             break;
         }
