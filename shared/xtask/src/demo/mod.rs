@@ -8,7 +8,7 @@ mod chaos;
 mod cut;
 mod input;
 mod ledger;
-mod port;
+pub(crate) mod port;
 mod post;
 mod proc;
 mod site;

@@ -1,12 +1,14 @@
 //! `cargo xtask evidence`: proofs that take minutes, kept in `docs/evidence` beside the benches.
 
 mod demo_kills;
+pub mod store;
 mod store_states;
 
 use clap::Subcommand;
 use qc_core::cli::{Failure, Output};
 
 use crate::workspace::Workspace;
+use store::Which;
 
 /// Prove a promise by many runs, and keep the proof
 #[derive(Debug, clap::Args)]
@@ -19,6 +21,15 @@ pub struct Args {
 enum Evidence {
     DemoKills(demo_kills::Args),
     StoreStates(store_states::Args),
+    /// Cut the power under a store's disk, as images of what can be on it then
+    StoreImages(store::Args),
+    /// Kill a process that works in a store, again and again
+    StoreKills(store::Args),
+    StorePower(store::power::Args),
+    /// Let the n-th system call of a store fail, for every n
+    StoreSyscalls(store::Args),
+    /// Fill the disk under a store, free it and fill it again; then let the device fail
+    StoreFull(store::Args),
 }
 
 impl Args {
@@ -26,6 +37,11 @@ impl Args {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
             Evidence::StoreStates(args) => args.json,
+            Evidence::StoreFull(args)
+            | Evidence::StoreImages(args)
+            | Evidence::StoreKills(args)
+            | Evidence::StoreSyscalls(args) => args.json,
+            Evidence::StorePower(args) => args.json,
         }
     }
 }
@@ -35,5 +51,10 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
         Evidence::StoreStates(args) => store_states::run(args, workspace, output),
+        Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
+        Evidence::StorePower(args) => store::power::run(args, workspace, output),
+        Evidence::StoreSyscalls(args) => Which::Syscalls.prove(args, workspace, output),
+        Evidence::StoreImages(args) => Which::Images.prove(args, workspace, output),
+        Evidence::StoreKills(args) => Which::Kills.prove(args, workspace, output),
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use qc_core::cli::Failure;
 
 use super::{failure, tools};
+use crate::evidence::store::Which;
 use crate::workspace::{Workspace, spell, which};
 use crate::{generate, tidy};
 
@@ -116,6 +117,7 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
             "--test-threads=1",
         ],
     ));
+    steps.extend(Which::ALL.map(store));
     steps.push(step("licences, bans", DENY, |workspace, quiet| {
         deny(workspace, quiet)
     }));
@@ -149,6 +151,17 @@ fn tools_step(install: bool) -> Step {
             tools::require()
         };
         note.map(Done::Passed)
+    })
+}
+
+/// A share of one of the store's proofs.
+fn store(which: Which) -> Step {
+    let repeat = format!("cargo xtask evidence {}", which.name());
+    step(which.name(), &repeat, move |workspace, _| {
+        Ok(match which.check(workspace)? {
+            Ok(note) => Done::Passed(note),
+            Err(lacks) => Done::Skipped(lacks),
+        })
     })
 }
 
@@ -369,7 +382,7 @@ mod tests {
         assert!(names(false).starts_with(&names(true)[..7]));
         assert!(!names(true).contains(&"core, net"));
         assert!(!names(true).contains(&"store, exhaustive"));
-        assert_eq!(names(false).len(), 18);
+        assert_eq!(names(false).len(), 18 + Which::ALL.len());
     }
 
     #[test]
