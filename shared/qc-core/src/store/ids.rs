@@ -238,6 +238,13 @@ impl Ids {
         Arc::make_mut(ids).insert(id, seq);
     }
 
+    /// A segment begins that will hold about as many ids as the one before: its table need not grow.
+    pub(super) fn expect(&mut self, segment: u64) {
+        let before = self.recent.last_key_value().map_or(0, |(_, ids)| ids.len());
+        let ids = IdMap::with_capacity_and_hasher(before, Spread::default());
+        self.recent.insert(segment, Arc::new(ids));
+    }
+
     /// The ids of a segment, for its index file.
     pub(super) fn of(&self, segment: u64) -> Arc<IdMap> {
         self.recent

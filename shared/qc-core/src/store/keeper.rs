@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::disk::zero_fill;
+use super::disk::DiskFile;
 use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap};
 use super::index::{IndexFile, SegmentEnd, SegmentIndex};
@@ -175,15 +176,32 @@ fn fill(files: &Files, path: PathBuf, length: u64) -> Result<Free, JobError> {
     let file = files.disk.create(&path).map_err(JobError::of_room)?;
     let filled = file
         .allocate(length)
-        .and_then(|()| zero_fill(file.as_ref(), length));
+        .map_err(JobError::of_room)
+        .and_then(|()| fill_slowly(file.as_ref(), length));
     if let Err(error) = filled {
         drop(file);
         files.disk.remove(&path).map_err(JobError::of_room)?;
-        return Err(JobError::of_room(error));
+        return Err(error);
     }
-    file.sync_data().map_err(JobError::Final)?;
     let file = file.into();
     Ok(Free { path, file, length })
+}
+
+/// Writes zeros a little at a time, so that the log's own writes are not kept waiting.
+fn fill_slowly(file: &dyn DiskFile, length: u64) -> Result<(), JobError> {
+    let zeros = vec![0; 512 << 10];
+    let mut at = 0;
+    while at < length {
+        let step = (zeros.len() as u64).min(length - at);
+        let part = zeros.get(..usize::try_from(step).unwrap_or(0));
+        file.write_all_at(part.unwrap_or_default(), at)
+            .map_err(JobError::of_room)?;
+        at += step;
+        // what stands in the cache is written out before it is much
+        file.sync_data().map_err(JobError::Final)?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn merge(

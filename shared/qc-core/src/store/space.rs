@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, zero_fill};
 use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
@@ -23,6 +23,8 @@ use super::{AppendError, NodeKey, tables};
 
 /// Free files that are kept; more are given back.
 const KEEP: usize = 4;
+/// The length of the very first segment.
+const FIRST: u64 = 8 << 20;
 
 /// A file that waits to become a segment.
 pub(super) struct Free {
@@ -180,7 +182,7 @@ impl Writer {
             + (span + SEAL_OVERHEAD as u64).next_multiple_of(8)
             + self.options.control_reserve;
         let capacity = self.options.segment_bytes.max(needed);
-        let free = self.take_free(capacity, is_control)?;
+        let free = self.take_free(needed, capacity, is_control)?;
         free.file.write_all_at(&segment.header.encode(), 0)?;
         if !checkpoint.is_empty() {
             free.file.write_all_at(&checkpoint, FIRST_BATCH)?;
@@ -217,6 +219,7 @@ impl Writer {
             view.stats.written_bytes += at;
             view.refresh_sizes();
         }
+        self.ids.expect(number);
         if let Some(before) = before {
             self.ask_for_index(before.number);
         }
@@ -276,8 +279,21 @@ impl Writer {
         self.collect();
     }
 
-    fn take_free(&mut self, capacity: u64, is_control: bool) -> Result<Free, RollError> {
+    fn take_free(
+        &mut self,
+        needed: u64,
+        capacity: u64,
+        is_control: bool,
+    ) -> Result<Free, RollError> {
         let kept = usize::from(!is_control);
+        let is_first = self.active.is_none() && self.pool.ready.is_empty();
+        if is_first && self.options.prepare_ahead && capacity <= self.options.segment_bytes {
+            // nothing lies ready yet: a short segment is written over at once, and while it is filled
+            // the keeper makes the next one
+            let free = self.create_free(needed.max(capacity.min(FIRST)))?;
+            zero_fill(free.file.as_ref(), free.length)?;
+            return Ok(free);
+        }
         if capacity > self.options.segment_bytes {
             if self.pool.ready.len() < kept {
                 self.make_reserve()?;

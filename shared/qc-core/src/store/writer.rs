@@ -5,7 +5,7 @@
 //! sync poisons the log: what is really on disk is known only after a restart has read it.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,20 @@ pub(super) struct Writer {
     pub(super) last_tick: Instant,
 }
 
+/// Waits for a command. Whoever waited for the last answer asks again within microseconds, so the thread
+/// looks for that before it goes to sleep: waking it costs as much as a tenth of an `fdatasync`.
+fn next_command(commands: &Receiver<Command>, was_busy: bool) -> Result<Command, RecvTimeoutError> {
+    const LOOKS: u32 = 400;
+    for _ in 0..if was_busy { LOOKS } else { 0 } {
+        match commands.try_recv() {
+            Ok(command) => return Ok(command),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+        }
+    }
+    commands.recv_timeout(TICK)
+}
+
 /// The segment being written.
 pub(super) struct Active {
     pub(super) segment: Arc<Segment>,
@@ -81,13 +95,15 @@ pub(super) struct Active {
 impl Writer {
     /// Runs until every handle is gone or one of them said stop.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        let mut was_busy = false;
         loop {
-            let first = match commands.recv_timeout(TICK) {
+            let first = match next_command(commands, was_busy) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
                 Err(RecvTimeoutError::Timeout) => None,
             };
             let is_idle = first.is_none();
+            was_busy = !is_idle;
             self.collect();
             let (mut next, mut count, mut stop) = (first, 0, false);
             while let Some(command) = next {
