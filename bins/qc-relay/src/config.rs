@@ -7,6 +7,7 @@ use std::time::Duration;
 use qc_core::cli::Failure;
 use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, de};
 use qc_core::model::{DataClass, Region, StreamName};
+use qc_core::store::Limits;
 use serde::Deserialize;
 
 use crate::hub::access::{Access, NodePattern, StreamRule};
@@ -189,6 +190,35 @@ pub(crate) const SCHEMA: Schema = Schema {
                 .default("[]")
                 .example("[\"*.dock2.acme\"]")
                 .reload(),
+                Key::new(
+                    "keep",
+                    Kind::Duration,
+                    "How long a message stays after it was accepted, if every consumer has it.",
+                )
+                .default("\"7d\"")
+                .reload(),
+                Key::new(
+                    "expire",
+                    Kind::Duration,
+                    "How long a message stays at most, taken or not; what was not taken counts as expired. \
+                     Without it nothing ever expires.",
+                )
+                .example("\"30d\"")
+                .reload(),
+                Key::new(
+                    "max_messages",
+                    Kind::Integer { min: 1, max: i64::MAX },
+                    "The most messages. What every consumer has goes first; then publishers are refused.",
+                )
+                .example("1000000")
+                .reload(),
+                Key::new(
+                    "max_bytes",
+                    Kind::Size,
+                    "The most bytes, likewise.",
+                )
+                .example("\"10GiB\"")
+                .reload(),
             ],
             variants: &[],
         },
@@ -302,6 +332,14 @@ struct StreamSection {
     class: DataClass,
     publish: Vec<String>,
     subscribe: Vec<String>,
+    #[serde(deserialize_with = "de::duration")]
+    keep: Duration,
+    #[serde(default, deserialize_with = "de::maybe_duration")]
+    expire: Option<Duration>,
+    #[serde(default)]
+    max_messages: Option<u64>,
+    #[serde(default, deserialize_with = "de::maybe_size")]
+    max_bytes: Option<u64>,
 }
 
 impl RelayConfig {
@@ -354,6 +392,12 @@ impl RelayConfig {
             class: stream.class.clone(),
             publish: parsed(&stream.publish),
             subscribe: parsed(&stream.subscribe),
+            limits: Limits {
+                keep: Some(stream.keep),
+                expire: stream.expire,
+                max_messages: stream.max_messages,
+                max_bytes: stream.max_bytes,
+            },
         }))
     }
 }

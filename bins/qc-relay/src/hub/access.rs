@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use qc_core::model::{DataClass, NameError, NodeName, StreamName};
+use qc_core::store::Limits;
 
 /// What the configuration says of every stream.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub(crate) struct StreamRule {
     pub publish: Vec<NodePattern>,
     /// Who may subscribe and read.
     pub subscribe: Vec<NodePattern>,
+    /// How long its messages stay, and how much it holds.
+    pub limits: Limits,
 }
 
 /// A node's name in which a label may be `*`: `*.mill7.acme`.
@@ -175,6 +178,7 @@ mod tests {
             class: "phi".parse().unwrap(),
             publish: patterns(&["*.mill7.acme"]),
             subscribe: patterns(&["edge-1.dock2.acme", "*.hq.*"]),
+            limits: Limits::default(),
         }])
     }
 

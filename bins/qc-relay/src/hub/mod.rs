@@ -76,12 +76,7 @@ pub(crate) struct HubParts {
 impl Hub {
     /// A hub over an open log. Every declared stream is made to exist.
     pub(crate) async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
-        for stream in parts.access.streams() {
-            parts
-                .log
-                .define(&StreamKey::hub(stream.name.clone()))
-                .await?;
-        }
+        define(&parts.log, &parts.access).await?;
         let known = known_nodes(&parts.log);
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
@@ -108,12 +103,7 @@ impl Hub {
         &self,
         access: Access,
     ) -> Result<(), qc_core::store::AppendError> {
-        for stream in access.streams() {
-            self.inner
-                .log
-                .define(&StreamKey::hub(stream.name.clone()))
-                .await?;
-        }
+        define(&self.inner.log, &access).await?;
         *self
             .inner
             .access
@@ -398,6 +388,15 @@ impl Hub {
             ..FleetNode::default()
         }
     }
+}
+
+/// Makes every declared stream exist, with the limits it has now.
+async fn define(log: &Log, access: &Access) -> Result<(), qc_core::store::AppendError> {
+    for stream in access.streams() {
+        let key = StreamKey::hub(stream.name.clone());
+        log.define_with(&key, Some(stream.limits.clone())).await?;
+    }
+    Ok(())
 }
 
 /// Nodes that the store remembers: those that sent, and those that read.

@@ -634,10 +634,7 @@ impl Staged {
 fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
     let mut bytes = TABLES;
     for draft in drafts {
-        for (size, max) in [
-            (draft.head.len(), MAX_HEAD),
-            (draft.body.len(), MAX_BODY - tenant::TAG),
-        ] {
+        for (size, max) in [(draft.head.len(), MAX_HEAD), (draft.body.len(), MAX_BODY)] {
             if size > max {
                 return Err(AppendError::TooLarge { bytes: size, max });
             }
