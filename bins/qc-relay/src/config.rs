@@ -93,7 +93,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             keys: &[
                 Key::new("max", Kind::Size, "The most bytes its segments may take.")
                     .default("\"100GiB\""),
-                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"64MiB\""),
+                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"32MiB\""),
                 Key::new(
                     "min_free",
                     Kind::Size,

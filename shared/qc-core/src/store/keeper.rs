@@ -189,7 +189,7 @@ fn fill(files: &Files, path: PathBuf, length: u64) -> Result<Free, JobError> {
 
 /// Writes zeros a little at a time, so that the log's own writes are not kept waiting.
 fn fill_slowly(file: &dyn DiskFile, length: u64) -> Result<(), JobError> {
-    let zeros = vec![0; 512 << 10];
+    let zeros = vec![0; 1 << 20];
     let mut at = 0;
     while at < length {
         let step = (zeros.len() as u64).min(length - at);

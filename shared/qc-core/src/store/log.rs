@@ -58,11 +58,12 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// The defaults for a log in `dir`: 64 MiB segments, no limit but the disk.
+    /// The defaults for a log in `dir`: 32 MiB segments, which is what a start has to read at most, and
+    /// no limit but the disk.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            segment_bytes: 64 << 20,
+            segment_bytes: 32 << 20,
             max_bytes: u64::MAX,
             min_free: 64 << 20,
             control_reserve: 64 << 10,

@@ -357,25 +357,13 @@ impl Writer {
         if !self.options.prepare_ahead || self.pool.is_filling {
             return;
         }
-        let filled = self.pool.filled_ones();
-        if filled >= 2 {
-            self.drop_spare_reserves();
-        } else if self.check_space(self.options.segment_bytes).is_ok() {
+        let is_stocked = self.pool.filled_ones() > 0 && self.pool.ready.len() > 1;
+        if !is_stocked && self.check_space(self.options.segment_bytes).is_ok() {
             self.pool.is_filling = true;
             let path = self.pool.name(&self.reads.files, "free");
             let length = self.options.segment_bytes;
             self.keeper.ask(Job::Fill { path, length });
         }
-    }
-
-    /// Files that are only allocated have done their service once there are two better ones.
-    fn drop_spare_reserves(&mut self) {
-        let files = Arc::clone(&self.reads.files);
-        self.pool.ready.retain(|free| {
-            let name = free.path.file_name().and_then(|name| name.to_str());
-            let is_filled = name.is_some_and(|name| name.starts_with("free-"));
-            is_filled || files.disk.remove(&free.path).is_err()
-        });
     }
 
     /// Gives back free files until only the reserve is left. Returns their bytes.
