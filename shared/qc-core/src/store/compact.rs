@@ -23,24 +23,13 @@ impl Writer {
             let slack = 4 * self.options.segment_bytes;
             let live: u64 = view.segments.values().map(|segment| segment.live).sum();
             let is_large = view.stats.bytes > live.saturating_mul(3).saturating_add(slack);
-            is_large.then(|| self.emptiest(&view, WORTH)).flatten()
+            let active = self.active.as_ref().map_or(0, |active| active.number);
+            is_large.then(|| emptiest(&view, WORTH, active)).flatten()
         };
         if let Some(number) = candidate {
             // without room or a tenant's key there will be another time
             let _moved = self.move_from(number);
         }
-    }
-
-    /// The segment, with its index on disk, of which the smallest share is needed.
-    fn emptiest(&self, view: &View, worth: u64) -> Option<u64> {
-        let active = self.active.as_ref()?.number;
-        let ended = view.segments.range(..active);
-        let shares = ended.filter_map(|(number, segment)| {
-            let is_indexed = matches!(segment.index, Index::File(_));
-            let share = segment.live.saturating_mul(100) / segment.length.max(1);
-            (is_indexed && segment.spans > 0 && share < worth).then_some((share, *number))
-        });
-        shares.min().map(|(_, number)| number)
     }
 
     /// Copies some of what is needed in a segment to the end of the log. Returns the bytes.
@@ -129,10 +118,11 @@ impl Writer {
         }
         self.reclaim();
         let mut dead = 0;
-        // what moves is less than what it frees, so this ends
+        // what is moved stands behind, and is not moved once more
+        let until = self.active.as_ref().map_or(0, |active| active.number);
         while let Some(number) = {
             let view = self.reads.view();
-            self.emptiest(&view, WORTH_RELIEF)
+            emptiest(&view, WORTH_RELIEF, until)
         } {
             let moved = self.move_from(number)?;
             self.reclaim();
@@ -150,4 +140,15 @@ impl Writer {
             after: self.used_bytes(),
         })
     }
+}
+
+/// The segment before `until`, with its index on disk, of which the smallest share is needed.
+fn emptiest(view: &View, worth: u64, until: u64) -> Option<u64> {
+    let ended = view.segments.range(..until);
+    let shares = ended.filter_map(|(number, segment)| {
+        let is_indexed = matches!(segment.index, Index::File(_));
+        let share = segment.live.saturating_mul(100) / segment.length.max(1);
+        (is_indexed && segment.spans > 0 && share < worth).then_some((share, *number))
+    });
+    shares.min().map(|(_, number)| number)
 }
