@@ -38,8 +38,9 @@ fn only_the_last_segment_is_read_at_a_start_and_ids_are_still_known() {
     );
     log.close();
     for name in disk.list(Path::new(DIR)).unwrap() {
-        if name.ends_with(".idx") {
-            disk.remove(&Path::new(DIR).join(name)).unwrap();
+        let path = Path::new(DIR).join(name);
+        if path.extension().is_some_and(|ending| ending == "idx") {
+            disk.remove(&path).unwrap();
         }
     }
     let (log, report) = open(&disk).unwrap();
