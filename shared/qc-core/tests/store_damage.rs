@@ -65,6 +65,7 @@ fn every_bit_of_a_segment_is_flipped() {
     try_everything(1);
 }
 
+#[expect(clippy::print_stdout, reason = "a test says what it tried")]
 fn try_everything(of_full: usize) {
     let (store, other) = (Store::filled(1, 64 << 10), Store::filled(2, 64 << 10));
     let mut all = Tried::default();
