@@ -116,8 +116,8 @@ pub(super) struct SegmentIndex {
 }
 
 impl SegmentIndex {
-    /// Adds the records of one stream in one batch.
-    pub(super) fn add(&mut self, piece: &Piece) {
+    /// Adds the records of one stream in one batch. Returns whether they go on where a run ended.
+    pub(super) fn add(&mut self, piece: &Piece) -> bool {
         let entry = Entry {
             seq: piece.run.first,
             offset: piece.offset,
@@ -132,10 +132,16 @@ impl SegmentIndex {
             if entries.last().is_none_or(far) {
                 entries.push(entry);
             }
-            return;
+            return true;
         }
         self.open.insert(key, self.runs.len());
         self.runs.push((piece.run.clone(), vec![entry]));
+        false
+    }
+
+    /// Here stands something that cannot be read: no run may lead a reader through it.
+    pub(super) fn interrupt(&mut self) {
+        self.open.clear();
     }
 
     /// The entries of the run that holds `seq`.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile};
+use super::recover::{Damage, OpenReport, segment_name};
 
 /// Where damaged ranges and foreign segments go.
 pub(super) fn dir(log: &Path) -> PathBuf {
@@ -46,10 +47,30 @@ pub(super) fn copy_range(
 }
 
 /// Moves a file that is not a usable segment aside.
-pub(super) fn move_file(disk: &dyn Disk, log: &Path, name: &str) -> io::Result<()> {
+fn move_file(disk: &dyn Disk, log: &Path, name: &str) -> io::Result<()> {
     let dir = dir(log);
     disk.create_dir_all(&dir)?;
     disk.rename(&log.join(name), &dir.join(format!("{name}.unusable")))?;
     disk.sync_dir(&dir)?;
     disk.sync_dir(log)
+}
+
+/// Moves a segment that cannot be used out of the way, and says so.
+pub(super) fn set_aside(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: u64,
+    length: u64,
+    what: &'static str,
+    report: &mut OpenReport,
+) -> io::Result<()> {
+    move_file(disk, dir, &segment_name(segment))?;
+    report.damaged.push(Damage {
+        segment,
+        offset: 0,
+        length,
+        what,
+        known: false,
+    });
+    Ok(())
 }

@@ -96,6 +96,8 @@ impl ReadSide {
             let number = place.span.segment;
             match self.read_span(id, &place, after, &mut taken) {
                 Ok(last) => after = last,
+                // what was taken is taken, and the next call meets the error
+                Err(_) if !taken.records.is_empty() => return Ok(taken.records),
                 // trimmed, moved or repaired since it was looked up
                 Err(_) if self.has_moved(id, after, number) => {}
                 Err(error) => return Err(error),

@@ -16,14 +16,13 @@ use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap, Ids, scoped};
 use super::index::{IndexFile, Piece, Run, SegmentIndex, index_name};
 use super::mark::DurableMark;
-use super::scan::{ScanEnd, Visit, scan};
+use super::scan::{ScanEnd, Visit, apply_table, scan, scan_tables};
 use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
 use super::space::is_free;
 use super::view::{Index, SegmentView, View};
-use super::{KeyError, Keyring, StreamKey, quarantine, tables};
+use super::{KeyError, Keyring, StreamKey, quarantine};
 use crate::model::Seq;
-use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
-use bytes::Bytes;
+use crate::wire::{RECORD_HEADER, RecordHeader, RecordKind};
 
 /// What was found when the log was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -219,7 +218,8 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
 
     let found = of_one_store(disk, dir, found, mark.store, &mut report)
         .map_err(io("move aside in", dir))?;
-    let newest = found.last().map_or(0, |(header, _)| header.number);
+    let found = with_keys(files, found, keys, &mut report).map_err(io("move aside in", dir))?;
+    let newest = found.last().map_or(0, |(segment, _)| segment.header.number);
     if mark.segment > newest {
         report.damaged.push(Damage {
             segment: mark.segment,
@@ -250,11 +250,9 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
         runs: Vec::new(),
         lost_at_the_end: 0,
     };
-    for (header, length) in found {
-        let path = dir.join(segment_name(header.number));
-        reading
-            .take(header, length, keys)
-            .map_err(io("read", &path))?;
+    for (segment, length) in found {
+        let path = dir.join(segment_name(segment.header.number));
+        reading.take(segment, length).map_err(io("read", &path))?;
     }
     reading.remove_orphans();
     Ok(reading.finish())
@@ -282,17 +280,33 @@ fn of_one_store(
         .into_iter()
         .partition(|(header, _)| header.store == own);
     for (header, length) in others {
-        quarantine::move_file(disk, dir, &segment_name(header.number))?;
-        report.segments -= 1;
-        report.damaged.push(Damage {
-            segment: header.number,
-            offset: 0,
-            length,
-            what: "the segment belongs to another store",
-            known: false,
-        });
+        let what = "the segment belongs to another store";
+        quarantine::set_aside(disk, dir, header.number, length, what, report)?;
     }
     Ok(ours)
+}
+
+/// The segments whose data key opens.
+fn with_keys(
+    files: &Files,
+    found: Vec<Found>,
+    keys: &Keyring,
+    report: &mut OpenReport,
+) -> io::Result<Vec<(Segment, u64)>> {
+    let mut segments = Vec::with_capacity(found.len());
+    for (header, length) in found {
+        let number = header.number;
+        if let Some(segment) = Segment::open(header, keys) {
+            segments.push((segment, length));
+            continue;
+        }
+        // the header's checksum is sound, and it names our key or none
+        let what = "the data key does not open";
+        let disk = files.disk.as_ref();
+        quarantine::set_aside(disk, &files.dir, number, length, what, report)?;
+    }
+    report.segments = segments.len() as u64;
+    Ok(segments)
 }
 
 /// Segment numbers are never used twice, not even those of files that were put aside.
@@ -373,17 +387,10 @@ fn find_segments(
             path: dir.join(name),
             source,
         };
-        quarantine::move_file(disk, dir, name).map_err(move_aside)?;
-        report.damaged.push(Damage {
-            segment,
-            offset: 0,
-            length,
-            what: "the segment header is damaged",
-            known: false,
-        });
+        let what = "the segment header is damaged";
+        quarantine::set_aside(disk, dir, segment, length, what, report).map_err(move_aside)?;
     }
     report.foreign.sort();
-    report.segments = found.len() as u64;
     found.sort_by_key(|(header, _)| header.number);
     Ok(found)
 }
@@ -412,16 +419,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, header: SegmentHeader, length: u64, keys: &Keyring) -> io::Result<()> {
+    fn take(&mut self, segment: Segment, length: u64) -> io::Result<()> {
+        let header = segment.header;
         let number = header.number;
-        let Some(segment) = Segment::open(header, keys) else {
-            // the header's checksum is sound and names our key, yet the data key does not open
-            let name = segment_name(number);
-            quarantine::move_file(self.files.disk.as_ref(), &self.files.dir, &name)?;
-            self.damaged(number, 0, length, "the data key does not open", false);
-            self.state.report.segments -= 1;
-            return Ok(());
-        };
         self.state.store = Some(header.store);
         self.check_chain(&header)?;
         let segment = Arc::new(segment);
@@ -439,6 +439,7 @@ impl Reading<'_> {
             return Ok(());
         }
         self.state.report.scanned += 1;
+        let damages = self.state.report.damaged.len();
         let file = self.files.get(Kind::Segment, number)?;
         let mut content = Content {
             files: self.files,
@@ -462,6 +463,24 @@ impl Reading<'_> {
         view.end = end;
         view.index = Index::Memory(index);
         self.state.view.segments.insert(number, view);
+        let is_sound = self.state.report.damaged.len() == damages && end.chain.batches > 0;
+        if number == self.newest && !is_sound {
+            self.read_tables_again()?;
+        }
+        Ok(())
+    }
+
+    /// The newest segment begins with all there is beside messages, but not all of it can be read: the
+    /// segments before it tell the rest.
+    fn read_tables_again(&mut self) -> io::Result<()> {
+        let view = &mut self.state.view;
+        let segments = view.segments.values();
+        let segments: Vec<_> = segments.map(|known| Arc::clone(&known.segment)).collect();
+        if segments.len() > 1 {
+            let mut tables = scan_tables(self.files, &segments)?;
+            std::mem::swap(&mut tables.segments, &mut view.segments);
+            *view = tables;
+        }
         Ok(())
     }
 
@@ -562,6 +581,14 @@ impl Reading<'_> {
         for (segment, run) in &self.runs {
             state.view.add_read(*segment, run);
         }
+        // an index may be older than the repair of its segment: what is called lost stays lost
+        let streams = state.view.streams.iter();
+        let lost: Vec<_> = streams
+            .flat_map(|(id, stream)| stream.gaps.iter().map(|(first, last)| (*id, *first, *last)))
+            .collect();
+        for (id, first, last) in lost {
+            state.view.cut(id, first, last);
+        }
         let given: u64 = state
             .view
             .streams
@@ -622,30 +649,19 @@ impl Visit for Content<'_> {
         while let Some(rest) = plain.get(at..).filter(|rest| !rest.is_empty()) {
             let (header, head, body) =
                 RecordHeader::decode(rest).map_err(|_| "a record in it is malformed")?;
-            let start = at + RECORD_HEADER;
-            let size = RECORD_HEADER + head + body;
+            let (start, size) = (at, RECORD_HEADER + head + body);
             at += size;
             if header.kind != RecordKind::Message {
-                let part = |from: usize, to: usize| {
-                    Bytes::copy_from_slice(plain.get(from..to).unwrap_or_default())
-                };
-                let record = Record {
-                    header,
-                    head: part(start, start + head),
-                    body: part(start + head, at),
-                };
-                tables::apply(self.view, &record)
-                    .map_err(|_| "a table record in it is malformed")?;
+                apply_table(self.view, plain, start, (header, head, body))?;
                 continue;
             }
             let (stream, seq) = (header.stream, header.seq);
             let mut piece = Piece::of(stream, seq, size as u64, header.accepted, header.moved);
             piece.offset = offset;
             if !joined.as_mut().is_some_and(|joined| joined.join(&piece)) {
-                joined
-                    .replace(piece)
-                    .iter()
-                    .for_each(|done| self.index.add(done));
+                joined.replace(piece).iter().for_each(|done| {
+                    self.index.add(done);
+                });
             }
             if header.dedupe != [0; 16] {
                 self.ids.insert(scoped(header.dedupe, stream), seq);
@@ -658,6 +674,7 @@ impl Visit for Content<'_> {
     }
 
     fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()> {
+        self.index.interrupt();
         let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
         let new = quarantine::copy_range(disk, dir, self.file, self.number, offset, length)?;
         self.report.damaged.push(Damage {

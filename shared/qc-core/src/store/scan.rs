@@ -1,12 +1,17 @@
 //! Reading a segment from beginning to end, batch by batch, through whatever it has suffered.
 
 use std::io;
+use std::sync::Arc;
 
 use super::disk::DiskFile;
+use super::files::{Files, Kind};
 use super::index::SegmentEnd;
 use super::pages::damaged;
 use super::segment::{BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment};
-use crate::wire::RECORD_HEADER;
+use super::tables;
+use super::view::View;
+use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
+use bytes::Bytes;
 
 /// Who takes what a scan finds.
 pub(super) trait Visit {
@@ -14,6 +19,72 @@ pub(super) trait Visit {
     fn batch(&mut self, offset: u64, plain: &[u8]) -> Result<(), &'static str>;
     /// Bytes that are not what was written.
     fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()>;
+}
+
+/// Takes what is no message, and whether anything was damaged.
+struct Tables<'a> {
+    view: &'a mut View,
+    is_sound: bool,
+}
+
+impl Visit for Tables<'_> {
+    fn batch(&mut self, _offset: u64, plain: &[u8]) -> Result<(), &'static str> {
+        let mut at = 0;
+        while let Some(rest) = plain.get(at..).filter(|rest| !rest.is_empty()) {
+            let (header, head, body) =
+                RecordHeader::decode(rest).map_err(|_| "a record in it is malformed")?;
+            if header.kind != RecordKind::Message {
+                apply_table(self.view, plain, at, (header, head, body))?;
+            }
+            at += RECORD_HEADER + head + body;
+        }
+        Ok(())
+    }
+
+    fn damage(&mut self, _offset: u64, _length: u64, _what: &'static str) -> io::Result<()> {
+        self.is_sound = false;
+        Ok(())
+    }
+}
+
+/// What `segments` hold beside messages, or the last of them, back to one that is sound.
+pub(super) fn scan_tables(files: &Files, segments: &[Arc<Segment>]) -> io::Result<View> {
+    let mut view = View::default();
+    for first in (0..segments.len().saturating_sub(1)).rev() {
+        view = View::default();
+        let mut is_first_sound = None;
+        for segment in segments.get(first..).unwrap_or_default() {
+            let file = files.get(Kind::Segment, segment.header.number)?;
+            let mut tables = Tables {
+                view: &mut view,
+                is_sound: true,
+            };
+            scan(file.as_ref(), segment, &mut tables)?;
+            is_first_sound.get_or_insert(tables.is_sound);
+        }
+        if is_first_sound == Some(true) {
+            break;
+        }
+    }
+    Ok(view)
+}
+
+/// Applies the record at `at` of a batch, which is no message.
+pub(super) fn apply_table(
+    view: &mut View,
+    plain: &[u8],
+    at: usize,
+    (header, head, body): (RecordHeader, usize, usize),
+) -> Result<(), &'static str> {
+    let start = at + RECORD_HEADER;
+    let part =
+        |from: usize, to: usize| Bytes::copy_from_slice(plain.get(from..to).unwrap_or_default());
+    let record = Record {
+        header,
+        head: part(start, start + head),
+        body: part(start + head, start + head + body),
+    };
+    tables::apply(view, &record).map_err(|_| "a table record in it is malformed")
 }
 
 /// Where the sound batches of a segment end, and why there.

@@ -168,6 +168,7 @@ impl Writer {
             self.view_mut().cut(id, first, last);
         }
         self.flush();
+        self.view_mut().split(number, sound.index.runs());
         self.reads.forget_segment(number);
         let is_ended = self
             .active
@@ -176,8 +177,10 @@ impl Writer {
         if let Some(view) = self.view_mut().segments.get_mut(&number) {
             view.index = Index::Memory(sound.index);
         }
+        // what is lost may be sent again
+        self.ids.forget(number);
+        self.ids.put(number, sound.ids);
         if is_ended {
-            self.ids.put(number, sound.ids);
             self.ask_for_index(number);
         }
     }
@@ -263,6 +266,7 @@ impl Visit for Sound {
     }
 
     fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()> {
+        self.index.interrupt();
         self.damaged.push((offset, length, what));
         Ok(())
     }

@@ -147,10 +147,11 @@ impl View {
 
     /// Adds the messages of one stream in one batch of a segment that is being written.
     pub(super) fn add(&mut self, segment: u64, piece: &Piece) {
+        let mut joins = true;
         if let Some(view) = self.segments.get_mut(&segment)
             && let Index::Memory(index) = &mut view.index
         {
-            index.add(piece);
+            joins = index.add(piece);
         }
         let run = &piece.run;
         if piece.moved {
@@ -166,7 +167,7 @@ impl View {
         }
         let owner = self.segments.get_mut(&segment);
         match stream.spans.back_mut() {
-            Some(span) if span.segment == segment && span.last.next() == run.first => {
+            Some(span) if joins && span.segment == segment && span.last.next() == run.first => {
                 span.last = run.last;
                 span.bytes += run.bytes;
                 span.newest = run.newest;
@@ -338,6 +339,24 @@ impl View {
             }
             if span.last > last {
                 self.insert(id, span.part(last.next(), span.last));
+            }
+        }
+    }
+
+    /// Has spans of a segment end where runs of it end, so that no reader walks from one to another.
+    pub(super) fn split<'a>(&mut self, segment: u64, runs: impl Iterator<Item = &'a Run>) {
+        for run in runs {
+            let Some(stream) = self.streams.get(&run.stream) else {
+                continue;
+            };
+            let at = stream.spans.partition_point(|span| span.last < run.first);
+            let span = stream.spans.get(at).copied();
+            let inside = |span: &Span| span.segment == segment && span.first < run.first;
+            if let Some(span) = span.filter(inside) {
+                self.cut(run.stream, span.first, span.last);
+                let before = span.part(span.first, Seq(run.first.0 - 1));
+                self.insert(run.stream, before);
+                self.insert(run.stream, span.part(run.first, span.last));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Flipped bits, cut, zeroed, shuffled and swapped files, reopened and judged.
 //!
 //! A store is filled once; it is known which write of which file holds which records. Every damage is
-//! done to a copy of its disk, the copy is opened, and it must open: no panic, no wrong byte, every
-//! record of an untouched batch there, every record that is gone reported by number, and a copy of the
-//! damaged bytes in the quarantine. What the files in the directory are is not asked.
+//! done to a copy of its disk, the copy is opened and all of it is read, by a reader who asks again where
+//! it is told of damage: no panic, no wrong byte, every record of an untouched batch there, every record
+//! that is gone counted and called lost by its number, and a copy of the damaged bytes in the quarantine.
+//! Then it is opened once more: the same is lost, it is said again, and nothing is new. What the files
+//! in the directory are is not asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +84,8 @@ pub struct Tried {
 }
 
 const SECTOR: u64 = 512;
+/// How often a reader of a stream asks again.
+const REPAIRS: u32 = 8;
 
 impl Damage {
     fn kind(&self) -> &'static str {
@@ -99,11 +103,13 @@ impl Damage {
         }
     }
 
-    /// Flips and cuts are so many that some of what is judged is judged for one in eight.
-    fn is_one_of_many(&self) -> bool {
+    /// Flips and cuts are so many that some of what is judged is judged for a part of them.
+    fn is_one_in(&self, many: u64) -> bool {
         match self {
-            Self::Flip(at) | Self::Cut(at) => at % 8 != 0,
-            _ => false,
+            // not always the same bit of a byte
+            Self::Flip(at) => (at + at / 8) % many == 0,
+            Self::Cut(at) => at % many == 0,
+            _ => true,
         }
     }
 
@@ -176,6 +182,11 @@ impl Store {
     /// The full segment.
     pub fn full_segment(&self) -> Arc<Path> {
         Arc::clone(&self.segments[0])
+    }
+
+    /// The segment that was written last.
+    pub fn last_segment(&self) -> Option<Arc<Path>> {
+        self.segments.last().map(Arc::clone)
     }
 
     /// Every damage to a file but flips: every length, every sector, every other file.
@@ -345,9 +356,9 @@ impl Store {
         };
         let path: Arc<Path> = path.into();
         self.places.iter().filter(move |place| {
-            let own =
-                place.written.path == path && place.written.from < to && from < place.written.to;
-            own || Some(&place.written.path) == exchanged.as_ref()
+            let written = &place.written;
+            let own = written.from < to && from < written.to && written.path == path;
+            own || exchanged.as_ref() == Some(&written.path)
         })
     }
 
@@ -373,18 +384,26 @@ impl Store {
                     return Vec::new();
                 }
             };
-            let found = expected.inspect(&log);
+            let found = expected.inspect_with(&log, REPAIRS);
             tried.losses += u64::from(!found.missing.is_empty());
-            let gone = found.missing.clone();
-            let mut broken = self.hold(expected, path, damage, &report, found);
-            if !damage.is_one_of_many() {
+            let (gone, lost) = (found.missing.clone(), found.lost);
+            let mut broken = self.hold(expected, path, damage, (&log, &report), found);
+            let is_known = !report.damaged.is_empty() || !log.stats().damaged.is_empty();
+            if is_known && !kept_aside(disk, before, path, damage) {
+                let text = format!("no copy of what {report:?} or {:?} speaks of", log.stats());
+                broken.push(Violation::new(Rule::Quarantined, text));
+            }
+            let log = if damage.is_one_in(64) {
+                log.close();
+                let (log, violations) = self.once_more(disk, expected, &gone, lost);
+                broken.extend(violations);
+                log
+            } else {
+                Some(log)
+            };
+            if let Some(log) = log.filter(|_| damage.is_one_in(16)) {
                 broken.extend(expected.go_on(&log, 0, &gone));
                 broken.extend(expected.go_on(&log, 1, &gone));
-            }
-            let copy = || kept_aside(disk, before, path, damage);
-            if !report.damaged.is_empty() && !copy() {
-                let text = format!("no copy of what {report:?} speaks of");
-                broken.push(Violation::new(Rule::Quarantined, text));
             }
             broken
         }));
@@ -397,13 +416,53 @@ impl Store {
         }
     }
 
+    /// Opens again what has been opened and read: it is as it was then.
+    fn once_more(
+        &self,
+        disk: &SimDisk,
+        expected: &Expected<'_>,
+        gone: &[(usize, Seq)],
+        lost: u64,
+    ) -> (Option<Log>, Vec<Violation>) {
+        let again = |rule, text: &str| Violation::new(rule, format!("opened again: {text}"));
+        let (log, report) = match open(disk, self.bytes) {
+            Ok(opened) => opened,
+            Err(error) => return (None, vec![again(Rule::Opens, &error.to_string())]),
+        };
+        let mut broken = Vec::new();
+        let found = expected.inspect_with(&log, 0);
+        let unread = found.unread.iter();
+        broken.extend(unread.map(|text| again(Rule::Serves, text)));
+        if found.missing != gone || found.lost != lost {
+            let text = format!(
+                "{:?} are gone, {} counted; before it was {gone:?}, {lost}",
+                found.missing, found.lost
+            );
+            broken.push(again(Rule::Counts, &text));
+        }
+        let unnamed = found.missing.iter().find(|(stream, seq)| {
+            let key = expected.key(*stream);
+            let mut named = report.lost.iter();
+            !named.any(|lost| lost.stream == *key && lost.first <= *seq && *seq <= lost.last)
+        });
+        if unnamed.is_some() {
+            let text = format!("no lost range names {unnamed:?}: {report:?}");
+            broken.push(again(Rule::Reported, &text));
+        }
+        if report.damaged.iter().any(|damage| !damage.known) || !log.stats().damaged.is_empty() {
+            let text = format!("{report:?} {:?} call it new", log.stats().damaged);
+            broken.push(again(Rule::Report, &text));
+        }
+        (Some(log), broken)
+    }
+
     /// Holds what was found against what damage may do.
     fn hold(
         &self,
         expected: &Expected<'_>,
         path: &Path,
         damage: &Damage,
-        report: &OpenReport,
+        (log, report): (&Log, &OpenReport),
         found: Found,
     ) -> Vec<Violation> {
         let touched: BTreeSet<(usize, Seq)> = self
@@ -421,20 +480,27 @@ impl Store {
                 let text = format!("{key:?} {seq:?} is gone too");
                 broken.push(Violation::new(Rule::Untouched, text));
             }
-            let mut named = report.lost.iter();
-            let named =
-                named.any(|lost| lost.stream == *key && lost.first <= *seq && *seq <= lost.last);
-            if !named {
-                let text = format!("{key:?} {seq:?} is gone and no lost range says so: {report:?}");
+            if log.lost_after(key, Seq(seq.0 - 1)) == log.lost_after(key, *seq) {
+                let text = format!("{key:?} {seq:?} is gone and not called lost: {report:?}");
                 broken.push(Violation::new(Rule::Reported, text));
             }
         }
         let missing = found.missing.len() as u64;
-        if missing > 0 && report.damaged.is_empty() && report.lost.is_empty() {
+        let damages = report.damaged.len() + log.stats().damaged.len();
+        if missing > 0 && damages == 0 && report.lost.is_empty() {
             let text = format!("{missing} are gone, and the report is empty");
             broken.push(Violation::new(Rule::Report, text));
         }
-        if found.lost != missing {
+        // of what is missing at the end nobody knows whose it was: each stream may have lost all of it
+        let last = self.segments.last();
+        let mut hit = self.touched(path, damage);
+        let at_the_end = hit.any(|place| Some(&place.written.path) == last);
+        let streams = if at_the_end {
+            self.history.streams.len()
+        } else {
+            1
+        };
+        if !(missing..=missing * streams as u64).contains(&found.lost) {
             let text = format!("{missing} are gone, the log counts {}", found.lost);
             broken.push(Violation::new(Rule::Counts, text));
         }
@@ -485,6 +551,8 @@ fn kept_aside(disk: &SimDisk, before: &SimDisk, path: &Path, damage: &Damage) ->
 fn open(disk: &SimDisk, segment_bytes: u64) -> Result<(Log, OpenReport), OpenError> {
     let options = LogOptions {
         segment_bytes,
+        // a reader opens a batch once
+        cache_bytes: 1 << 20,
         ..workload::options()
     };
     let clock = ManualClock::at(Timestamp::from_millis(1_000_000));

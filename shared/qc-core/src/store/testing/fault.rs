@@ -83,6 +83,9 @@ struct Plan {
     failing: Option<Failing>,
     counts: BTreeMap<Operation, u64>,
     struck: u64,
+    operations: u64,
+    /// Operations when a `sync_data` last worked, before one failed.
+    last_sync: u64,
     sync_failed: bool,
     synced_again: bool,
 }
@@ -167,9 +170,15 @@ impl FaultDisk {
         self.plan().struck
     }
 
-    /// Whether a `sync_data` has failed.
-    pub fn sync_failed(&self) -> bool {
-        self.plan().sync_failed
+    /// Operations so far, of all kinds.
+    pub fn operations(&self) -> u64 {
+        self.plan().operations
+    }
+
+    /// If a `sync_data` has failed: operations when one last worked before it.
+    pub fn sync_failed(&self) -> Option<u64> {
+        let plan = self.plan();
+        plan.sync_failed.then_some(plan.last_sync)
     }
 
     /// Whether a file whose sync had failed was synced again through the same handle.
@@ -184,13 +193,20 @@ impl FaultDisk {
     /// Counts the operation and says how it fails, if it does.
     fn strikes(&self, operation: Operation) -> Option<Fault> {
         let mut plan = self.plan();
+        plan.operations += 1;
         let count = plan.counts.entry(operation).or_default();
         let nth = *count;
         *count += 1;
         let failing = plan.failing.filter(|failing| {
             let reached = nth == failing.nth || failing.sticky && nth > failing.nth;
             failing.operation == operation && reached
-        })?;
+        });
+        let Some(failing) = failing else {
+            if operation == Operation::SyncData && !plan.sync_failed {
+                plan.last_sync = plan.operations;
+            }
+            return None;
+        };
         plan.struck += 1;
         plan.sync_failed |= operation == Operation::SyncData;
         Some(failing.fault)

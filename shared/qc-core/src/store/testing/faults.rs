@@ -133,7 +133,7 @@ fn one(plan: &Plan, failing: Option<Failing>) -> Run {
     let faulty = FaultDisk::new(Arc::new(sim.clone()), failing);
     let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
     let watch = Watch {
-        operations: &|| sim.operations(),
+        operations: &|| faulty.operations(),
         sync_failed: &|| faulty.sync_failed(),
         faulty: failing.is_some(),
     };

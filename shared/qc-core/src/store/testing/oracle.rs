@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::block_on;
 use super::workload::{History, Sent, What};
 use crate::model::{Epoch, Lane, NodeName, Seq};
-use crate::store::{Draft, Log, Outcome, ReadError, StreamKey};
+use crate::store::{AppendError, Draft, Log, Outcome, ReadError, StreamKey};
 use crate::wire::Record;
 
 /// What a history promised up to one moment.
@@ -147,10 +147,19 @@ impl<'a> Expected<'a> {
 
     /// Reads all of `log`.
     pub fn inspect(&self, log: &Log) -> Found {
+        self.inspect_with(log, 0)
+    }
+
+    /// Reads all of a log that may have damage nobody has met yet: whoever meets it is told once and
+    /// reads on, at most `repairs` times a stream.
+    pub fn inspect_with(&self, log: &Log, repairs: u32) -> Found {
         let mut found = Found::default();
-        for (number, stream) in self.streams.iter().enumerate() {
+        // all is read before any of it is judged: damage that one reader meets may be another one's
+        let read = |stream: &Stream<'_>| read_through(log, stream.key, repairs);
+        let read: Vec<_> = self.streams.iter().map(read).collect();
+        for ((number, stream), read) in self.streams.iter().enumerate().zip(read) {
             Self::positions(stream, log, &mut found);
-            match read_all(log, stream.key) {
+            match read {
                 Ok(records) => self.records(number, stream, &records, log, &mut found),
                 Err(error) => found.unread.push(format!("{:?}: {error}", stream.key)),
             }
@@ -182,7 +191,14 @@ impl<'a> Expected<'a> {
                 hop: None,
                 ..(*draft).clone()
             };
-            let answer = block_on(log.submit(stream.key, vec![again]));
+            let mut answer = block_on(log.submit(stream.key, vec![again.clone()]));
+            for _ in 0..20 {
+                if matches!(answer, Err(AppendError::Unreadable { .. })) {
+                    // an index is damaged and is made again, a moment after this answer
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    answer = block_on(log.submit(stream.key, vec![again.clone()]));
+                }
+            }
             let known = vec![Outcome::Duplicate { seq: Seq(*seq) }];
             if answer.as_ref().ok() != Some(&known) {
                 let text = format!("{:?} {seq} sent again: {answer:?}", stream.key);
@@ -434,9 +450,22 @@ impl Found {
 
 /// Every message of a stream.
 pub fn read_all(log: &Log, stream: &StreamKey) -> Result<Vec<Record>, ReadError> {
+    read_through(log, stream, 0)
+}
+
+/// Every message of a stream, through at most `repairs` places that are damaged.
+fn read_through(log: &Log, stream: &StreamKey, mut repairs: u32) -> Result<Vec<Record>, ReadError> {
     let (mut after, mut all) = (Seq::ZERO, Vec::new());
     loop {
-        let records = log.read(stream, after, 100, 1 << 20)?;
+        let records = match log.read(stream, after, 100, 1 << 20) {
+            Err(ReadError::Damaged { .. }) if repairs > 0 => {
+                repairs -= 1;
+                // the repair is done when whatever was asked after it is answered
+                let _answered = block_on(log.relieve(false));
+                continue;
+            }
+            records => records?,
+        };
         let Some(last) = records.last() else {
             return Ok(all);
         };

@@ -92,7 +92,7 @@ impl Plan {
         };
         let watch = Watch {
             operations: &|| sim.operations(),
-            sync_failed: &|| false,
+            sync_failed: &|| None,
             faulty: false,
         };
         let history = workload::run(&disk, self.seed, self.steps, watch);

@@ -99,8 +99,8 @@ pub enum What {
 pub struct Watch<'a> {
     /// Operations so far.
     pub operations: &'a dyn Fn() -> u64,
-    /// Whether a `sync_data` has failed.
-    pub sync_failed: &'a dyn Fn() -> bool,
+    /// If a `sync_data` has failed: operations when one last worked before it.
+    pub sync_failed: &'a dyn Fn() -> Option<u64>,
     /// Whether anything was made to fail, so that errors are no mistakes.
     pub faulty: bool,
 }
@@ -214,7 +214,7 @@ impl Site<'_> {
         if self.log.is_none() {
             // what fails once does not fail twice
             for _ in 0..2 {
-                let failed_before = (self.watch.sync_failed)();
+                let failed_before = (self.watch.sync_failed)().is_some();
                 match open_at(Arc::clone(self.disk), &self.clock) {
                     Ok((log, report)) => {
                         self.history.opened += 1;
@@ -375,7 +375,9 @@ impl Site<'_> {
 
     fn note(&mut self, began: u64, acked: Option<u64>, what: What) {
         let failed_before = self.log.as_ref().is_none_or(|(_, failed)| *failed);
-        if acked.is_some() && !failed_before && (self.watch.sync_failed)() && asked_late(&what) {
+        // one that was asked before the last sync that worked may have been answered by that
+        let failed = (self.watch.sync_failed)().is_some_and(|last_sync| began >= last_sync);
+        if acked.is_some() && !failed_before && failed && asked_late(&what) {
             self.mistake(
                 Rule::Synced,
                 "acknowledged after a failed sync of the same log",
