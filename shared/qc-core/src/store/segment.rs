@@ -115,11 +115,9 @@ impl SegmentHeader {
 
     /// Reads the header from its page, either of the two copies.
     pub(super) fn decode(page: &[u8]) -> Result<Self, HeaderFault> {
+        // a format that is not ours may be a bit that is not: the copy decides
         let first = Self::decode_at(page, 0);
-        match &first {
-            Ok(_) | Err(HeaderFault::OtherFormat(_)) => first,
-            Err(_) => Self::decode_at(page, BLOCK).or(first),
-        }
+        first.or_else(|fault| Self::decode_at(page, BLOCK).map_err(|_| fault))
     }
 
     fn decode_at(page: &[u8], at: usize) -> Result<Self, HeaderFault> {

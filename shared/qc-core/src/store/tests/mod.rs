@@ -392,6 +392,9 @@ fn a_newer_format_is_refused_before_anything_is_changed() {
     append(&log, &key("acme/a"), vec![draft(1, 10)]).unwrap();
     log.close();
     disk.corrupt(&segment_path(1), 8, 2 ^ 0x63);
+    let (log, _) = open(&disk).unwrap();
+    log.close();
+    disk.corrupt(&segment_path(1), 8 + 512, 2 ^ 0x63);
     let before = disk.content(&segment_path(1));
     let Err(error) = open(&disk) else {
         panic!("a newer format was opened")
