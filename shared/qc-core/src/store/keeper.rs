@@ -187,6 +187,9 @@ fn fill(files: &Files, path: PathBuf, length: u64) -> Result<Free, JobError> {
     Ok(Free { path, file, length })
 }
 
+/// Zeros that stand in the cache before they are written out.
+const SYNC_EVERY: u64 = 8 << 20;
+
 /// Writes zeros a little at a time, so that the log's own writes are not kept waiting.
 fn fill_slowly(file: &dyn DiskFile, length: u64) -> Result<(), JobError> {
     let zeros = vec![0; 1 << 20];
@@ -197,8 +200,9 @@ fn fill_slowly(file: &dyn DiskFile, length: u64) -> Result<(), JobError> {
         file.write_all_at(part.unwrap_or_default(), at)
             .map_err(JobError::of_room)?;
         at += step;
-        // what stands in the cache is written out before it is much
-        file.sync_data().map_err(JobError::Final)?;
+        if at.is_multiple_of(SYNC_EVERY) || at == length {
+            file.sync_data().map_err(JobError::Final)?;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
