@@ -89,7 +89,7 @@ pub fn ledger_row(
         expired: state.expired,
         dead_lettered: state.dead,
         purged: state.purged,
-        gaps: log.lost_after(&info.key, state.base),
+        gaps: state.lost() + log.lost_after(&info.key, state.seq),
         duplicates: info.duplicates,
         consumer,
         ..LedgerRow::default()

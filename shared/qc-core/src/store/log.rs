@@ -127,7 +127,10 @@ impl Log {
             .values
             .get(SCRUBBED)
             .map(|value| value.revision.0);
-        let view = Arc::new(RwLock::new(found.view));
+        let scrubbed = scrubbed.map(Timestamp::from_millis);
+        let mut view = found.view;
+        view.stats.scrubbed = scrubbed;
+        let view = Arc::new(RwLock::new(view));
         let tail = Arc::new(Mutex::new(Tail::new(options.tail_bytes)));
         let tenants = Arc::new(TenantKeys::new(Arc::clone(&options.custody)));
         let reads = ReadSide::new(view, Arc::clone(&files), tail, tenants, options.cache_bytes);
@@ -152,7 +155,7 @@ impl Log {
             next_commit: found.next_commit,
             pool,
             staged: Staged::default(),
-            scrub: Scrub::since(scrubbed.map(Timestamp::from_millis)),
+            scrub: Scrub::since(scrubbed),
             full: None,
             poisoned: None,
             may_reclaim: false,
@@ -162,7 +165,7 @@ impl Log {
         match writer.roll(0, true) {
             // a full disk is a designed state: the log opens, serves reads and tries again
             Ok(()) => {}
-            Err(RollError::Full(reason)) => writer.begin_full(reason),
+            Err(RollError::Full(reason)) => writer.set_full(Some(reason)),
             Err(RollError::Io(error)) => return Err(io(error)),
         }
         writer.begin(&found.gaps, &found.unindexed);

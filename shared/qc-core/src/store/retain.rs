@@ -93,7 +93,10 @@ impl Writer {
 
     fn check_lane(&self, drafts: &[Draft]) -> Result<(), AppendError> {
         let limit = self.options.max_bytes;
-        // without a size of its own the log may use the disk, and what is left there decides
+        if limit == u64::MAX {
+            // without a size of its own the log may use the disk, and what is left there decides
+            return Ok(());
+        }
         let Some(lane) = drafts
             .iter()
             .map(|draft| draft.lane)
@@ -101,9 +104,6 @@ impl Writer {
         else {
             return Ok(());
         };
-        if limit == u64::MAX {
-            return Ok(());
-        }
         let share = self.options.shed.of(lane);
         let allowed = limit / 100 * u64::from(share);
         let unused = self
@@ -155,7 +155,7 @@ impl Writer {
             0
         };
         let trim = taken_by_all(&self.reads.view(), id, excess, bytes.saturating_sub(max));
-        if let Some(trim) = trim.filter(|_| unit == "messages" || unit == "bytes")
+        if let Some(trim) = trim
             && self.make_room(1024, true).is_ok()
         {
             self.stage_trim(id, trim);

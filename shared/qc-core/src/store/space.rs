@@ -300,11 +300,7 @@ impl Writer {
             }
             return self.create_free(capacity);
         }
-        if self.pool.ready.len() <= kept {
-            let free = self.create_free(capacity)?;
-            self.pool.ready.insert(0, free);
-        }
-        if self.pool.ready.len() <= kept {
+        while self.pool.ready.len() <= kept {
             let free = self.create_free(capacity)?;
             self.pool.ready.insert(0, free);
         }
@@ -370,16 +366,13 @@ impl Writer {
     pub(super) fn drop_free(&mut self, really: bool) -> u64 {
         let files = Arc::clone(&self.reads.files);
         let mut freed = 0;
-        for free in self.pool.ready.iter().skip(1) {
-            freed += free.length;
-        }
-        if really {
-            for free in self.pool.ready.drain(1.min(self.pool.ready.len())..) {
-                if files.disk.remove(&free.path).is_err() {
-                    freed -= free.length;
-                }
-            }
-        }
+        let mut place = 0;
+        self.pool.ready.retain(|free| {
+            place += 1;
+            let goes = place > 1 && (!really || files.disk.remove(&free.path).is_ok());
+            freed += if goes { free.length } else { 0 };
+            !(goes && really)
+        });
         freed
     }
 
@@ -440,11 +433,6 @@ impl Writer {
         }
         self.pool.ready.append(&mut free);
         self.view_mut().refresh_sizes();
-    }
-
-    /// Starts in the full state, which a later attempt may leave.
-    pub(super) fn begin_full(&mut self, reason: String) {
-        self.set_full(Some(reason));
     }
 
     pub(super) fn retry_when_full(&mut self) {

@@ -325,11 +325,14 @@ impl Writer {
         }
         self.staged.messages += 1;
         self.staged.accepted_bytes += (draft.head.len() + draft.body.len()) as u64;
-        self.staged.tail.push(Record {
-            header,
-            head: draft.head.clone(),
-            body: draft.body.clone(),
-        });
+        // a body under its tenant's key is opened for each reader, so that taking the key away tells
+        if tenant.is_none() {
+            self.staged.tail.push(Record {
+                header,
+                head: draft.head.clone(),
+                body: draft.body.clone(),
+            });
+        }
         seq
     }
 

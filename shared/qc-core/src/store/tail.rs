@@ -30,7 +30,10 @@ impl Tail {
         let size = size_of(&record);
         if size > self.limit / 4 {
             // a giant would push everything else out; its stream begins anew behind it
-            self.streams.remove(&record.header.stream);
+            let gone = self.streams.remove(&record.header.stream);
+            let freed: usize = gone.iter().flatten().map(size_of).sum();
+            self.bytes -= freed;
+            self.order.retain(|stream| *stream != record.header.stream);
             return;
         }
         self.bytes += size;
@@ -133,6 +136,12 @@ mod tests {
             tail.read(1, Seq(49), 9, 9_999),
             None,
             "a hole is never skipped"
+        );
+        tail.push(record(0, 51, 9_000));
+        assert_eq!(
+            (tail.bytes, tail.order.len()),
+            (0, 0),
+            "giants leave nothing behind"
         );
     }
 }

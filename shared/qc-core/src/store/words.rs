@@ -290,6 +290,12 @@ impl CursorState {
         last.0.saturating_sub(self.base.0)
     }
 
+    /// Seqs on the way to here that nobody could have taken: what the counters do not explain is lost.
+    pub fn lost(&self) -> u64 {
+        let settled = self.acked + self.expired + self.dead + self.purged;
+        self.received(self.seq).saturating_sub(settled)
+    }
+
     /// The consumer has everything up to `seq`, `dead` of it as dead letters; `lost` seqs on the way
     /// were not there any more.
     pub(super) fn moved_to(self, seq: Seq, dead: u64, lost: u64) -> Self {

@@ -121,9 +121,19 @@ fn damage_in_an_old_segment_is_found_by_its_reader_and_becomes_a_gap() {
         matches!(outcome[0], Outcome::Stored { .. })
     });
     assert_eq!(again.count() as u64, lost, "what is lost may be sent again");
+    let last = log.info(&stream).unwrap().last;
+    block_on(log.commit_cursor("sink", &stream, last)).unwrap();
+    block_on(log.trim(&stream, Seq(150))).unwrap();
+    let state = log.cursor_state("sink", &stream).unwrap();
+    assert_eq!(
+        (state.acked + lost, state.lost()),
+        (last.0, lost),
+        "named even when trimmed"
+    );
     log.close();
     let (log, report) = open(&disk).unwrap();
-    assert_eq!(log.info(&stream).unwrap().lost, lost, "the gap is on disk");
+    let state = log.cursor_state("sink", &stream).unwrap();
+    assert_eq!(state.lost(), lost, "the gap is on disk");
     assert!(report.damaged.is_empty());
 }
 
