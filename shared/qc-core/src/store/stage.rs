@@ -129,6 +129,13 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    /// The last number that was given in a stream.
+    fn last_of(&self, id: u32) -> Seq {
+        self.positions.get(&id).map_or(Seq::ZERO, |at| at.last)
+    }
+}
+
 impl Staged {
     pub(super) fn is_empty(&self) -> bool {
         self.records == 0 && self.answers.is_empty() && self.changes.is_empty()
@@ -441,12 +448,7 @@ impl Writer {
             dead,
         } = moved;
         let id = self.stream_id(stream);
-        let last = self
-            .numbers
-            .positions
-            .get(&id)
-            .map_or(Seq::ZERO, |at| at.last);
-        let seq = seq.min(last);
+        let seq = seq.min(self.numbers.last_of(id));
         let state = {
             let view = self.reads.view();
             let known = self.staged.cursor(id, &consumer);
@@ -470,12 +472,7 @@ impl Writer {
     }
 
     pub(super) fn stage_trim(&mut self, id: u32, seq: Seq) {
-        let last = self
-            .numbers
-            .positions
-            .get(&id)
-            .map_or(Seq::ZERO, |at| at.last);
-        let seq = seq.min(last);
+        let seq = seq.min(self.numbers.last_of(id));
         self.put(|frame| tables::put_trim(frame, id, seq));
         self.staged.trims.push((id, seq));
         self.may_reclaim = true;

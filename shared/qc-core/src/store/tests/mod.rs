@@ -12,23 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::sim::SimDisk;
+use super::testing::workload::options;
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::{Envelope, Epoch, Lane, Message, NodeName, Seq, Timestamp};
 
 const DIR: &str = "/log";
-
-fn options() -> LogOptions {
-    LogOptions {
-        segment_bytes: 16 << 10,
-        min_free: 0,
-        control_reserve: 1 << 10,
-        cache_bytes: 8 << 10,
-        tail_bytes: 8 << 10,
-        prepare_ahead: false,
-        ..LogOptions::new(DIR)
-    }
-}
 
 fn open(disk: &SimDisk) -> Result<(Log, OpenReport), OpenError> {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
