@@ -8,6 +8,7 @@
 //!
 //! Source: F. Putze, P. Sanders, J. Singler, *Cache-, hash- and space-efficient Bloom filters*, 2007.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -231,10 +232,23 @@ impl Ids {
         Ok(None)
     }
 
-    /// Remembers an id of a segment that is being written.
-    pub(super) fn insert(&mut self, segment: u64, id: Id, seq: Seq) {
+    /// Remembers an id of the segment that is being written, or gives the number under which that
+    /// segment has it already.
+    pub(super) fn claim(&mut self, segment: u64, id: Id, seq: Seq) -> Option<Seq> {
         let ids = self.recent.entry(segment).or_default();
         // a shared table belongs to a segment that has ended
+        match Arc::make_mut(ids).entry(id) {
+            Entry::Occupied(known) => Some(*known.get()),
+            Entry::Vacant(free) => {
+                free.insert(seq);
+                None
+            }
+        }
+    }
+
+    /// Remembers an id of a segment, whatever it says of it so far.
+    pub(super) fn insert(&mut self, segment: u64, id: Id, seq: Seq) {
+        let ids = self.recent.entry(segment).or_default();
         Arc::make_mut(ids).insert(id, seq);
     }
 

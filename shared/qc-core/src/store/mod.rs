@@ -21,6 +21,7 @@
 mod command;
 mod compact;
 mod dead;
+mod dense;
 mod disk;
 mod files;
 mod ids;

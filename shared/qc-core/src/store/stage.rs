@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::command::{Answer, Command, Reply};
+use super::dense::DenseMap;
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
@@ -82,7 +83,7 @@ impl Change {
 /// The writer's own positions, ahead of what readers see by the commit that is under way.
 pub(super) struct Numbers {
     streams: HashMap<StreamKey, u32>,
-    pub(super) positions: HashMap<u32, Position>,
+    pub(super) positions: DenseMap<Position>,
     next_stream: u32,
     origins: HashMap<NodeName, u32>,
     next_origin: u32,
@@ -157,6 +158,13 @@ impl Staged {
         self.trims.clear();
         self.tail.clear();
         self.answers.clear();
+    }
+
+    /// Gives back memory that a busy time has left.
+    pub(super) fn rest(&mut self) {
+        const REST: usize = 256 << 10;
+        self.frame.shrink_to(REST);
+        self.tail.shrink_to(REST / size_of::<Record>());
     }
 }
 
@@ -276,19 +284,13 @@ impl Writer {
                 self.numbers.marks.insert(key, (hop.epoch, hop.seq));
                 moved_mark = Some((key, hop.epoch, hop.seq));
             }
-            let known = scoped(draft.dedupe, id);
-            let is_keyed = draft.dedupe != [0; 16];
             // the same message may stand twice in one append
-            let earlier = earlier.or_else(|| self.ids.find_recent(&known));
-            if is_keyed && let Some(seq) = earlier {
+            if let Some(seq) = earlier.or_else(|| self.claim(id, &draft)) {
                 outcomes.push(Outcome::Duplicate { seq });
                 duplicates += 1;
                 continue;
             }
-            let seq = self.put_message(id, &draft, origin, now, tenant.as_deref());
-            if is_keyed && let Some(active) = &self.active {
-                self.ids.insert(active.number, known, seq);
-            }
+            let seq = self.put_message(id, draft, origin, now, tenant.as_deref());
             outcomes.push(Outcome::Stored { seq });
         }
         if duplicates > 0 {
@@ -301,10 +303,18 @@ impl Writer {
         Ok(outcomes)
     }
 
+    /// Remembers the draft's id under the number it is about to get, or gives the number it has.
+    fn claim(&mut self, id: u32, draft: &Draft) -> Option<Seq> {
+        let active = self.active.as_ref()?;
+        let seq = self.numbers.last_of(id).next();
+        let is_keyed = draft.dedupe != [0; 16];
+        is_keyed.then(|| self.ids.claim(active.number, scoped(draft.dedupe, id), seq))?
+    }
+
     fn put_message(
         &mut self,
         id: u32,
-        draft: &Draft,
+        draft: Draft,
         origin: Origin,
         now: Timestamp,
         tenant: Option<&tenant::Sealing>,
@@ -334,11 +344,8 @@ impl Writer {
         self.staged.accepted_bytes += (draft.head.len() + draft.body.len()) as u64;
         // a body under its tenant's key is opened for each reader, so that taking the key away tells
         if tenant.is_none() {
-            self.staged.tail.push(Record {
-                header,
-                head: draft.head.clone(),
-                body: draft.body.clone(),
-            });
+            let Draft { head, body, .. } = draft;
+            self.staged.tail.push(Record { header, head, body });
         }
         seq
     }

@@ -1,8 +1,9 @@
 //! The records that were written last, kept as they came: a reader at the tail costs no disk, no key
 //! and no copy.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use super::dense::DenseMap;
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, Record};
 
@@ -10,7 +11,7 @@ use crate::wire::{RECORD_HEADER, Record};
 pub(super) struct Tail {
     limit: usize,
     bytes: usize,
-    streams: HashMap<u32, VecDeque<Record>>,
+    streams: DenseMap<VecDeque<Record>>,
     /// The stream of each record, oldest first.
     order: VecDeque<u32>,
 }
@@ -20,7 +21,7 @@ impl Tail {
         Self {
             limit,
             bytes: 0,
-            streams: HashMap::new(),
+            streams: DenseMap::default(),
             order: VecDeque::new(),
         }
     }

@@ -68,18 +68,45 @@ pub(super) struct Writer {
     pub(super) last_tick: Instant,
 }
 
-/// Waits for a command. Whoever waited for the last answer asks again within microseconds, so the thread
-/// looks for that before it goes to sleep: waking it costs as much as a tenth of an `fdatasync`.
-fn next_command(commands: &Receiver<Command>, was_busy: bool) -> Result<Command, RecvTimeoutError> {
-    const LOOKS: u32 = 400;
-    for _ in 0..if was_busy { LOOKS } else { 0 } {
-        match commands.try_recv() {
-            Ok(command) => return Ok(command),
-            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+/// How the writer waits for a command. Whoever got an answer often asks again within microseconds, and
+/// waking a thread costs as much as a tenth of an `fdatasync`: after a short wait for a lone asker the
+/// next one is spent awake. Among many askers a sleeper is better off: the kernel lets it run at once.
+#[derive(Default)]
+struct Patience {
+    is_awake: bool,
+    /// Whether the last commit had one command.
+    is_alone: bool,
+}
+
+impl Patience {
+    /// What counts as a short wait.
+    const SHORT: Duration = Duration::from_micros(100);
+    /// Looks at the queue that a short wait takes at most, on whatever machine.
+    const LOOKS: u32 = 2_000;
+
+    fn next(
+        &mut self,
+        commands: &Receiver<Command>,
+        clock: &dyn Clock,
+    ) -> Result<Command, RecvTimeoutError> {
+        if let Ok(command) = commands.try_recv() {
+            return Ok(command);
         }
+        let began = clock.instant();
+        let short = || clock.instant().saturating_duration_since(began) < Self::SHORT;
+        let is_awake = self.is_awake && self.is_alone;
+        for _ in 0..if is_awake { Self::LOOKS } else { 0 } {
+            match commands.try_recv() {
+                Ok(command) => return Ok(command),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) if short() => std::thread::yield_now(),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        let asleep = commands.recv_timeout(TICK);
+        self.is_awake = asleep.is_ok() && short();
+        asleep
     }
-    commands.recv_timeout(TICK)
 }
 
 /// The segment being written.
@@ -95,15 +122,14 @@ pub(super) struct Active {
 impl Writer {
     /// Runs until every handle is gone or one of them said stop.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
-        let mut was_busy = false;
+        let mut patience = Patience::default();
         loop {
-            let first = match next_command(commands, was_busy) {
+            let first = match patience.next(commands, self.clock.as_ref()) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
                 Err(RecvTimeoutError::Timeout) => None,
             };
             let is_idle = first.is_none();
-            was_busy = !is_idle;
             self.collect();
             let (mut next, mut count, mut stop) = (first, 0, false);
             while let Some(command) = next {
@@ -114,6 +140,7 @@ impl Writer {
                 let room = bytes < COMMIT_BYTES && count < COMMIT_COMMANDS && !stop;
                 next = if room { commands.try_recv().ok() } else { None };
             }
+            patience.is_alone = count == 1;
             self.flush();
             if stop {
                 self.keeper.stop();
@@ -130,6 +157,9 @@ impl Writer {
             if is_idle || now.saturating_duration_since(self.last_tick) >= TICK {
                 self.last_tick = now;
                 self.tick();
+            }
+            if is_idle {
+                self.staged.rest();
             }
         }
     }
