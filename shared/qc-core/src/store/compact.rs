@@ -1,6 +1,9 @@
 //! Moving what is still needed out of segments that are mostly dead, so that one slow consumer does not
 //! hold the disk that everybody else has given back.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use super::ids::scoped;
 use super::tenant;
 use super::view::{Index, Span, View};
@@ -15,21 +18,36 @@ const WORTH_RELIEF: u64 = 75;
 /// Bytes moved between two looks at the queue.
 const STEP: usize = 4 << 20;
 
+/// How long a segment is left alone when its messages cannot be read, for instance because the key of
+/// their tenant is gone.
+const RETRY: Duration = Duration::from_mins(10);
+
+/// How compaction goes on.
+#[derive(Default)]
+pub(super) struct Compaction {
+    /// Whether there is more to move.
+    pub(super) is_under_way: bool,
+    /// Segments that could not be read, and when that was.
+    stuck: BTreeMap<u64, Instant>,
+}
+
 impl Writer {
     /// Moves a little, if the log is much larger than what is needed of it.
     pub(super) fn compact(&mut self) {
+        let (now, stuck) = (self.clock.instant(), &mut self.compaction.stuck);
+        stuck.retain(|_, since| now.saturating_duration_since(*since) < RETRY);
         let candidate = {
             let view = self.reads.view();
-            let slack = 4 * self.options.segment_bytes;
+            let slack = 2 * self.options.segment_bytes;
             let live: u64 = view.segments.values().map(|segment| segment.live).sum();
-            let is_large = view.stats.bytes > live.saturating_mul(3).saturating_add(slack);
+            let is_large = view.stats.bytes > live.saturating_mul(2).saturating_add(slack);
             let active = self.active.as_ref().map_or(0, |active| active.number);
-            is_large.then(|| emptiest(&view, WORTH, active)).flatten()
+            let emptiest = || self.emptiest(&view, WORTH, active);
+            is_large.then(emptiest).flatten()
         };
-        if let Some(number) = candidate {
-            // without room or a tenant's key there will be another time
-            let _moved = self.move_from(number);
-        }
+        // without room there will be another time
+        let moved = candidate.map(|number| self.move_from(number));
+        self.compaction.is_under_way = matches!(moved, Some(Ok(_)));
     }
 
     /// Copies some of what is needed in a segment to the end of the log. Returns the bytes.
@@ -46,18 +64,25 @@ impl Writer {
         for (id, span) in spans {
             let mut after = crate::model::Seq(span.first.0.saturating_sub(1));
             while after < span.last && moved < STEP {
-                let Ok(records) = self.reads.read_within(id, span, after, STEP) else {
-                    return Ok(moved);
-                };
+                let read = self.reads.read_within(id, span, after, STEP);
+                let records = read.unwrap_or_default();
                 let Some(last) = records.last() else {
                     break;
                 };
                 after = last.header.seq;
-                moved += self.move_records(id, &records)?;
+                match self.move_records(id, &records) {
+                    Ok(bytes) => moved += bytes,
+                    Err(AppendError::TenantKey { .. }) => break,
+                    Err(error) => return Err(error),
+                }
             }
             if moved >= STEP {
                 break;
             }
+        }
+        if moved == 0 {
+            let now = self.clock.instant();
+            self.compaction.stuck.insert(number, now);
         }
         self.flush();
         self.may_reclaim = true;
@@ -122,14 +147,11 @@ impl Writer {
         let until = self.active.as_ref().map_or(0, |active| active.number);
         while let Some(number) = {
             let view = self.reads.view();
-            emptiest(&view, WORTH_RELIEF, until)
+            self.emptiest(&view, WORTH_RELIEF, until)
         } {
-            let moved = self.move_from(number)?;
+            self.move_from(number)?;
             self.reclaim();
             dead = before.saturating_sub(self.used_bytes());
-            if moved == 0 {
-                break;
-            }
         }
         let free_files = self.drop_free(true);
         self.view_mut().refresh_sizes();
@@ -140,15 +162,18 @@ impl Writer {
             after: self.used_bytes(),
         })
     }
-}
 
-/// The segment before `until`, with its index on disk, of which the smallest share is needed.
-fn emptiest(view: &View, worth: u64, until: u64) -> Option<u64> {
-    let ended = view.segments.range(..until);
-    let shares = ended.filter_map(|(number, segment)| {
-        let is_indexed = matches!(segment.index, Index::File(_));
-        let share = segment.live.saturating_mul(100) / segment.length.max(1);
-        (is_indexed && segment.spans > 0 && share < worth).then_some((share, *number))
-    });
-    shares.min().map(|(_, number)| number)
+    /// The segment before `until`, with its index on disk, of which the smallest share is needed, unless
+    /// it was found not to move.
+    fn emptiest(&self, view: &View, worth: u64, until: u64) -> Option<u64> {
+        let ended = view.segments.range(..until);
+        let shares = ended.filter_map(|(number, segment)| {
+            let is_indexed = matches!(segment.index, Index::File(_));
+            let share = segment.live.saturating_mul(100) / segment.length.max(1);
+            let is_stuck = self.compaction.stuck.contains_key(number);
+            let is_worth = is_indexed && !is_stuck && segment.spans > 0 && share < worth;
+            is_worth.then_some((share, *number))
+        });
+        shares.min().map(|(_, number)| number)
+    }
 }

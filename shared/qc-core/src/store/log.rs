@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::command::{Command, Reply};
+use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
 use super::keeper::Keeper;
@@ -156,9 +157,11 @@ impl Log {
             pool,
             staged: Staged::default(),
             scrub: Scrub::since(scrubbed),
+            compaction: Compaction::default(),
             full: None,
             poisoned: None,
             may_reclaim: false,
+            unindexed: Vec::new(),
             suspect: None,
             last_tick: now,
         };

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::AppendError;
 use super::command::{Answer, Command};
+use super::compact::Compaction;
 use super::disk::DiskFile;
 use super::files::Kind;
 use super::ids::Ids;
@@ -38,6 +39,9 @@ const COMMIT_COMMANDS: usize = 4096;
 /// How often the writer looks around when nothing comes in, and tries for space when there is none.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
+/// The same while there is something to move and nobody asks for anything.
+const BREATH: Duration = Duration::from_millis(5);
+
 /// Everything the thread owns.
 pub(super) struct Writer {
     pub(super) options: LogOptions,
@@ -59,8 +63,11 @@ pub(super) struct Writer {
     pub(super) keeper: Keeper,
     pub(super) staged: Staged,
     pub(super) scrub: Scrub,
+    pub(super) compaction: Compaction,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
+    /// Ended segments whose index found no room on the disk.
+    pub(super) unindexed: Vec<u64>,
     /// A segment whose index could not be read.
     pub(super) suspect: Option<u64>,
     /// Set by a trim: some segment may be dead now.
@@ -88,6 +95,7 @@ impl Patience {
         &mut self,
         commands: &Receiver<Command>,
         clock: &dyn Clock,
+        at_most: Duration,
     ) -> Result<Command, RecvTimeoutError> {
         if let Ok(command) = commands.try_recv() {
             return Ok(command);
@@ -103,7 +111,7 @@ impl Patience {
                 Err(TryRecvError::Empty) => break,
             }
         }
-        let asleep = commands.recv_timeout(TICK);
+        let asleep = commands.recv_timeout(at_most);
         self.is_awake = asleep.is_ok() && short();
         asleep
     }
@@ -124,7 +132,12 @@ impl Writer {
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         let mut patience = Patience::default();
         loop {
-            let first = match patience.next(commands, self.clock.as_ref()) {
+            let at_most = if self.compaction.is_under_way {
+                BREATH
+            } else {
+                TICK
+            };
+            let first = match patience.next(commands, self.clock.as_ref(), at_most) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -187,6 +200,11 @@ impl Writer {
             return;
         }
         self.retry_when_full();
+        if self.full.is_none()
+            && let Some(number) = self.unindexed.pop()
+        {
+            self.ask_for_index(number);
+        }
         self.retain();
         self.compact();
         self.scrub_on();
@@ -330,8 +348,8 @@ impl Writer {
                     }
                     self.show_memory();
                 }
-                // without room the index stays in memory; the next start writes it
-                Done::Indexed(_, Err(JobError::NoRoom)) => {}
+                // without room the index stays in memory until there is some
+                Done::Indexed(number, Err(JobError::NoRoom)) => self.unindexed.push(number),
                 Done::Indexed(_, Err(JobError::Final(error))) => {
                     self.poison_by("index file", &error);
                 }

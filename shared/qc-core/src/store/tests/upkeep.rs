@@ -318,6 +318,32 @@ fn a_tenant_whose_key_is_gone_is_unreadable_and_others_are_not() {
 }
 
 #[test]
+fn a_tenant_whose_key_is_gone_does_not_hold_the_space_of_others() {
+    let disk = SimDisk::default();
+    let safe = Arc::new(Safe::default());
+    safe.0.lock().unwrap().extend([(1, [1; 32]), (2, [2; 32])]);
+    let custody: Arc<dyn Custody> = Arc::<Safe>::clone(&safe);
+    let (log, _) = open_with(&disk, |options| options.custody = custody);
+    let (acme, other, busy) = (key("acme/a"), key("other/a"), key("other/busy"));
+    for id in 0..40 {
+        // each of the two stands in segments of its own, and a smaller share of acme's is needed
+        let (slow, size) = if id < 20 { (&acme, 100) } else { (&other, 400) };
+        fill(&log, slow, 10_000 + id..10_001 + id, size);
+        fill(&log, &busy, 100 * id..100 * id + 4, 800);
+    }
+    safe.0.lock().unwrap().remove(&2);
+    log.forget_plain();
+    block_on(log.trim(&busy, Seq(160))).unwrap();
+    let before = log.stats().segments;
+    let relief = block_on(log.relieve(true)).unwrap();
+    let after = log.stats().segments;
+    assert!(after < before, "{after} of {before} segments, {relief:?}");
+    assert_eq!(read_all(&log, &other).len(), 20);
+    safe.0.lock().unwrap().insert(2, [2; 32]);
+    assert_eq!(read_all(&log, &acme).len(), 20, "nothing of it was touched");
+}
+
+#[test]
 fn a_value_changes_only_from_the_revision_that_was_seen() {
     let disk = SimDisk::default();
     let (log, _) = open(&disk).unwrap();
