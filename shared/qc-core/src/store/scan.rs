@@ -202,6 +202,8 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
+    /// What is passed over at once when it is empty.
+    const PAGE: usize = 4096;
     const STEP: usize = 1 << 20;
 
     fn new(file: &'a dyn DiskFile, length: u64) -> Self {
@@ -245,7 +247,14 @@ impl<'a> Window<'a> {
                 return Ok(None);
             }
             let last = bytes.len() - BATCH_HEADER;
-            let candidates = (0..=last).step_by(8);
+            // most of it was never written: zeros are passed over a page at a time
+            let pages = bytes.chunks(Self::PAGE).enumerate();
+            let written =
+                pages.filter(|(_, page)| page.iter().fold(0, |all, byte| all | byte) != 0);
+            let candidates = written.flat_map(|(number, page)| {
+                let start = number * Self::PAGE;
+                (start..start + page.len()).step_by(8)
+            });
             let found = candidates
                 .filter_map(|at| Some((at, bytes.get(at..at + BATCH_HEADER)?)))
                 .find(|(_, bytes)| {

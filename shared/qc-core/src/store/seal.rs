@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 
 use crate::secret::Secret;
 
@@ -245,12 +246,18 @@ impl SegmentKey {
     }
 }
 
-/// Random bytes from the operating system's generator.
+/// Random bytes from the operating system's generator. They come without the half tenth of a second
+/// that the crypto library takes to gather its own when a process first asks it.
 pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("no randomness"))?;
+    let mut rest = &mut bytes[..];
+    while !rest.is_empty() {
+        match rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()) {
+            Ok(filled) => rest = rest.get_mut(filled..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(bytes)
 }
 
