@@ -245,12 +245,42 @@ impl Writer {
             Err(error) => return drop(done.send(Err(error))),
         };
         if let Err(error) = self.may_append(&key, &drafts, bytes) {
-            return drop(done.send(Err(error)));
+            return match self.known_already(&key, &drafts) {
+                Some(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
+                None => drop(done.send(Err(error))),
+            };
         }
         match self.append(key, drafts) {
             Ok(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
             Err(error) => drop(done.send(Err(error))),
         }
+    }
+
+    /// The outcomes of an append that needs no room, because all of it is stored: whoever sends it again
+    /// is told so, however full the store is.
+    fn known_already(&mut self, key: &StreamKey, drafts: &[Draft]) -> Option<Vec<Outcome>> {
+        let id = self.numbers.streams.get(key).copied()?;
+        let known = self.find_ids(id, drafts).ok()?.into_iter();
+        let outcomes: Option<Vec<_>> = known
+            .zip(drafts)
+            .map(|(seq, draft)| {
+                let passed = || self.has_passed(id, draft).then_some(Seq::ZERO);
+                seq.or_else(passed).map(|seq| Outcome::Duplicate { seq })
+            })
+            .collect();
+        let count = outcomes.as_ref()?.len() as u64;
+        self.staged.changes.push(Change::Duplicates(id, count));
+        outcomes
+    }
+
+    /// Whether the node that a draft comes from has handed over what came after it.
+    fn has_passed(&self, id: u32, draft: &Draft) -> bool {
+        let mark = draft.hop.as_ref().and_then(|hop| {
+            let node = self.numbers.origins.get(&hop.node)?;
+            let mark = self.numbers.marks.get(&(id, *node, hop.lane))?;
+            Some((hop, mark))
+        });
+        mark.is_some_and(|(hop, (epoch, seq))| *epoch == hop.epoch && hop.seq <= *seq)
     }
 
     fn append(&mut self, key: StreamKey, drafts: Vec<Draft>) -> Result<Vec<Outcome>, AppendError> {
@@ -275,8 +305,7 @@ impl Writer {
                     seq: hop.seq,
                 };
                 let key = (id, node, hop.lane);
-                let mark = self.numbers.marks.get(&key);
-                if mark.is_some_and(|(epoch, seq)| *epoch == hop.epoch && hop.seq <= *seq) {
+                if self.has_passed(id, &draft) {
                     outcomes.push(Outcome::Duplicate { seq: Seq::ZERO });
                     duplicates += 1;
                     continue;

@@ -156,6 +156,14 @@ fn a_stream_at_its_limit_refuses_until_its_consumer_has_taken_something() {
         10,
         "nothing was dropped for it"
     );
+    let again = append(&log, &stream, vec![draft(3, 20)]).unwrap();
+    assert_eq!(
+        again,
+        vec![Outcome::Duplicate { seq: Seq(4) }],
+        "what is stored needs no room"
+    );
+    assert_eq!(log.info(&stream).unwrap().duplicates, 1);
+    append(&log, &stream, vec![draft(3, 20), draft(11, 20)]).unwrap_err();
     block_on(log.commit_cursor("sink", &stream, Seq(4))).unwrap();
     fill(&log, &stream, 10..13, 20);
     let info = log.info(&stream).unwrap();
