@@ -47,6 +47,7 @@ complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "status" -d 'Show ho
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "streams" -d 'Look at the streams in the buffer'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "ledger" -d 'Hold what came in against what is handed on and kept'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "config" -d 'Check, show and explain the configuration'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "explain" -d 'Explain an error or event code'
@@ -194,6 +195,72 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -f -a "list" -d 'List the dead letters, newest first'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -f -a "show" -d 'Show why one is here, and its attributes'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l stream -d 'Only messages of this stream, TENANT/NAME' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l code -d 'Only messages with this reason code' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l filter -d 'Only what passes this expression, such as \'consumer=sink.* & age<1h\'' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s N -l limit -d 'Stop after this many' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l before -d 'Go on where an earlier list ended, as it says' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l meta -d 'Show reason, place and attributes, not the body'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the dead letters, newest first'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show why one is here, and its attributes'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -331,17 +398,20 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s v -l verbose
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "ledger" -d 'Hold what came in against what is handed on and kept'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "ledger" -d 'Hold what came in against what is handed on and kept'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "show" -d 'Show why one is here, and its attributes'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show the configuration in effect'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "sample" -d 'Print a commented sample file'

@@ -11,6 +11,7 @@ mod ack_order;
 mod bad_input;
 mod crossing;
 mod curl;
+mod dead_letters;
 mod disk_errors;
 mod disk_full;
 mod identity;

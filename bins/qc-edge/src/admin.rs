@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET  /v1/status   /v1/streams   /v1/ledger   /metrics
+//! GET  /v1/dlq   /v1/dlq/ID                                 dead letters, see qc_core::admin::dlq
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
 //! POST /v1/reload
 //! ```
@@ -15,11 +16,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
-use qc_core::admin::Problem;
 use qc_core::admin::api::{
     ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
     LinkStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus, StreamRow,
 };
+use qc_core::admin::{Problem, dlq};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
@@ -29,6 +30,7 @@ use qc_core::node::certificate_status;
 use qc_core::safe_text::safe;
 use qc_core::service::Drain;
 use qc_core::store::{OpenReport, Role};
+use qc_core::streams::Embedded;
 use qc_core::telemetry::Metrics;
 use qc_core::tls::Credentials;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,13 @@ pub(crate) struct SendReceipt {
 
 /// The routes.
 pub(crate) fn router(admin: Admin) -> Router {
+    let engine = Embedded::new(admin.buffer.log().clone(), Arc::clone(&admin.clock));
+    let dlq = dlq::router(dlq::Source {
+        streams: Arc::new(engine),
+        clock: Arc::clone(&admin.clock),
+        node: admin.buffer.node().clone(),
+        program: "qc-edge",
+    });
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
@@ -82,6 +91,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .with_state(admin)
+        .merge(dlq)
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {

@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use qc_core::admin::api::{Ledger, LedgerRow};
 use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
 use qc_core::node::ledger_row;
-use qc_core::store::{
-    AppendError, Backlog, Draft, Log, Positions, Role, StreamKey, dead_letters, note_death,
-};
+use qc_core::store::{AppendError, Backlog, DeadLetter, Draft, Log, Positions, Role, StreamKey};
 
 use crate::config::{EdgeConfig, From};
 use crate::sources::{Intake, IntakeError, Outcome};
@@ -121,12 +119,7 @@ impl Buffer {
 
     /// `consumer` has everything of `stream` up to `seq`.
     pub(crate) fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
-        self.settle(stream, consumer, seq, 0);
-    }
-
-    /// As [`Self::advance`]; `dead` of the messages are dead letters now.
-    pub(crate) fn settle(&self, stream: &StreamKey, consumer: &str, seq: Seq, dead: u64) {
-        let passed = self.inner.positions.settle(stream, consumer, seq, dead);
+        let passed = self.inner.positions.advance(stream, consumer, seq);
         self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
     }
 
@@ -148,21 +141,12 @@ impl Buffer {
         sum
     }
 
-    /// Keeps a message that no sink will ever deliver, with the reason.
-    pub(crate) async fn bury(
-        &self,
-        from: &StreamKey,
-        mut message: Message,
-        code: &str,
-        reason: &str,
-    ) -> Result<(), AppendError> {
-        note_death(&mut message.envelope, code, reason, &from.name);
-        let draft = Draft::from_message(&message, Lane::Normal);
-        self.inner
-            .log
-            .append(&dead_letters(&from.name), vec![draft])
-            .await
-            .map(drop)
+    /// Keeps a message that its consumer will never take, and lets the consumer go on behind it, in one
+    /// commit.
+    pub(crate) async fn bury(&self, letter: &DeadLetter) -> Result<(), AppendError> {
+        let (_, passed) = self.inner.positions.bury(letter).await?;
+        self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes positions and gives back the space of what everybody has had for a while.
@@ -248,7 +232,7 @@ impl Buffer {
                 .flatten()
                 .cloned()
                 .collect(),
-            Role::Hub => Vec::new(),
+            Role::Hub | Role::Dead => Vec::new(),
         }
     }
 }
@@ -258,7 +242,7 @@ pub(crate) fn shown(key: &StreamKey) -> String {
     match key.role {
         Role::Outbox => format!("{} out {}", key.name, key.lane),
         Role::Inbox => format!("{} in", key.name),
-        Role::Hub => key.name.to_string(),
+        Role::Hub | Role::Dead => key.name.to_string(),
     }
 }
 
@@ -300,10 +284,6 @@ impl Intake for EdgeIntake {
                 .await
                 .map_err(|error| intake_error(&error))?;
             for (at, outcome) in places.into_iter().zip(stored) {
-                let outcome = match outcome {
-                    qc_core::store::Outcome::Stored { seq } => Outcome::Stored { seq },
-                    qc_core::store::Outcome::Duplicate { seq } => Outcome::Duplicate { seq },
-                };
                 if !outcome.is_duplicate() {
                     self.buffer.inner.taken_in.fetch_add(1, Ordering::Relaxed);
                 }

@@ -128,7 +128,7 @@ fn sink(
         let message = format!("sink '{}' cannot start", section.name);
         Failure::new(Exit::Config, error.sink_code(), message).because(&error)
     };
-    let feed = StreamFeed::new(buffer.clone(), section);
+    let feed = StreamFeed::new(buffer.clone(), section, Arc::clone(clock));
     let backoff = Backoff::new(Duration::from_millis(200), Duration::from_mins(1))
         .expect("the constants are in order");
     let (task, until) = (drain.clone(), drain.clone());

@@ -1,9 +1,11 @@
 //! What a sink delivers: the messages of one stream, most urgent lane first, from its own position on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use qc_core::model::{Lane, Message, Seq, StreamName};
-use qc_core::store::{Role, StreamKey};
+use qc_core::clock::Clock;
+use qc_core::model::{Lane, Message, StreamName};
+use qc_core::store::{DeadLetter, DeadNote, Role, StreamKey};
 use qc_core::wire::{Record, decode_envelope};
 use tokio::sync::watch;
 
@@ -26,11 +28,12 @@ pub(crate) struct StreamFeed {
     /// The lane that `ahead` was read from.
     from: Option<StreamKey>,
     changed: watch::Receiver<u64>,
+    clock: Arc<dyn Clock>,
 }
 
 impl StreamFeed {
     /// The feed of `sink`.
-    pub(crate) fn new(buffer: Buffer, sink: &SinkSection) -> Self {
+    pub(crate) fn new(buffer: Buffer, sink: &SinkSection, clock: Arc<dyn Clock>) -> Self {
         let outbox = |lane| StreamKey {
             role: Role::Outbox,
             name: sink.stream.clone(),
@@ -50,6 +53,7 @@ impl StreamFeed {
             ahead: VecDeque::new(),
             from: None,
             changed,
+            clock,
         }
     }
 
@@ -108,15 +112,38 @@ impl Feed for StreamFeed {
         let Some(key) = self.from.clone() else {
             return Ok(());
         };
-        let dead = u64::from(matches!(fate, Fate::Dead { .. }));
-        if let Fate::Dead { code, reason } = fate {
-            let message = delivery.message.clone();
-            let buried = self.buffer.bury(&key, message, code, &reason).await;
-            buried.map_err(|error| error.to_string())?;
+        match fate {
+            Fate::Delivered => self.buffer.advance(&key, &self.consumer, delivery.seq),
+            Fate::Dead {
+                code,
+                reason,
+                attempts,
+            } => {
+                let front = self.ahead.front();
+                let Some(record) = front.filter(|record| record.header.seq == delivery.seq) else {
+                    return Err("the message is not at hand any more".to_owned());
+                };
+                let letter = DeadLetter {
+                    note: DeadNote {
+                        code: code.to_owned(),
+                        reason,
+                        stream: key,
+                        sender: None,
+                        epoch: delivery.epoch,
+                        seq: delivery.seq,
+                        consumer: self.consumer.clone(),
+                        at: self.clock.now(),
+                        attempts,
+                    },
+                    lane: record.header.lane,
+                    head: record.head.clone(),
+                    body: record.body.clone(),
+                };
+                let buried = self.buffer.bury(&letter).await;
+                buried.map_err(|error| error.to_string())?;
+            }
         }
         self.ahead.retain(|record| record.header.seq > delivery.seq);
-        self.buffer
-            .settle(&key, &self.consumer, Seq(delivery.seq.0), dead);
         Ok(())
     }
 }

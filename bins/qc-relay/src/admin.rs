@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET  /v1/status   /v1/streams   /v1/fleet   /v1/ledger   /metrics
+//! GET  /v1/dlq   /v1/dlq/ID                                       dead letters, see qc_core::admin::dlq
 //! GET  /v1/tail?stream=TENANT/NAME&after=SEQ&limit=N&wait_ms=N    metadata, never bodies
 //! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
 //! POST /v1/reload
@@ -16,17 +17,20 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
-    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LastError, LinkStatus, RELAY_STATUS_SCHEMA,
-    RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+    CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LastError, Ledger, LinkStatus,
+    RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
 };
+use qc_core::admin::dlq;
+use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
-use qc_core::model::{Seq, StreamName};
-use qc_core::store::{OpenReport, Outcome};
+use qc_core::model::{Seq, StreamName, Timestamp};
+use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
+use crate::local::LocalStore;
 use crate::metrics::RelayMetrics;
 
 /// What the API answers from.
@@ -34,8 +38,8 @@ use crate::metrics::RelayMetrics;
 pub(crate) struct Admin {
     /// The hub.
     pub hub: Hub,
-    /// What recovery found at start.
-    pub recovered: OpenReport,
+    /// The disk under it.
+    pub local: LocalStore,
     /// The state directory.
     pub state_dir: String,
     /// Where it listens.
@@ -51,10 +55,16 @@ pub(crate) struct Admin {
 }
 
 /// Where the outcome of a reload is reported.
-pub(crate) type Reloaded = tokio::sync::oneshot::Sender<Result<(), qc_core::cli::Failure>>;
+pub(crate) type Reloaded = tokio::sync::oneshot::Sender<Result<(), Failure>>;
 
 /// The routes.
 pub(crate) fn router(admin: Admin) -> Router {
+    let dlq = dlq::router(dlq::Source {
+        streams: admin.hub.shared_streams(),
+        clock: admin.hub.shared_clock(),
+        node: admin.hub.node().clone(),
+        program: "qc-relay",
+    });
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
@@ -65,6 +75,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .with_state(admin)
+        .merge(dlq)
 }
 
 /// One message as an operator may see it: attributes and sizes, no body.
@@ -101,13 +112,13 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let stats = admin.hub.log().stats();
-    let streams = admin.hub.log().streams();
+    let stats = admin.local.stats();
+    let streams = admin.hub.streams().streams();
     let links = admin.hub.fleet().links();
     let oldest = streams.iter().filter_map(|info| info.oldest).min();
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
-        && let Some(end) = qc_core::model::Timestamp::parse_rfc3339(&certificate.not_after)
+        && let Some(end) = Timestamp::parse_rfc3339(&certificate.not_after)
     {
         certificate.left_s = seconds_left(end, now);
     }
@@ -125,7 +136,7 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
             bytes: stats.bytes,
             oldest: oldest.map(|oldest| oldest.to_string()),
             disk_used_percent: Some(admin.hub.disk_used()),
-            recovered: recovered_lines(&admin.recovered, stats.full, stats.poisoned),
+            recovered: admin.local.report_lines(),
         },
         links: links
             .into_iter()
@@ -152,18 +163,6 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     reply(&admin, RELAY_STATUS_SCHEMA, data)
 }
 
-/// What recovery found and what stands in the way of appends, a line each.
-fn recovered_lines(
-    report: &OpenReport,
-    full: Option<String>,
-    poisoned: Option<String>,
-) -> Vec<String> {
-    let mut lines = report.lines();
-    lines.extend(full.map(|reason| format!("QC3302 appends are refused: {reason}")));
-    lines.extend(poisoned.map(|reason| format!("QC3002 the store stopped: {reason}")));
-    lines
-}
-
 async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
     let rows = admin.hub.stream_rows();
     reply(&admin, STREAM_LIST_SCHEMA, rows)
@@ -174,9 +173,13 @@ async fn fleet(State(admin): State<Admin>) -> impl IntoResponse {
     reply(&admin, FLEET_SCHEMA, view)
 }
 
-async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
-    let ledger = admin.hub.ledger().await;
-    reply(&admin, LEDGER_SCHEMA, ledger)
+async fn ledger(
+    State(admin): State<Admin>,
+) -> Result<Json<Reply<Ledger>>, qc_core::admin::Problem> {
+    let ledger = admin.hub.ledger().await.map_err(|error| {
+        Failure::new(Exit::Disk, "QC3004", "the ledger cannot be read").because(&error)
+    })?;
+    Ok(reply(&admin, LEDGER_SCHEMA, ledger))
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,20 +212,15 @@ async fn tail(
         entries = admin.hub.entries(&stream, ask) => entries?,
         () = admin.drain.signaled() => Vec::new(),
     };
-    let rows = entries
-        .into_iter()
-        .map(|entry| row(&admin, &stream, entry))
-        .collect();
+    let rows = entries.into_iter().map(row).collect();
     Ok(reply(&admin, "qc.tail/1", rows))
 }
 
-fn row(admin: &Admin, stream: &StreamName, entry: Entry) -> TailRow {
+fn row((accepted, entry): (Timestamp, Entry)) -> TailRow {
     let class = entry.message.envelope.data_class().map(str::to_owned);
-    let key = qc_core::store::StreamKey::hub(stream.clone());
-    let accepted = admin.hub.log().accepted(&key, entry.seq);
     TailRow {
         seq: entry.seq.0,
-        accepted: accepted.map(|time| time.to_string()).unwrap_or_default(),
+        accepted: accepted.to_string(),
         class,
         id: entry.message.envelope.id,
         source: entry.message.envelope.source,
@@ -264,7 +262,6 @@ async fn publish(
 async fn reload(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<&'static str>>, qc_core::admin::Problem> {
-    use qc_core::cli::{Exit, Failure};
     let (done, outcome) = tokio::sync::oneshot::channel();
     let gone = || Failure::new(Exit::Unreachable, "QC0601", "the relay is stopping");
     admin.reload.send(done).await.map_err(|_| gone())?;

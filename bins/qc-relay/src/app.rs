@@ -15,6 +15,7 @@ use qc_core::node::{NodeState, certificate_status};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, LogOptions, RealDisk};
+use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
 use tokio::sync::{mpsc, watch};
 
@@ -22,6 +23,7 @@ use crate::admin::{Admin, Reloaded};
 use crate::config::RelayConfig;
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
+use crate::local::LocalStore;
 use crate::metrics::RelayMetrics;
 
 /// How often rates and the disk are sampled.
@@ -49,10 +51,11 @@ pub(crate) async fn run(
         clock.clone(),
     )?;
     let credentials = node.credentials.clone();
+    let local = LocalStore::new(node.log.clone(), node.report.clone());
     let hub = Hub::open(HubParts {
         node: node.name.clone(),
         region: config.node.region.as_ref().map(ToString::to_string),
-        log: node.log.clone(),
+        streams: Arc::new(Embedded::new(node.log.clone(), clock.clone())),
         clock: clock.clone(),
         access: config.access(),
         http: http_limits(&config),
@@ -70,13 +73,13 @@ pub(crate) async fn run(
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
-        recovered: node.report.clone(),
+        metrics: RelayMetrics::new(local.clone()),
+        local,
         state_dir: dir.display().to_string(),
         listeners: vec![address.clone()],
         certificate: shown,
         reload,
         drain: service.drain.clone(),
-        metrics: RelayMetrics::new(),
     };
     let group = config.admin.group.as_deref();
     admin::serve(
@@ -122,9 +125,9 @@ pub(crate) async fn run(
         .status(&format!("{} on {address}", hub.node()));
     let ended = service.serve_until_drained(GRACE).await;
     hub.flush_positions().await;
-    let poisoned = hub.log().stats().poisoned;
-    node.log.close();
-    match poisoned {
+    let stopped = hub.streams().health().stopped;
+    hub.streams().close();
+    match stopped {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
     }
@@ -192,7 +195,7 @@ async fn sample(hub: Hub, dir: PathBuf, service: Service) {
             _ = sample.tick() => {
                 hub.sample(RealDisk::used_percent(&dir).unwrap_or(0));
                 service.notify.watchdog();
-                if let Some(reason) = hub.log().stats().poisoned {
+                if let Some(reason) = hub.streams().health().stopped {
                     tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
                     service.drain.begin();
                 }

@@ -1,7 +1,7 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals};
 
 use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
 
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Publish(publish::Args),
     Fleet(fleet::Args),
     Ledger(ledger::Args),
+    #[command(alias = "dead-letters")]
+    Dlq(DlqCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod hub;
 mod listener;
+mod local;
 mod metrics;
 
 use std::ffi::OsString;
@@ -46,6 +47,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Publish(args) => commands::publish::run(&context, &args),
         Command::Fleet(args) => commands::fleet::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Dlq(verb) => verb.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

@@ -4,11 +4,13 @@ use qc_core::admin::api::NodeState;
 use qc_core::telemetry::{Gauge, Gauges, Metrics};
 
 use crate::hub::Hub;
+use crate::local::LocalStore;
 
 /// The relay's metrics; values are taken from the hub when they are asked for.
 #[derive(Clone)]
 pub(crate) struct RelayMetrics {
     metrics: Metrics,
+    local: LocalStore,
     stream_last: Gauges,
     stream_messages: Gauges,
     stream_bytes: Gauges,
@@ -24,9 +26,10 @@ pub(crate) struct RelayMetrics {
 
 impl RelayMetrics {
     /// Registers everything.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(local: LocalStore) -> Self {
         let m = Metrics::new("qc-relay", env!("CARGO_PKG_VERSION"));
         Self {
+            local,
             stream_last: m.gauges("qc_stream_last_seq", "Newest number of a stream", "stream"),
             stream_messages: m.gauges("qc_stream_messages", "Messages that are kept", "stream"),
             stream_bytes: m.gauges("qc_stream_bytes", "Bytes that are kept", "stream"),
@@ -78,7 +81,7 @@ impl RelayMetrics {
                 .of(&node.name)
                 .set(signed(node.backlog_messages));
         }
-        let stats = hub.log().stats();
+        let stats = self.local.stats();
         self.store_segments.set(signed(stats.segments));
         self.store_bytes.set(signed(stats.bytes));
         self.store_sync_us.set(signed(stats.last_sync_us));

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
-//! | 2 machinery | `store`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
+//! | 2 machinery | `store`, `streams`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
 //! | 3 network | `tls`, `est`, `link`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `node`, `cli` | `shell`, `cli` |
 //!
@@ -27,6 +27,8 @@ pub mod wire;
 
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "store")]
+pub mod streams;
 
 #[cfg(feature = "pki")]
 pub mod pki;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::admin::api::{CertificateStatus, LedgerRow};
 use crate::clock::Clock;
 use crate::failure::{Exit, Failure};
-use crate::model::{NodeName, Timestamp};
+use crate::model::{NodeName, StreamName, Timestamp};
 use crate::service::StateLock;
 use crate::store::{
     CursorState, KeyError, Log, LogOptions, NodeKey, OpenError, OpenReport, RealDisk, StreamInfo,
 };
+use crate::streams::Account;
 use crate::tls::{Credentials, CredentialsError};
 
 /// What a node holds while it runs.
@@ -81,16 +82,27 @@ pub fn ledger_row(
     consumer: String,
     state: &CursorState,
 ) -> LedgerRow {
-    LedgerRow {
-        stream: info.key.name.to_string(),
-        received: state.received(info.last),
-        acked: state.acked,
-        pending: log.backlog(&info.key, state.seq).messages,
-        expired: state.expired,
-        dead_lettered: state.dead,
-        purged: state.purged,
-        gaps: state.lost() + log.lost_after(&info.key, state.seq),
+    let pending = log.backlog(&info.key, state.seq).messages;
+    let lost = log.lost_after(&info.key, state.seq);
+    let account = Account {
         duplicates: info.duplicates,
+        ..Account::of(state, info.last, pending, lost)
+    };
+    account_row(&info.key.name, consumer, &account)
+}
+
+/// The row of an account.
+pub fn account_row(stream: &StreamName, consumer: String, account: &Account) -> LedgerRow {
+    LedgerRow {
+        stream: stream.to_string(),
+        received: account.received,
+        acked: account.acked,
+        pending: account.pending,
+        expired: account.expired,
+        dead_lettered: account.dead,
+        purged: account.purged,
+        gaps: account.lost,
+        duplicates: account.duplicates,
         consumer,
         ..LedgerRow::default()
     }

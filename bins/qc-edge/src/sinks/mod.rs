@@ -87,6 +87,8 @@ pub enum Fate {
         code: &'static str,
         /// Why.
         reason: String,
+        /// How often it was tried.
+        attempts: u32,
     },
 }
 
@@ -117,11 +119,17 @@ pub async fn run_sink<S: Sink, F: Feed>(
     let mut rng = fastrand::Rng::new();
     let deliveries = async {
         while let Some(delivery) = feed.next().await {
+            let mut attempts: u32 = 0;
             let fate = loop {
+                attempts = attempts.saturating_add(1);
                 let (after, reason) = match sink.deliver(&delivery).await {
                     Ok(()) => break Fate::Delivered,
                     Err(DeliverError::Poison { code, reason }) => {
-                        break Fate::Dead { code, reason };
+                        break Fate::Dead {
+                            code,
+                            reason,
+                            attempts,
+                        };
                     }
                     Err(DeliverError::Retry { after, reason }) => (after, reason),
                 };
@@ -137,7 +145,7 @@ pub async fn run_sink<S: Sink, F: Feed>(
             backoff.reset();
             match fate {
                 Fate::Delivered => activity.done(1, clock.now()),
-                Fate::Dead { code, reason } => {
+                Fate::Dead { code, reason, .. } => {
                     tracing::warn!(stream = %delivery.stream, seq = delivery.seq.0, code, reason, "Message to the dead letters.");
                     activity.refused(&format!("{code} {reason}"), clock.now());
                 }
@@ -222,6 +230,7 @@ mod tests {
         let dead = Fate::Dead {
             code: "QC4204",
             reason: "400".to_owned(),
+            attempts: 1,
         };
         assert_eq!(
             *settled.lock().unwrap(),

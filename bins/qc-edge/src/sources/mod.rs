@@ -10,38 +10,10 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use qc_core::model::{Message, Seq};
+use qc_core::model::Message;
 
 pub use activity::{Activity, Snapshot};
-
-/// What became of a submitted message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// On disk, under a new number.
-    Stored {
-        /// Its number.
-        seq: Seq,
-    },
-    /// On disk before, under this number.
-    Duplicate {
-        /// Its number.
-        seq: Seq,
-    },
-}
-
-impl Outcome {
-    /// The number, new or old.
-    pub fn seq(self) -> Seq {
-        match self {
-            Self::Stored { seq } | Self::Duplicate { seq } => seq,
-        }
-    }
-
-    /// Whether the message had been there already.
-    pub fn is_duplicate(self) -> bool {
-        matches!(self, Self::Duplicate { .. })
-    }
-}
+pub use qc_core::store::Outcome;
 
 /// Why messages were not taken. Nothing of the submission was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,6 +130,8 @@ pub(crate) mod testing {
     //! An intake that keeps what it takes and knows (source, id) again.
 
     use std::sync::{Arc, Mutex};
+
+    use qc_core::model::Seq;
 
     use super::*;
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use qc_core::model::{DataClass, NameError, NodeName, StreamName};
+use qc_core::safe_text::safe;
 use qc_core::store::Limits;
 
 /// What the configuration says of every stream.
@@ -29,6 +30,24 @@ pub(crate) struct StreamRule {
     pub subscribe: Vec<NodePattern>,
     /// How long its messages stay, and how much it holds.
     pub limits: Limits,
+}
+
+/// The code of a message whose class is not its stream's.
+pub(crate) const WRONG_CLASS: &str = "QC5003";
+
+impl StreamRule {
+    /// Why a message that states this class is not one of the stream's, if it is not.
+    pub(crate) fn misfit(&self, stated: Option<&str>) -> Option<String> {
+        let class = self.class.as_str();
+        if stated == Some(class) {
+            return None;
+        }
+        let stated = safe(stated.unwrap_or("none"), 80);
+        let name = &self.name;
+        Some(format!(
+            "{name} holds class '{class}', the message says '{stated}'"
+        ))
+    }
 }
 
 /// A node's name in which a label may be `*`: `*.mill7.acme`.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
-use qc_core::model::{AttrValue, Lane, Message, StreamName};
-use qc_core::store::{AppendError, Draft, Outcome, StreamKey};
+use qc_core::model::{AttrValue, Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, Outcome, StreamKey};
+use qc_core::streams::Bounds;
 use qc_core::wire::{Record, decode_envelope};
 
 use super::Hub;
-use super::access::{Denied, StreamRule, Verb};
+use super::access::{Denied, StreamRule, Verb, WRONG_CLASS};
 
 impl Door for Hub {
     async fn publish(
@@ -20,22 +21,12 @@ impl Door for Hub {
         let rule = self
             .allow(caller.node.as_ref(), Verb::Publish, stream)
             .map_err(|no| denied(&no))?;
-        let drafts = messages
-            .into_iter()
-            .map(|message| classified(message, &rule))
-            .collect::<Result<Vec<_>, _>>()?;
-        let key = StreamKey::hub(stream.clone());
-        let outcomes = self
-            .inner
-            .log
-            .append(&key, drafts)
-            .await
-            .map_err(|e| append(&e))?;
+        let outcomes = self.take(caller.node.as_ref(), &rule, messages).await?;
         Ok(outcomes
             .into_iter()
             .map(|outcome| Published {
                 seq: outcome.seq(),
-                duplicate: matches!(outcome, Outcome::Duplicate { .. }),
+                duplicate: outcome.is_duplicate(),
             })
             .collect())
     }
@@ -48,7 +39,8 @@ impl Door for Hub {
     ) -> Result<Vec<Entry>, Problem> {
         self.allow(caller.node.as_ref(), Verb::Subscribe, stream)
             .map_err(|no| denied(&no))?;
-        self.entries(stream, query).await
+        let entries = self.entries(stream, query).await?;
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
     }
 
     fn node(&self) -> String {
@@ -61,22 +53,27 @@ impl Door for Hub {
 }
 
 impl Hub {
-    /// Entries after a position; waits for the first one as long as the query says.
+    /// Entries after a position, with the time when they were accepted; waits for the first one as long
+    /// as the query says.
     pub(crate) async fn entries(
         &self,
         stream: &StreamName,
         query: ReadQuery,
-    ) -> Result<Vec<Entry>, Problem> {
+    ) -> Result<Vec<(Timestamp, Entry)>, Problem> {
         let key = StreamKey::hub(stream.clone());
-        let mut changed = self.inner.log.changed();
+        let bounds = Bounds {
+            records: query.limit,
+            bytes: query.max_bytes,
+        };
+        let mut changed = self.streams().changed();
         let deadline = tokio::time::sleep(query.wait);
         tokio::pin!(deadline);
         loop {
             changed.mark_unchanged();
             let records = self
-                .inner
-                .log
-                .read(&key, query.after, query.limit, query.max_bytes)
+                .streams()
+                .read(&key, query.after, bounds)
+                .await
                 .map_err(|error| unreadable(&error))?;
             if !records.is_empty() {
                 return records.into_iter().map(entry).collect();
@@ -103,54 +100,108 @@ impl Hub {
             .streams()
             .find(|rule| rule.name == *stream)
             .ok_or_else(|| denied(&Denied::NoStream(stream.clone())))?;
-        let drafts = messages
-            .into_iter()
-            .map(|message| classified(message, rule))
-            .collect::<Result<Vec<_>, _>>()?;
-        let key = StreamKey::hub(stream.clone());
-        self.inner
-            .log
-            .append(&key, drafts)
-            .await
-            .map_err(|error| append(&error))
+        self.take(None, rule, messages).await
+    }
+
+    /// Stores messages for a stream, all or none. One of another class than the stream's is kept apart
+    /// with the reason, and refuses the call.
+    async fn take(
+        &self,
+        sender: Option<&NodeName>,
+        rule: &StreamRule,
+        messages: Vec<Message>,
+    ) -> Result<Vec<Outcome>, Problem> {
+        let (mut drafts, mut dead) = (Vec::with_capacity(messages.len()), Vec::new());
+        for message in messages {
+            match classified(message, rule)? {
+                Classified::Fits(draft) => drafts.push(draft),
+                Classified::Wrong(message, reason) => {
+                    dead.push(self.letter(sender, rule, &message, reason));
+                }
+            }
+        }
+        let Some(reason) = dead.first().map(|letter| letter.note.reason.clone()) else {
+            let key = StreamKey::hub(rule.name.clone());
+            let stored = self.streams().publish(&key, drafts).await;
+            return stored.map_err(|error| append(&error));
+        };
+        let buried = self.streams().bury(dead).await;
+        let buried = buried.map_err(|error| append(&error))?;
+        let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
+        self.count_refused(&rule.name, new.count() as u64);
+        let seq = buried.first().map_or(0, |outcome| outcome.seq().0);
+        let letter = format!("{}-{seq}", rule.name.tenant());
+        Err(Problem::unprocessable(format!(
+            "{reason}; kept as dead letter {letter}"
+        )))
+    }
+
+    fn letter(
+        &self,
+        sender: Option<&NodeName>,
+        rule: &StreamRule,
+        message: &Message,
+        reason: String,
+    ) -> DeadLetter {
+        let lane = message.envelope.lane().unwrap_or(Lane::Normal);
+        let draft = Draft::from_message(message, lane);
+        DeadLetter {
+            note: DeadNote {
+                code: WRONG_CLASS.to_owned(),
+                reason,
+                stream: StreamKey::hub(rule.name.clone()),
+                sender: sender.cloned(),
+                epoch: Epoch(0),
+                seq: Seq::ZERO,
+                consumer: String::new(),
+                at: self.inner.clock.now(),
+                attempts: 1,
+            },
+            lane,
+            head: draft.head,
+            body: draft.body,
+        }
     }
 }
 
+/// A message at the door.
+enum Classified {
+    Fits(Draft),
+    /// It is of another class, as the text says.
+    Wrong(Message, String),
+}
+
 /// Gives a message the stream's class; a message of another class is not this stream's.
-fn classified(mut message: Message, rule: &StreamRule) -> Result<Draft, Problem> {
-    let class = rule.class.as_str();
-    match message.envelope.data_class() {
-        Some(stated) if stated != class => {
-            let stated = qc_core::safe_text::safe(stated, 80);
-            let detail = format!("the stream holds class '{class}', the message says '{stated}'");
-            return Err(Problem::unprocessable(detail));
-        }
-        Some(_) => {}
-        None => {
-            let class = AttrValue::String(class.to_owned());
-            message
-                .envelope
-                .extensions
-                .insert("dataclassification".to_owned(), class);
-        }
-    }
+fn classified(mut message: Message, rule: &StreamRule) -> Result<Classified, Problem> {
     message
         .envelope
         .check()
         .map_err(|error| Problem::malformed_event(error.to_string()))?;
+    if let Some(stated) = message.envelope.data_class() {
+        if let Some(reason) = rule.misfit(Some(stated)) {
+            return Ok(Classified::Wrong(message, reason));
+        }
+    } else {
+        let class = AttrValue::String(rule.class.to_string());
+        let extensions = &mut message.envelope.extensions;
+        extensions.insert("dataclassification".to_owned(), class);
+        message
+            .envelope
+            .check()
+            .map_err(|error| Problem::malformed_event(error.to_string()))?;
+    }
     let lane = message.envelope.lane().unwrap_or(Lane::Normal);
-    Ok(Draft::from_message(&message, lane))
+    Ok(Classified::Fits(Draft::from_message(&message, lane)))
 }
 
-fn entry(record: Record) -> Result<Entry, Problem> {
+fn entry(record: Record) -> Result<(Timestamp, Entry), Problem> {
     let envelope = decode_envelope(&record.head).map_err(|error| unreadable(&error))?;
-    Ok(Entry {
+    let body = record.body;
+    let entry = Entry {
         seq: record.header.seq,
-        message: Message {
-            envelope,
-            body: record.body,
-        },
-    })
+        message: Message { envelope, body },
+    };
+    Ok((record.header.accepted, entry))
 }
 
 fn denied(denied: &Denied) -> Problem {

@@ -1,18 +1,17 @@
 //! The hub as a link sees it: streams come in from edges and go out to subscribers.
 
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
-use qc_core::model::{Lane, Seq, StreamName};
-use qc_core::store::{
-    AppendError, Draft, Hop, ReadError, StreamKey, dead_letters, dedupe_key, note_death,
-};
+use qc_core::model::{Lane, Seq, StreamName, Timestamp};
+use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, Hop, StreamKey, dedupe_key};
+use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{
     Backlog, ChannelKind, Code, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status, Subscribe,
-    WireError, decode_envelope, encode_envelope,
+    WireError,
 };
 use tokio::sync::watch;
 
 use super::Hub;
-use super::access::{StreamRule, Verb};
+use super::access::{StreamRule, Verb, WRONG_CLASS};
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
@@ -20,7 +19,6 @@ const STORE_FULL: Code = Code::new(3302);
 const STORE_STOPPED: Code = Code::new(3002);
 const STORE_DAMAGED: Code = Code::new(3004);
 const MALFORMED: Code = Code::new(2222);
-const WRONG_CLASS: &str = "QC5003";
 
 impl LinkApp for Hub {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
@@ -33,7 +31,7 @@ impl LinkApp for Hub {
         self.allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(open.stream.clone());
-        let mark = self.inner.log.mark(&stream, &peer.node, open.lane);
+        let mark = self.streams().mark(&stream, &peer.node, open.lane);
         Ok(mark
             .map(|(epoch, seq)| Mark { epoch, seq })
             .unwrap_or_default())
@@ -49,20 +47,19 @@ impl LinkApp for Hub {
         let sorted = self
             .allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))
-            .and_then(|rule| Sorted::of(peer, open, records, &rule));
-        let log = self.inner.log.clone();
-        let (stream, dead) = (
-            StreamKey::hub(open.stream.clone()),
-            dead_letters(&open.stream),
-        );
+            .and_then(|rule| Sorted::of(peer, open, records, &rule, self.inner.clock.now()));
+        let hub = self.clone();
+        let stream = StreamKey::hub(open.stream.clone());
         async move {
             let sorted = sorted?;
             // first the dead: once the others are stored, the peer does not send these again
             if !sorted.dead.is_empty() {
-                let stored = log.submit(&dead, sorted.dead).await;
-                stored.map_err(|error| append_refusal(&error))?;
+                let buried = hub.streams().bury(sorted.dead).await;
+                let buried = buried.map_err(|error| append_refusal(&error))?;
+                let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
+                hub.count_refused(&stream.name, new.count() as u64);
             }
-            let stored = log.submit(&stream, sorted.kept).await;
+            let stored = hub.streams().submit(&stream, sorted.kept).await;
             stored.map(|_| last).map_err(|error| append_refusal(&error))
         }
     }
@@ -71,7 +68,7 @@ impl LinkApp for Hub {
         self.allow(Some(&peer.node), Verb::Subscribe, &subscribe.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(subscribe.stream.clone());
-        let info = self.inner.log.info(&stream).ok_or_else(|| {
+        let info = self.streams().info(&stream).ok_or_else(|| {
             Refusal::new(
                 link::NO_STREAM,
                 format!("stream {} has no store yet", subscribe.stream),
@@ -83,8 +80,8 @@ impl LinkApp for Hub {
             Start::Beginning => Seq(info.first.0.saturating_sub(1)),
         };
         // from here on the consumer counts: the relay shows what waits for it
-        self.inner.positions.begin(&stream, &consumer, begin);
-        let after = self.inner.positions.of(&stream, &consumer);
+        self.streams().begin(&stream, &consumer, begin);
+        let after = self.streams().position(&stream, &consumer);
         Ok(OutboundChannel {
             kind: ChannelKind::Deliver,
             stream: subscribe.stream.clone(),
@@ -113,10 +110,13 @@ impl LinkApp for Hub {
         max_bytes: usize,
     ) -> Result<Chunk, Refusal> {
         let stream = StreamKey::hub(channel.stream.clone());
+        let bounds = Bounds {
+            records: max_records,
+            bytes: max_bytes,
+        };
         let records = self
-            .inner
-            .log
-            .read(&stream, after, max_records, max_bytes)
+            .streams()
+            .at_hand(&stream, after, bounds)
             .map_err(|error| read_refusal(&error))?;
         Ok(Chunk {
             records,
@@ -130,7 +130,7 @@ impl LinkApp for Hub {
         };
         let stream = StreamKey::hub(channel.stream.clone());
         let consumer = consumer_name(peer, consumer.as_str());
-        let passed = self.inner.positions.advance(&stream, &consumer, seq);
+        let passed = self.streams().advance(&stream, &consumer, seq);
         let mut rate = self
             .inner
             .own_rate
@@ -140,12 +140,12 @@ impl LinkApp for Hub {
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
-        self.inner.log.changed()
+        self.streams().changed()
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
         let stream = StreamKey::hub(channel.stream.clone());
-        let backlog = self.inner.log.backlog(&stream, channel.after);
+        let backlog = self.streams().backlog(&stream, channel.after);
         Backlog {
             messages: backlog.messages,
             bytes: backlog.bytes,
@@ -154,13 +154,13 @@ impl LinkApp for Hub {
     }
 
     fn status(&self) -> Status {
-        let stats = self.inner.log.stats();
+        let taken = self.streams().health().taken;
         let own_rate = self.inner.own_rate.lock();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             disk_used_percent: self.disk_used(),
             time: self.inner.clock.now(),
-            messages_in: stats.records,
+            messages_in: taken,
             messages_out: own_rate.map_or(0, |rate| rate.out_total),
             ..Status::default()
         }
@@ -210,7 +210,7 @@ fn consumer_name(peer: &Peer, consumer: &str) -> String {
 #[derive(Default)]
 struct Sorted {
     kept: Vec<Draft>,
-    dead: Vec<Draft>,
+    dead: Vec<DeadLetter>,
 }
 
 impl Sorted {
@@ -221,6 +221,7 @@ impl Sorted {
         open: &Open,
         records: Vec<Record>,
         rule: &StreamRule,
+        now: Timestamp,
     ) -> Result<Self, Refusal> {
         let malformed = |error: WireError| {
             Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
@@ -228,17 +229,16 @@ impl Sorted {
         let mut sorted = Self::default();
         for record in records {
             let view = EnvelopeRef::parse(&record.head).map_err(malformed)?;
-            let dedupe = dedupe_key(view.source, view.id);
-            let hop = Hop {
-                node: peer.node.clone(),
-                lane: open.lane,
-                epoch: record.header.epoch,
-                seq: record.header.seq,
-            };
-            let class = rule.class.as_str();
-            let lane = record.header.lane;
-            if view.data_class == Some(class) {
+            let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
+            let Some(reason) = rule.misfit(view.data_class) else {
+                let dedupe = dedupe_key(view.source, view.id);
                 let (head, body) = (record.head, record.body);
+                let hop = Hop {
+                    node: peer.node.clone(),
+                    lane: open.lane,
+                    epoch,
+                    seq,
+                };
                 sorted.kept.push(Draft {
                     lane,
                     head,
@@ -247,24 +247,26 @@ impl Sorted {
                     hop: Some(hop),
                 });
                 continue;
-            }
-            let mut envelope = decode_envelope(&record.head).map_err(malformed)?;
-            let stated = envelope.data_class().unwrap_or("none").to_owned();
-            let reason = format!(
-                "{} holds class '{class}', the message says '{stated}'",
-                open.stream
-            );
+            };
             tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
-            note_death(&mut envelope, WRONG_CLASS, &reason, &open.stream);
-            let mut head = Vec::new();
-            encode_envelope(&envelope, &mut head);
-            let (head, body) = (head.into(), record.body);
-            sorted.dead.push(Draft {
+            sorted.dead.push(DeadLetter {
+                note: DeadNote {
+                    code: WRONG_CLASS.to_owned(),
+                    reason,
+                    stream: StreamKey {
+                        lane: open.lane,
+                        ..StreamKey::hub(open.stream.clone())
+                    },
+                    sender: Some(peer.node.clone()),
+                    epoch,
+                    seq,
+                    consumer: String::new(),
+                    at: now,
+                    attempts: 1,
+                },
                 lane,
-                head,
-                body,
-                dedupe,
-                hop: Some(hop),
+                head: record.head,
+                body: record.body,
             });
         }
         Ok(sorted)

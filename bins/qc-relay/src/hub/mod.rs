@@ -1,7 +1,7 @@
 //! The hub: streams of this relay, who may touch them, and how far every consumer has come.
 //!
-//! Links and HTTP callers meet here. Nothing in this module opens a socket; the store's writer decides
-//! order and durability, `access` decides who may.
+//! Links and HTTP callers meet here. Nothing in this module opens a socket; the engine behind
+//! [`Streams`] decides order and durability, `access` decides who may.
 
 pub(crate) mod access;
 mod door;
@@ -19,8 +19,9 @@ use qc_core::admin::api::{
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
-use qc_core::node::ledger_row;
-use qc_core::store::{CursorState, Log, Positions, Role, StreamInfo, StreamKey};
+use qc_core::node::account_row;
+use qc_core::store::{AppendError, Role, StreamInfo, StreamKey};
+use qc_core::streams::{ReadError, Streams};
 
 use access::{Access, StreamRule, Verb};
 use fleet::Fleet;
@@ -34,12 +35,11 @@ pub(crate) struct Hub {
 struct Inner {
     node: NodeName,
     region: Option<String>,
-    log: Log,
+    streams: Arc<dyn Streams>,
     clock: Arc<dyn Clock>,
     started: Instant,
     access: RwLock<Arc<Access>>,
     fleet: Mutex<Fleet>,
-    positions: Positions,
     refused: Mutex<BTreeMap<StreamName, u64>>,
     own_rate: Mutex<OwnRate>,
     http: Limits,
@@ -63,8 +63,8 @@ pub(crate) struct HubParts {
     pub node: NodeName,
     /// Where it stands.
     pub region: Option<String>,
-    /// Its store.
-    pub log: Log,
+    /// Its streams, consumers, dead letters and registry.
+    pub streams: Arc<dyn Streams>,
     /// Its time.
     pub clock: Arc<dyn Clock>,
     /// Its streams.
@@ -74,17 +74,16 @@ pub(crate) struct HubParts {
 }
 
 impl Hub {
-    /// A hub over an open log. Every declared stream is made to exist.
-    pub(crate) async fn open(parts: HubParts) -> Result<Self, qc_core::store::AppendError> {
-        define(&parts.log, &parts.access).await?;
-        let known = known_nodes(&parts.log);
+    /// A hub over an open engine. Every declared stream is made to exist.
+    pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
+        define(parts.streams.as_ref(), &parts.access).await?;
+        let known = known_nodes(parts.streams.as_ref());
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
             started: parts.clock.instant(),
-            positions: Positions::new(parts.log.clone()),
             node: parts.node,
             region: parts.region,
-            log: parts.log,
+            streams: parts.streams,
             clock: parts.clock,
             access: RwLock::new(Arc::new(parts.access)),
             refused: Mutex::default(),
@@ -99,11 +98,8 @@ impl Hub {
     }
 
     /// Takes over a new configuration of streams.
-    pub(crate) async fn reconfigure(
-        &self,
-        access: Access,
-    ) -> Result<(), qc_core::store::AppendError> {
-        define(&self.inner.log, &access).await?;
+    pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), AppendError> {
+        define(self.streams(), &access).await?;
         *self
             .inner
             .access
@@ -112,9 +108,14 @@ impl Hub {
         Ok(())
     }
 
-    /// The store.
-    pub(crate) fn log(&self) -> &Log {
-        &self.inner.log
+    /// Its storage.
+    pub(crate) fn streams(&self) -> &dyn Streams {
+        self.inner.streams.as_ref()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_streams(&self) -> Arc<dyn Streams> {
+        Arc::clone(&self.inner.streams)
     }
 
     /// This relay's name.
@@ -130,6 +131,11 @@ impl Hub {
     /// This relay's clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.inner.clock.as_ref()
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
     }
 
     /// Whole seconds since start.
@@ -170,7 +176,7 @@ impl Hub {
         self.inner
             .disk_used
             .store(disk_used, std::sync::atomic::Ordering::Relaxed);
-        let taken = self.inner.log.stats().records;
+        let taken = self.streams().health().taken;
         let at = self.inner.clock.instant();
         let mut rate = self
             .inner
@@ -190,7 +196,7 @@ impl Hub {
 
     /// Writes acknowledgements of consumers to the log; called by a task and before the end.
     pub(crate) async fn flush_positions(&self) {
-        if let Err(error) = self.inner.positions.flush().await {
+        if let Err(error) = self.streams().flush().await {
             tracing::warn!(code = "QC3003", %error, "Cursors not written; they will be.");
         }
     }
@@ -204,17 +210,19 @@ impl Hub {
     ) -> Result<StreamRule, access::Denied> {
         let allowed = self.access().check(node, verb, stream).cloned();
         if allowed.is_err() {
-            let mut refused = self
-                .inner
-                .refused
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            // names are counted only for declared streams: a stranger cannot fill this table
-            if self.access().streams().any(|rule| rule.name == *stream) {
-                *refused.entry(stream.clone()).or_default() += 1;
-            }
+            self.count_refused(stream, 1);
         }
         allowed
+    }
+
+    /// Counts what was not taken into a stream.
+    fn count_refused(&self, stream: &StreamName, count: u64) {
+        // names are counted only for declared streams: a stranger cannot fill this table
+        if count > 0 && self.access().streams().any(|rule| rule.name == *stream) {
+            let refused = self.inner.refused.lock();
+            let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
+            *refused.entry(stream.clone()).or_default() += count;
+        }
     }
 
     fn access(&self) -> Arc<Access> {
@@ -228,12 +236,9 @@ impl Hub {
     }
 
     fn hub_streams(&self) -> Vec<StreamInfo> {
-        self.inner
-            .log
-            .streams()
-            .into_iter()
-            .filter(|info| info.key.role == Role::Hub)
-            .collect()
+        let mut streams = self.streams().streams();
+        streams.retain(|info| info.key.role == Role::Hub);
+        streams
     }
 
     fn refused(&self, stream: &StreamName) -> u64 {
@@ -249,8 +254,8 @@ impl Hub {
     pub(crate) fn stream_rows(&self) -> Vec<StreamRow> {
         let access = self.access();
         let row = |info: StreamInfo| {
-            let consumers = self.inner.positions.all(&info.key);
-            let pending = |seq: Seq| self.inner.log.backlog(&info.key, seq).messages;
+            let consumers = self.streams().positions(&info.key);
+            let pending = |seq: Seq| self.streams().backlog(&info.key, seq).messages;
             StreamRow {
                 name: info.key.name.to_string(),
                 lane: None,
@@ -281,24 +286,18 @@ impl Hub {
     }
 
     /// The ledger: for every stream and consumer what came in and where it is.
-    pub(crate) async fn ledger(&self) -> Ledger {
+    pub(crate) async fn ledger(&self) -> Result<Ledger, ReadError> {
         self.flush_positions().await;
         let mut rows = Vec::new();
         for info in self.hub_streams() {
-            let mut consumers = self.inner.log.cursor_states(&info.key);
-            if consumers.is_empty() {
-                // nobody reads it for good: what is kept is what counts
-                let kept = Seq(info.first.0.saturating_sub(1));
-                consumers.push(("-".to_owned(), CursorState::starting_at(kept)));
-            }
-            for (consumer, state) in consumers {
+            for (consumer, account) in self.streams().accounts(&info.key).await? {
                 rows.push(LedgerRow {
                     refused: self.refused(&info.key.name),
-                    ..ledger_row(&self.inner.log, &info, consumer, &state)
+                    ..account_row(&info.key.name, consumer, &account)
                 });
             }
         }
-        Ledger::of(rows)
+        Ok(Ledger::of(rows))
     }
 
     /// The fleet as this relay sees it, itself included.
@@ -309,8 +308,8 @@ impl Hub {
         let mut duplicates = 0;
         for info in self.hub_streams() {
             duplicates += info.duplicates;
-            for (consumer, seq) in self.inner.positions.all(&info.key) {
-                let backlog = self.inner.log.backlog(&info.key, seq);
+            for (consumer, seq) in self.streams().positions(&info.key) {
+                let backlog = self.streams().backlog(&info.key, seq);
                 let node = consumer.split('/').next().unwrap_or_default().to_owned();
                 let sum = waiting.entry(node).or_default();
                 sum.0 += backlog.messages;
@@ -363,8 +362,8 @@ impl Hub {
             .cert_not_after
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let stats = self.inner.log.stats();
-        let (state, code, reason) = match (stats.poisoned, stats.full) {
+        let health = self.streams().health();
+        let (state, code, reason) = match (health.stopped, health.full) {
             (Some(error), _) => (NodeState::Crit, Some("QC3002"), Some(error)),
             (None, Some(full)) => (NodeState::Crit, Some("QC3302"), Some(full)),
             (None, None) => (NodeState::Ok, None, None),
@@ -391,19 +390,19 @@ impl Hub {
 }
 
 /// Makes every declared stream exist, with the limits it has now.
-async fn define(log: &Log, access: &Access) -> Result<(), qc_core::store::AppendError> {
+async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendError> {
     for stream in access.streams() {
         let key = StreamKey::hub(stream.name.clone());
-        log.define_with(&key, Some(stream.limits.clone())).await?;
+        streams.define(&key, Some(stream.limits.clone())).await?;
     }
     Ok(())
 }
 
 /// Nodes that the store remembers: those that sent, and those that read.
-fn known_nodes(log: &Log) -> Vec<NodeName> {
-    let mut known = log.origins();
-    for info in log.streams() {
-        for (consumer, _) in log.cursors(&info.key) {
+fn known_nodes(streams: &dyn Streams) -> Vec<NodeName> {
+    let mut known = streams.origins();
+    for info in streams.streams() {
+        for consumer in streams.positions(&info.key).into_keys() {
             let node = consumer
                 .split('/')
                 .next()

@@ -6,6 +6,9 @@
 
 pub mod api;
 mod client;
+#[cfg(feature = "store")]
+pub mod dlq;
+pub mod letters;
 mod problem;
 mod server;
 mod socket;

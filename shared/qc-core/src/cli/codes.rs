@@ -262,6 +262,8 @@ pub const CODES: &[Code] = &[
     code("QC3011", "a newer version wrote the store", "This program is older than its store. Nothing was changed.", &["run the version that wrote it"]),
     code("QC3012", "the key does not open the store", "The node key is another one than the store was sealed with.", &["bring back the keys/node.key that belongs to this store"]),
     code("QC3013", "the store cannot be opened", "Its directory or files cannot be read, or the disk failed.", &["ls -ld DIR", "df -h DIR", "journalctl -k -n 50"]),
+    code("QC3040", "no such dead letter", "Nothing of that ID is among the dead letters of this node; IDs belong to the node that shows them.", &["dlq list"]),
+    code("QC3041", "the question for dead letters is wrong", "The ID, bookmark, stream or filter does not parse; the cause says where.", &["dlq list --help"]),
     // QC33xx: the disk
     code("QC3300", "the disk fills up", "80 % are used. Nothing is refused yet.", &["df -h DIR", "qc-edge streams list, or qc-relay streams list"]),
     code("QC3301", "the disk is nearly full", "90 % are used; soon nothing more is taken.", &["df -h DIR", "free space, or enlarge the disk"]),
@@ -305,7 +307,8 @@ pub const CODES: &[Code] = &[
     code("QC4207", "the webhook refused the message", "It answered with a 4xx status that a repetition does not change. The message became a dead letter.", &["qc-edge status", "look at the receiver's log"]),
     // QC50xx: access
     code("QC5001", "no rule lets the node use the stream", "The stream is not declared, belongs to another tenant, or no publish or subscribe pattern names the node.", &["qc-relay config show", "add the node to publish or subscribe of the [[stream]], then qc-relay reload"]),
-    code("QC5003", "the data class does not fit", "The message states another class than its source is configured with. It was not taken.", &["qc-edge config explain source", "check dataclassification in the message"]),
+    code("QC5003", "the data class does not fit", "The message states another class than its source or its stream is configured with. A source does not take it; a relay keeps it among its dead letters.", &["dlq list --code QC5003", "qc-edge config explain source", "check dataclassification in the message"]),
+    code("QC5010", "a body is not shown", "Reading what is in a message is break-glass: it needs a reason and leaves an entry in the audit log, which this version does not keep yet.", &["dlq show ID --meta shows why it is here and its attributes"]),
     // QC60xx: qc-top
     code("QC6001", "the filter is wrong", "The expression of --filter does not parse; the place is shown.", &["qc-top --filter 'site=site-1* & backlog>1000 & state!=ok'"]),
     code("QC6002", "the option has no meaning here", "qc-top cannot do what the flag asks for.", &["qc-top --help"]),

@@ -1,29 +1,40 @@
 //! The ledger as text, and the verdict over it: the same on relay and edge.
 
 use super::{Exit, Failure, Table};
-use crate::admin::api::Ledger;
+use crate::admin::api::{Ledger, LedgerRow};
 use crate::safe_text::safe;
 
-/// The ledger as a table.
+/// How a column is called and what stands in it.
+type Column = (&'static str, fn(&LedgerRow) -> String);
+
+/// The ledger as a table. What is rare has a column only where there is some of it.
 pub fn ledger_text(ledger: &Ledger, headers: bool) -> String {
-    let mut table = Table::new(&[
-        "STREAM", "CONSUMER", ">IN", ">ACKED", ">PENDING", ">GAPS", ">REFUSED", "BALANCE",
+    let mut columns: Vec<Column> = vec![
+        ("STREAM", |row| safe(&row.stream, 200)),
+        ("CONSUMER", |row| safe(&row.consumer, 200)),
+        (">IN", |row| row.received.to_string()),
+        (">ACKED", |row| row.acked.to_string()),
+        (">PENDING", |row| row.pending.to_string()),
+    ];
+    let rare: [Column; 3] = [
+        (">EXPIRED", |row| row.expired.to_string()),
+        (">DEAD", |row| row.dead_lettered.to_string()),
+        (">PURGED", |row| row.purged.to_string()),
+    ];
+    let is_there = |(_, cell): &Column| ledger.rows.iter().any(|row| cell(row) != "0");
+    columns.extend(rare.into_iter().filter(is_there));
+    columns.extend::<[Column; 3]>([
+        (">GAPS", |row| row.gaps.to_string()),
+        (">REFUSED", |row| row.refused.to_string()),
+        ("BALANCE", |row| {
+            let word = if row.balanced { "ok" } else { "UNBALANCED" };
+            word.to_owned()
+        }),
     ]);
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    let mut table = Table::new(&names);
     for row in &ledger.rows {
-        table.row([
-            safe(&row.stream, 200),
-            safe(&row.consumer, 200),
-            row.received.to_string(),
-            row.acked.to_string(),
-            row.pending.to_string(),
-            row.gaps.to_string(),
-            row.refused.to_string(),
-            if row.balanced {
-                "ok".to_owned()
-            } else {
-                "UNBALANCED".to_owned()
-            },
-        ]);
+        table.row(columns.iter().map(|(_, cell)| cell(row)));
     }
     table.render(headers)
 }
@@ -37,4 +48,36 @@ pub fn ledger_verdict(ledger: &Ledger, program: &str) -> Result<(), Failure> {
         Failure::new(Exit::Problems, "QC3005", "the ledger does not balance")
             .help(format!("{program} status    shows what recovery found")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_adds_up_can_be_seen() {
+        let plain = LedgerRow {
+            stream: "acme/a".to_owned(),
+            consumer: "sink.a".to_owned(),
+            received: 5,
+            acked: 5,
+            ..LedgerRow::default()
+        };
+        let dead = LedgerRow {
+            acked: 4,
+            dead_lettered: 1,
+            ..plain.clone()
+        };
+        assert_eq!(
+            ledger_text(&Ledger::of(vec![plain.clone()]), true),
+            "STREAM  CONSUMER  IN  ACKED  PENDING  GAPS  REFUSED  BALANCE\n\
+             acme/a  sink.a     5      5        0     0        0  ok\n"
+        );
+        assert_eq!(
+            ledger_text(&Ledger::of(vec![plain, dead]), true),
+            "STREAM  CONSUMER  IN  ACKED  PENDING  DEAD  GAPS  REFUSED  BALANCE\n\
+             acme/a  sink.a     5      5        0     0     0        0  ok\n\
+             acme/a  sink.a     5      4        0     1     0        0  ok\n"
+        );
+    }
 }

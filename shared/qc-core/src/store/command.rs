@@ -28,6 +28,19 @@ pub(super) enum Command {
         seq: Seq,
         done: Reply<()>,
     },
+    /// As a trim, and consumers that were not there yet count what they will not get.
+    Purge {
+        stream: StreamKey,
+        seq: Seq,
+        done: Reply<()>,
+    },
+    /// Letters and the steps of the consumers that they let go on, in one commit.
+    Bury {
+        letters: StreamKey,
+        drafts: Vec<Draft>,
+        moves: Vec<CursorMove>,
+        done: Reply<Vec<Outcome>>,
+    },
     Put {
         key: String,
         /// The revision that must be there, if that matters.

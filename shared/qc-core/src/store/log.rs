@@ -255,6 +255,30 @@ impl Log {
         self.ask(|done| Command::Cursors { moves, done }).await
     }
 
+    /// Appends dead letters and records the steps of consumers that they let go on, in one commit.
+    pub async fn bury(
+        &self,
+        letters: &StreamKey,
+        drafts: Vec<Draft>,
+        moves: Vec<CursorMove>,
+    ) -> Result<Vec<Outcome>, AppendError> {
+        let letters = letters.clone();
+        self.ask(|done| Command::Bury {
+            letters,
+            drafts,
+            moves,
+            done,
+        })
+        .await
+    }
+
+    /// Takes everything up to `seq` away. Consumers that had not come that far count what they will
+    /// not get as purged.
+    pub async fn purge(&self, stream: &StreamKey, seq: Seq) -> Result<(), AppendError> {
+        let stream = stream.clone();
+        self.ask(|done| Command::Purge { stream, seq, done }).await
+    }
+
     /// Makes sure the stream exists, so that it has an epoch before its first message.
     pub async fn define(&self, stream: &StreamKey) -> Result<(), AppendError> {
         self.define_with(stream, None).await

@@ -31,6 +31,7 @@ mod log;
 mod mark;
 mod pages;
 mod positions;
+mod purge;
 mod quarantine;
 mod read;
 mod recover;
@@ -52,7 +53,7 @@ mod view;
 mod words;
 mod writer;
 
-pub use dead::{dead_letters, note_death};
+pub use dead::{DeadLetter, DeadNote, dead_letters};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
 pub use positions::Positions;

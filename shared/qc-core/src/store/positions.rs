@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{AppendError, CursorMove, Log, StreamKey};
+use super::{AppendError, CursorMove, DeadLetter, Log, Outcome, StreamKey};
 use crate::model::Seq;
 
 /// The positions of all consumers of one log.
@@ -21,8 +21,6 @@ struct Fresh {
     /// Where it stood when it was first heard of.
     from: Seq,
     seq: Seq,
-    /// Dead letters since its position was last written.
-    dead: u64,
     /// Whether the log has never heard of it.
     is_new: bool,
 }
@@ -47,7 +45,6 @@ impl Positions {
             Fresh {
                 from: seq,
                 seq,
-                dead: 0,
                 is_new: known.is_none(),
             }
         });
@@ -55,22 +52,44 @@ impl Positions {
 
     /// `consumer` has everything of `stream` up to `seq`. Returns by how much it came forward.
     pub fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) -> u64 {
-        self.settle(stream, consumer, seq, 0)
-    }
-
-    /// As [`Self::advance`]; `dead` of the messages are dead letters now.
-    pub fn settle(&self, stream: &StreamKey, consumer: &str, seq: Seq, dead: u64) -> u64 {
         self.begin(stream, consumer, Seq::ZERO);
         let mut fresh = self.fresh();
         let Some(known) = fresh.get_mut(&(stream.clone(), consumer.to_owned())) else {
             return 0;
         };
         let passed = seq.0.saturating_sub(known.seq.0);
-        if passed > 0 {
-            known.seq = seq;
-            known.dead += dead;
-        }
+        known.seq = known.seq.max(seq);
         passed
+    }
+
+    /// The consumer that the letter names cannot take the message that it is about: the letter and
+    /// the consumer's step past the message are one commit. Returns what became of the letter and by
+    /// how much the consumer came forward.
+    pub async fn bury(&self, letter: &DeadLetter) -> Result<(Outcome, u64), AppendError> {
+        let note = &letter.note;
+        let key = (note.stream.clone(), note.consumer.clone());
+        self.begin(&key.0, &key.1, Seq::ZERO);
+        let known = self.fresh().get(&key).copied();
+        let (from, before) = known.map_or((Seq::ZERO, Seq::ZERO), |known| (known.from, known.seq));
+        let moves = (note.seq > before).then(|| CursorMove {
+            stream: key.0.clone(),
+            consumer: key.1.clone(),
+            from,
+            seq: note.seq,
+            dead: 1,
+        });
+        let moves = moves.into_iter().collect();
+        let home = letter.home();
+        let outcomes = self.log.bury(&home, vec![letter.draft()], moves).await?;
+        let mut fresh = self.fresh();
+        let mut passed = 0;
+        if let Some(known) = fresh.get_mut(&key) {
+            passed = note.seq.0.saturating_sub(known.seq.0);
+            known.seq = known.seq.max(note.seq);
+            known.is_new = false;
+        }
+        let outcome = outcomes.first().copied();
+        Ok((outcome.ok_or(AppendError::Closed)?, passed))
     }
 
     /// How far `consumer` has come, zero if it never said.
@@ -110,7 +129,7 @@ impl Positions {
                     consumer: consumer.clone(),
                     from: fresh.from,
                     seq: fresh.seq,
-                    dead: fresh.dead,
+                    dead: 0,
                 })
                 .collect()
         };
@@ -121,7 +140,6 @@ impl Positions {
         let mut fresh = self.fresh();
         for moved in newer {
             if let Some(known) = fresh.get_mut(&(moved.stream, moved.consumer)) {
-                known.dead -= moved.dead;
                 known.is_new = false;
             }
         }

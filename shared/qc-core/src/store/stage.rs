@@ -90,6 +90,8 @@ pub(super) struct Numbers {
     marks: HashMap<MarkKey, (Epoch, Seq)>,
     /// The last numbers of all streams added up.
     pub(super) given: u64,
+    /// The newest revision of any value: a value that was deleted and made anew is another one.
+    revision: Seq,
 }
 
 /// Where a stream stands for the writer.
@@ -116,6 +118,7 @@ impl Numbers {
         };
         Self {
             given: view.streams.values().map(|stream| stream.last.0).sum(),
+            revision: (view.values.values().map(|value| value.revision).max()).unwrap_or_default(),
             next_stream: view.streams.last_key_value().map_or(1, |(id, _)| id + 1),
             next_origin: view.origins.last_key_value().map_or(1, |(id, _)| id + 1),
             streams: view.by_key.clone(),
@@ -140,6 +143,11 @@ impl Numbers {
 impl Staged {
     pub(super) fn is_empty(&self) -> bool {
         self.records == 0 && self.answers.is_empty() && self.changes.is_empty()
+    }
+
+    /// Has `answer` given when the commit is on disk.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.answers.push(answer);
     }
 
     pub(super) fn take_answers(&mut self) -> impl Iterator<Item = Answer> {
@@ -176,10 +184,9 @@ impl Writer {
                 stream,
                 drafts,
                 done,
-            } => self.stage_append(stream, drafts, done),
+            } => self.stage_append(stream, drafts, Vec::new(), done),
             Command::Cursors { moves, done } => {
-                let bytes = moves.iter().map(|one| one.consumer.len() + TABLES).sum();
-                self.with_room(bytes, done, |writer, done| {
+                self.with_room(cursor_bytes(&moves), done, |writer, done| {
                     for one in moves {
                         writer.stage_cursor(one);
                     }
@@ -202,6 +209,13 @@ impl Writer {
                     Answer::Unit(done)
                 });
             }
+            Command::Purge { stream, seq, done } => self.stage_purge(&stream, seq, done),
+            Command::Bury {
+                letters,
+                drafts,
+                moves,
+                done,
+            } => self.stage_append(letters, drafts, moves, done),
             Command::Put {
                 key,
                 expected,
@@ -239,9 +253,15 @@ impl Writer {
         }
     }
 
-    fn stage_append(&mut self, key: StreamKey, drafts: Vec<Draft>, done: Reply<Vec<Outcome>>) {
+    fn stage_append(
+        &mut self,
+        key: StreamKey,
+        drafts: Vec<Draft>,
+        moves: Vec<CursorMove>,
+        done: Reply<Vec<Outcome>>,
+    ) {
         let bytes = match sizes(&drafts) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => bytes + cursor_bytes(&moves),
             Err(error) => return drop(done.send(Err(error))),
         };
         if let Err(error) = self.may_append(&key, &drafts, bytes) {
@@ -251,7 +271,12 @@ impl Writer {
             };
         }
         match self.append(key, drafts) {
-            Ok(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
+            Ok(outcomes) => {
+                for one in moves {
+                    self.stage_cursor(one);
+                }
+                self.staged.answers.push(Answer::Append(done, outcomes));
+            }
             Err(error) => drop(done.send(Err(error))),
         }
     }
@@ -542,7 +567,9 @@ impl Writer {
         if expected.is_some_and(|expected| expected != revision) {
             return drop(done.send(Err(ValueError::Conflict { there })));
         }
-        let revision = Seq(self.clock.now().as_millis()).max(revision.next());
+        let now = Seq(self.clock.now().as_millis());
+        let revision = now.max(self.numbers.revision.next());
+        self.numbers.revision = revision;
         let new = value.map(|(bytes, until)| Value {
             revision,
             until,
@@ -664,6 +691,11 @@ impl Staged {
             _ => None,
         })
     }
+}
+
+/// The bytes that steps of consumers take at most.
+fn cursor_bytes(moves: &[CursorMove]) -> usize {
+    moves.iter().map(|one| one.consumer.len() + TABLES).sum()
 }
 
 /// The bytes that an append takes at most.

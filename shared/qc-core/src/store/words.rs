@@ -17,11 +17,13 @@ pub enum Role {
     Outbox = 1,
     /// What this node has received and delivers locally.
     Inbox = 2,
+    /// What cannot go on, see `dead`.
+    Dead = 3,
 }
 
 impl Role {
     pub(super) fn from_u8(number: u8) -> Option<Self> {
-        [Self::Hub, Self::Outbox, Self::Inbox]
+        [Self::Hub, Self::Outbox, Self::Inbox, Self::Dead]
             .get(usize::from(number))
             .copied()
     }
@@ -32,6 +34,7 @@ impl Role {
             Self::Hub => "hub",
             Self::Outbox => "out",
             Self::Inbox => "in",
+            Self::Dead => "dead",
         }
     }
 }
@@ -141,6 +144,11 @@ impl Outcome {
         match self {
             Self::Stored { seq } | Self::Duplicate { seq } => seq,
         }
+    }
+
+    /// Whether the message had been there already.
+    pub fn is_duplicate(self) -> bool {
+        matches!(self, Self::Duplicate { .. })
     }
 }
 
@@ -315,6 +323,16 @@ impl CursorState {
         Self {
             seq: self.seq.max(seq),
             expired: self.expired + passed,
+            ..self
+        }
+    }
+
+    /// Everything up to `seq` was taken away, taken or not.
+    pub(super) fn purged_to(self, seq: Seq, lost: u64) -> Self {
+        let passed = seq.0.saturating_sub(self.seq.0).saturating_sub(lost);
+        Self {
+            seq: self.seq.max(seq),
+            purged: self.purged + passed,
             ..self
         }
     }

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
         "failure",
     ],
     &["wire", "cloudevents", "filter", "policy"],
-    &["store", "pki", "drain", "audit", "ledger"],
+    &["store", "streams", "pki", "drain", "audit", "ledger"],
     &["tls", "est", "link", "door", "admin"],
     &["config", "telemetry", "service"],
     &["node", "cli"],

@@ -1,0 +1,46 @@
+//! Taking messages away on purpose: whoever had not come that far counts what it will not get.
+
+use super::command::{Answer, Reply};
+use super::writer::Writer;
+use super::{CursorState, StreamKey};
+use crate::model::Seq;
+
+/// Room for one table record, and for a trim.
+const TABLE: usize = 2048;
+
+impl Writer {
+    /// Stages the end of everything up to `seq`. A stream that does not exist has nothing to end.
+    pub(super) fn stage_purge(&mut self, key: &StreamKey, seq: Seq, done: Reply<()>) {
+        // what was published just now counts, and so do cursors on their way
+        self.flush();
+        let Some(id) = self.reads.view().by_key.get(key).copied() else {
+            return drop(done.send(Ok(())));
+        };
+        let (behind, seq) = self.behind(id, seq);
+        let cursors: usize = behind.iter().map(|(name, _)| name.len() + TABLE).sum();
+        if let Err(error) = self.make_room(cursors + TABLE, true) {
+            return drop(done.send(Err(error)));
+        }
+        for (consumer, state) in behind {
+            self.put_cursor(id, consumer, state);
+        }
+        self.stage_trim(id, seq);
+        self.staged.answer(Answer::Unit(done));
+    }
+
+    /// The consumers that have not come to `seq`, with what they will not get, and `seq` if the
+    /// stream goes that far.
+    fn behind(&self, id: u32, seq: Seq) -> (Vec<(String, CursorState)>, Seq) {
+        let view = self.reads.view();
+        let Some(stream) = view.streams.get(&id) else {
+            return (Vec::new(), Seq::ZERO);
+        };
+        let seq = seq.min(stream.last);
+        let cursors = view.cursors_of(id).filter(|(_, state)| state.seq < seq);
+        let purged = cursors.map(|(name, state)| {
+            let lost = stream.lost_between(state.seq, seq);
+            (name.to_owned(), state.purged_to(seq, lost))
+        });
+        (purged.collect(), seq)
+    }
+}

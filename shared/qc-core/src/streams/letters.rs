@@ -1,0 +1,266 @@
+//! Looking at dead letters: newest first, page by page, with a bound on what one page may cost.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Bounds, ReadError, Streams};
+use crate::model::{Envelope, NameError, Seq, StreamName, Tenant, Timestamp};
+use crate::store::{DeadNote, Role, StreamKey, dead_letters};
+use crate::wire::{Record, decode_envelope};
+
+/// The most letters of one page.
+const MAX_PAGE: usize = 500;
+/// Letters that one page may look at to find those that are asked for.
+const MAX_SCAN: usize = 5000;
+/// Letters that are held while tenants are merged, over all of them.
+const HELD: usize = 4096;
+/// Bytes of letters, bodies included, that are read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// Names a letter of this node: its tenant and its number, such as `acme-412`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterId {
+    /// The tenant whose letter it is.
+    pub tenant: Tenant,
+    /// Its number among the tenant's letters.
+    pub seq: Seq,
+}
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.tenant, self.seq)
+    }
+}
+
+impl FromStr for LetterId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let wrong = || NameError::Form {
+            text: crate::safe_text::safe(text, 80),
+            form: "TENANT-NUMBER, such as acme-412",
+        };
+        let (tenant, seq) = text.rsplit_once('-').ok_or_else(wrong)?;
+        let is_number = !seq.is_empty() && seq.bytes().all(|b| b.is_ascii_digit());
+        let seq = seq.parse().ok().filter(|_| is_number).ok_or_else(wrong)?;
+        Ok(Self {
+            tenant: tenant.parse().map_err(|_| wrong())?,
+            seq: Seq(seq),
+        })
+    }
+}
+
+/// Where a page ended: for each tenant the letter before which the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bookmark(Vec<LetterId>);
+
+impl fmt::Display for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&ids.join(","))
+    }
+}
+
+impl FromStr for Bookmark {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let ids = text.split(',').map(str::parse);
+        Ok(Self(ids.collect::<Result<_, _>>()?))
+    }
+}
+
+/// Which letters are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Search {
+    /// Only of this stream.
+    pub stream: Option<StreamName>,
+    /// Only with this code.
+    pub code: Option<String>,
+    /// At most this many; a page has 500 at most.
+    pub limit: usize,
+    /// Where an earlier page ended.
+    pub before: Option<Bookmark>,
+}
+
+/// A letter as it may be shown: why, where, the attributes, and how long the body is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// Its name here.
+    pub id: LetterId,
+    /// When it was filed.
+    pub filed: Timestamp,
+    /// Why the message is dead and where it was; none if that cannot be read.
+    pub note: Result<DeadNote, String>,
+    /// The message's attributes, as far as they can be read.
+    pub envelope: Envelope,
+    /// The length of its body.
+    pub body_bytes: u64,
+}
+
+/// Some letters, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The letters.
+    pub letters: Vec<Filed>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Bookmark>,
+}
+
+/// The letter of this name.
+pub async fn letter(streams: &dyn Streams, id: &LetterId) -> Result<Option<Filed>, ReadError> {
+    let before = Seq(id.seq.0.saturating_sub(1));
+    let home = home(&id.tenant);
+    let records = streams.read(&home, before, Bounds::ONE).await?;
+    let record = records.into_iter().next();
+    let record = record.filter(|record| record.header.seq == id.seq);
+    Ok(record.map(|record| filed(&id.tenant, &record)))
+}
+
+/// A page of letters, newest first. Looks at a bounded number of letters: a page may be short, or
+/// empty, and still have a next one.
+pub async fn letters(streams: &dyn Streams, search: &Search) -> Result<Page, ReadError> {
+    let mut shelves = Shelf::all(streams, search);
+    let limit = search.limit.clamp(1, MAX_PAGE);
+    let step = (HELD / shelves.len().max(1)).clamp(4, 64) as u64;
+    let mut page = Page::default();
+    for _ in 0..MAX_SCAN {
+        if page.letters.len() == limit {
+            break;
+        }
+        for shelf in &mut shelves {
+            if shelf.ready.is_empty() {
+                shelf.fill(streams, step).await?;
+            }
+        }
+        let newest = shelves
+            .iter_mut()
+            .filter(|shelf| !shelf.ready.is_empty())
+            .max_by_key(|shelf| shelf.ready.last().map(|letter| letter.filed));
+        let Some(letter) = newest.and_then(Shelf::take) else {
+            return Ok(page);
+        };
+        if search.wants(&letter) {
+            page.letters.push(letter);
+        }
+    }
+    page.next = shelves
+        .iter()
+        .any(Shelf::has_more)
+        .then(|| Bookmark(shelves.iter().map(Shelf::bookmark).collect()));
+    Ok(page)
+}
+
+impl Search {
+    fn wants(&self, letter: &Filed) -> bool {
+        let Ok(note) = &letter.note else {
+            return self.stream.is_none() && self.code.is_none();
+        };
+        let stream = self.stream.as_ref();
+        let code = self.code.as_ref();
+        stream.is_none_or(|stream| *stream == note.stream.name)
+            && code.is_none_or(|code| *code == note.code)
+    }
+}
+
+/// The letters of one tenant, read backwards.
+struct Shelf {
+    tenant: Tenant,
+    home: StreamKey,
+    /// The oldest letter that is kept.
+    first: Seq,
+    /// What comes before this one has not been read.
+    unread: Seq,
+    /// What comes before this one has not been given out.
+    before: Seq,
+    /// Read and not given out, oldest first.
+    ready: Vec<Filed>,
+}
+
+impl Shelf {
+    fn all(streams: &dyn Streams, search: &Search) -> Vec<Self> {
+        let wanted = search.stream.as_ref().map(dead_letters);
+        let all = streams.streams().into_iter();
+        let homes = all.filter(|info| info.key.role == Role::Dead);
+        let homes = homes.filter(|info| wanted.as_ref().is_none_or(|home| *home == info.key));
+        let shelf = |info: crate::store::StreamInfo| {
+            let tenant: Tenant = info.key.name.tenant().parse().ok()?;
+            let mut marks = search.before.iter().flat_map(|marks| &marks.0);
+            let mark = marks.find(|mark| mark.tenant == tenant);
+            let before = mark.map_or_else(|| info.last.next(), |mark| mark.seq);
+            Some(Self {
+                tenant,
+                home: info.key,
+                first: info.first,
+                unread: before,
+                before,
+                ready: Vec::new(),
+            })
+        };
+        homes.filter_map(shelf).collect()
+    }
+
+    /// Reads up to `step` more letters, the newest of those that were not read.
+    async fn fill(&mut self, streams: &dyn Streams, step: u64) -> Result<(), ReadError> {
+        while self.ready.is_empty() && self.unread > self.first {
+            let from = Seq(self.unread.0.saturating_sub(step)).max(self.first);
+            let mut after = Seq(from.0.saturating_sub(1));
+            while after.next() < self.unread {
+                let bounds = Bounds {
+                    records: usize::try_from(self.unread.0 - after.next().0).unwrap_or(1),
+                    bytes: READ_BYTES,
+                };
+                let records = streams.read(&self.home, after, bounds).await?;
+                let Some(last) = records.last() else { break };
+                after = last.header.seq;
+                let unread = self.unread;
+                let wanted = records.iter();
+                let wanted = wanted.filter(|record| record.header.seq < unread);
+                let tenant = &self.tenant;
+                self.ready
+                    .extend(wanted.map(|record| filed(tenant, record)));
+            }
+            self.unread = from;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Filed> {
+        let letter = self.ready.pop()?;
+        self.before = letter.id.seq;
+        Some(letter)
+    }
+
+    fn has_more(&self) -> bool {
+        !self.ready.is_empty() || self.unread > self.first
+    }
+
+    fn bookmark(&self) -> LetterId {
+        LetterId {
+            tenant: self.tenant.clone(),
+            seq: self.before,
+        }
+    }
+}
+
+fn home(tenant: &Tenant) -> StreamKey {
+    let any = format!("{tenant}/any");
+    dead_letters(&any.parse().expect("a tenant and a constant make a name"))
+}
+
+fn filed(tenant: &Tenant, record: &Record) -> Filed {
+    let (note, envelope) = match DeadNote::split(&record.head) {
+        Ok((note, head)) => (Ok(note), decode_envelope(head).unwrap_or_default()),
+        Err(error) => (Err(error.to_string()), Envelope::default()),
+    };
+    Filed {
+        id: LetterId {
+            tenant: tenant.clone(),
+            seq: record.header.seq,
+        },
+        filed: record.header.accepted,
+        note,
+        envelope,
+        body_bytes: record.body.len() as u64,
+    }
+}
