@@ -1,9 +1,10 @@
 //! What a sink delivers: the messages of one stream, most urgent lane first, from its own position on.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use qc_core::model::{Lane, Message, Seq, StreamName};
-use qc_core::store::{Role, StreamKey};
+use qc_core::store::{ReadError, Role, StreamKey};
 use qc_core::wire::{Record, decode_envelope};
 use tokio::sync::watch;
 
@@ -15,6 +16,8 @@ use crate::uplink::inbox;
 /// Records read ahead; a more urgent lane waits for no more than these.
 const AHEAD: usize = 32;
 const AHEAD_BYTES: usize = 1 << 20;
+/// How soon is looked again at what could not be read: a key may have come back without a commit.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The feed of one sink.
 pub(crate) struct StreamFeed {
@@ -26,6 +29,8 @@ pub(crate) struct StreamFeed {
     /// The lane that `ahead` was read from.
     from: Option<StreamKey>,
     changed: watch::Receiver<u64>,
+    /// Why something cannot be read, as it was said last.
+    said: Option<String>,
 }
 
 impl StreamFeed {
@@ -50,23 +55,34 @@ impl StreamFeed {
             ahead: VecDeque::new(),
             from: None,
             changed,
+            said: None,
         }
     }
 
     fn read_ahead(&mut self) {
+        let mut unreadable = None;
         for key in &self.keys {
             let after = self.buffer.positions().of(key, &self.consumer);
             match self.buffer.log().read(key, after, AHEAD, AHEAD_BYTES) {
                 Ok(records) if records.is_empty() => {}
                 Ok(records) => {
                     (self.ahead, self.from) = (records.into(), Some(key.clone()));
-                    return;
+                    break;
                 }
                 Err(error) => {
-                    tracing::error!(code = "QC3004", %error, stream = %key.name, "Cannot read.");
+                    let code = match &error {
+                        ReadError::TenantKey { reason } => reason.code(),
+                        ReadError::Io { .. } | ReadError::Damaged { .. } => "QC3004",
+                    };
+                    let why = error.to_string();
+                    if self.said.as_ref() != Some(&why) {
+                        tracing::error!(code, error = why, stream = %key.name, "Cannot read.");
+                    }
+                    unreadable = Some(why);
                 }
             }
         }
+        self.said = unreadable;
     }
 }
 
@@ -100,7 +116,10 @@ impl Feed for StreamFeed {
                     }
                 }
             }
-            self.changed.changed().await.ok()?;
+            tokio::select! {
+                changed = self.changed.changed() => changed.ok()?,
+                () = tokio::time::sleep(LOOK_AGAIN), if self.said.is_some() => {}
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, ExplainCommand, Globals, KeyCommand};
 
 use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
 
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Publish(publish::Args),
     Fleet(fleet::Args),
     Ledger(ledger::Args),
+    Key(KeyCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod keys;
 mod problem;
 mod server;
 mod socket;

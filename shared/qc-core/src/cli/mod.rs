@@ -6,6 +6,8 @@ mod config_command;
 #[cfg(feature = "net")]
 mod context;
 mod flags;
+#[cfg(all(feature = "net", feature = "store"))]
+mod key_command;
 #[cfg(feature = "net")]
 mod ledger;
 mod message_args;
@@ -20,6 +22,8 @@ pub use config_command::{ConfigCommand, ConfigPlace};
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
 pub use flags::{ColorChoice, Globals, OutputFormat};
+#[cfg(all(feature = "net", feature = "store"))]
+pub use key_command::{KeyCommand, KeyPlace};
 #[cfg(feature = "net")]
 pub use ledger::{ledger_text, ledger_verdict};
 pub use message_args::MessageArgs;
