@@ -14,6 +14,7 @@ mod curl;
 mod disk_errors;
 mod disk_full;
 mod identity;
+mod keys;
 mod kill_any;
 mod restarts;
 mod top;
