@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use qc_tests::{Daemon, Site, until};
 
-use crate::restarts::{assert_settled, in_order};
+use crate::restarts::{assert_settled, in_order, send};
+use crate::top::Terminal;
 
 /// What every message of the story says.
 const SECRET: &str = "blood-group-of-patient";
@@ -244,8 +245,19 @@ fn a_destroyed_tenant_is_unreadable_and_the_other_one_is_not() {
         relay.kill();
         relay.start();
     }
+    // an edge keeps what the relay does not take, and says why
+    let mut edge = site.edge("edge-a", &site.address(), "");
+    edge.start();
+    send(&edge, "normal", "kept", 3);
+    until("the edge shows why it waits", || {
+        let link = edge.status()["links"][0].clone();
+        link["last_error"]["code"] == "QC3046" && link["backlog_messages"] == 3
+    });
     relay.ask(&["key", "create", "--tenant", "acme"]).ok();
-    publish(&relay, acme, 5).ok();
+    until("what waited is taken", || {
+        edge.status()["links"][0]["backlog_messages"] == 0
+    });
+    publish(&relay, acme, 2).ok();
     let rest = relay.ask(&["tail", acme, "--after", "40"]).ok();
     assert_eq!(rest.lines().count(), 5);
     let text = relay.ask(&["key", "show"]).ok();
@@ -273,6 +285,29 @@ fn a_destroyed_tenant_is_unreadable_and_the_other_one_is_not() {
     until("it is read again", || tail(&relay, other).code == 0);
     publish(&relay, other, 1).ok();
     assert_nothing_readable(&site, "relay", &[node_key(&site, "relay")]);
+}
+
+#[test]
+fn a_destruction_wants_the_tenants_name_from_a_person() {
+    let site = Site::new();
+    let mut relay = two_tenants(&site);
+    relay.start();
+    let path = site.path("relay/keys/tenants/acme.key");
+    for (answer, said, code) in [("other", "QC3054", 2), ("acme", "done: the key of acme", 0)] {
+        assert!(path.exists());
+        let command = format!(
+            "{} -c {} key destroy --tenant acme --reason test; echo ended with $?; sleep 600",
+            qc_tests::binary("qc-relay").display(),
+            relay.config.display()
+        );
+        let terminal = Terminal::running(&site.path(""), &command);
+        terminal.shows("the question", |screen| screen.contains("(acme) to go on"));
+        terminal.tmux(&["send-keys", answer, "Enter"]).ok();
+        let ended = format!("ended with {code}");
+        let screen = terminal.shows("the end", |screen| screen.contains(&ended));
+        assert!(screen.contains(said), "{screen}");
+    }
+    assert!(!path.exists());
 }
 
 #[test]

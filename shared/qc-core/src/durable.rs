@@ -1,9 +1,9 @@
 //! Small files that survive a power cut: write aside, sync, rename, sync the directory; and files that
 //! are gone for good afterwards.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Replaces `path` by `bytes` with permissions `mode`. When this returns, the new content is on disk
@@ -58,7 +58,7 @@ pub fn create_dir_all(dir: &Path, mode: u32) -> io::Result<()> {
 /// Gives a file another name durably; what had that name before is overwritten and gone.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
     // held open over the renaming: until the new name is there, the old content must stay
-    let before = match OpenOptions::new().write(true).open(to) {
+    let before = match open_to_overwrite(to) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -71,7 +71,7 @@ pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// Overwrites a file and removes it durably. What the file system or the disk has kept elsewhere (a
 /// snapshot, a worn-out block) is out of reach.
 pub fn shred(path: &Path) -> io::Result<()> {
-    overwrite(OpenOptions::new().write(true).open(path)?)?;
+    overwrite(open_to_overwrite(path)?)?;
     std::fs::remove_file(path)?;
     sync_dir(aside(path)?.0)
 }
@@ -92,6 +92,18 @@ pub fn sweep(dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens a file of ours for writing, also one that was made read-only.
+fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            open()
+        }
+        opened => opened,
+    }
 }
 
 fn overwrite(mut file: File) -> io::Result<()> {
@@ -134,7 +146,6 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn replaces_whole_files_with_the_asked_mode() {

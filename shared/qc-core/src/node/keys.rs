@@ -1,7 +1,7 @@
 //! The keys of a node's store while it is open: what is shown of them, and how they change.
 //!
-//! One change at a time. A rotation of the node key goes through [`STEPS`]; cut off after any of them, the
-//! next one, or the next start, goes on from there.
+//! One change at a time. A rotation of the node key goes from [`Step`] to step; cut off after any of them,
+//! the next one, or the next start, goes on from there.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -382,7 +382,14 @@ impl Keys {
                 // a program of the tenant that does not answer stops nobody else
                 Err(failure) if failure.code == "QC3047" => {
                     let reason = failure.cause.join(": ");
-                    tracing::warn!(code = "QC3047", %tenant, reason, "The tenant's key is not at hand.");
+                    let next = format!("{} key create --tenant {tenant}", inner.program);
+                    tracing::warn!(
+                        code = "QC3047",
+                        %tenant,
+                        reason,
+                        next,
+                        "The tenant's key could not be made: nothing of it is taken until it has one."
+                    );
                 }
                 Err(failure) => return Err(failure),
             }

@@ -155,6 +155,12 @@ pub fn key_report(
     clock: &dyn Clock,
 ) -> Result<KeyReport, Failure> {
     let _lock = lock_as_owner(dir, program)?;
+    let is_new = !has_segments(&dir.join("log")) && !dir.join("keys").exists();
+    if is_new && keys.credentials.is_none() {
+        let message = format!("there is no key in {} yet", dir.display());
+        let failure = Failure::new(Exit::NotFound, "QC3010", message);
+        return Err(failure.help(format!("{program} run    makes one at its first start")));
+    }
     let at_hand = AtHand::load(dir, keys, true, clock)?;
     Ok(at_hand.report(&dir.join("log"), clock))
 }
