@@ -50,6 +50,7 @@ complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "publish" -d 'Publ
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "ledger" -d 'Hold what came in against what is delivered and kept'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "reload" -d 'Read configuration, certificates and trust again, without a restart'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "config" -d 'Check, show and explain the configuration'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "explain" -d 'Explain an error or event code'
@@ -300,6 +301,111 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand dlq; and __fish_seen_s
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the dead letters, newest first'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show why one is here, and its attributes'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand dlq; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -f -a "show" -d 'Show the keys: short names, ages and states, never a key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -f -a "rotate" -d 'Put a new key in the place of the node key, or add a generation to a tenant\'s key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -f -a "create" -d 'Make a key for a tenant that has none, for the first time or after a destruction'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -f -a "destroy" -d 'Destroy all generations of a tenant\'s key: its bodies here are unreadable for good'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l tenant -d 'Rotate the key of this tenant instead of the node key' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l tenant -d 'The tenant' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l tenant -d 'The tenant' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l reason -d 'Why; it is kept and shown to whoever tries to read' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s y -l yes -d 'Do not ask'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from destroy" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the keys: short names, ages and states, never a key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Put a new key in the place of the node key, or add a generation to a tenant\'s key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "create" -d 'Make a key for a tenant that has none, for the first time or after a destruction'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "destroy" -d 'Destroy all generations of a tenant\'s key: its bodies here are unreadable for good'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand reload" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand reload" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -437,22 +543,27 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s v -l verbo
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "run" -d 'Run the relay in the foreground until SIGTERM'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "status" -d 'Show how the relay fares: store, links, certificate'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "streams" -d 'Look at the streams of the relay'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "ledger" -d 'Hold what came in against what is delivered and kept'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "reload" -d 'Read configuration, certificates and trust again, without a restart'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "run" -d 'Run the relay in the foreground until SIGTERM'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "status" -d 'Show how the relay fares: store, links, certificate'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "streams" -d 'Look at the streams of the relay'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "ledger" -d 'Hold what came in against what is delivered and kept'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "reload" -d 'Read configuration, certificates and trust again, without a restart'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "show" -d 'Show why one is here, and its attributes'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "show" -d 'Show the keys: short names, ages and states, never a key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rotate" -d 'Put a new key in the place of the node key, or add a generation to a tenant\'s key'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "create" -d 'Make a key for a tenant that has none, for the first time or after a destruction'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "destroy" -d 'Destroy all generations of a tenant\'s key: its bodies here are unreadable for good'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show the configuration in effect'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "sample" -d 'Print a commented sample file'

@@ -161,10 +161,10 @@ fn a_message_that_a_webhook_refuses_steps_aside_with_its_reason() {
     edge_b.ask(&["dlq", "show", &id]).refused(7, "QC5010");
     edge_b
         .ask(&["dlq", "show", "acme-99", "--meta"])
-        .refused(8, "QC3040");
+        .refused(8, "QC3060");
     edge_b
         .ask(&["dlq", "list", "--filter", "cod=1"])
-        .refused(2, "QC3041");
+        .refused(2, "QC3061");
     assert!(letters(&edge_b, &["--filter", "code!=QC4207"]).is_empty());
 
     // the letter and the sink's step past the message were one commit: nothing repeats

@@ -15,6 +15,7 @@ mod dead_letters;
 mod disk_errors;
 mod disk_full;
 mod identity;
+mod keys;
 mod kill_any;
 mod restarts;
 mod top;

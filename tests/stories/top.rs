@@ -7,12 +7,12 @@ use qc_tests::{Ran, Site, binary, program, require, run, until};
 use crate::restarts::send;
 
 /// A tmux server of our own with one window of 80x24.
-struct Terminal {
+pub(crate) struct Terminal {
     socket: String,
 }
 
 impl Terminal {
-    fn running(dir: &Path, command: &str) -> Self {
+    pub(crate) fn running(dir: &Path, command: &str) -> Self {
         require("tmux", "tmux");
         let terminal = Self {
             socket: dir.join("tmux").display().to_string(),
@@ -31,7 +31,7 @@ impl Terminal {
         terminal
     }
 
-    fn tmux(&self, args: &[&str]) -> Ran {
+    pub(crate) fn tmux(&self, args: &[&str]) -> Ran {
         run(program("tmux").args(["-S", &self.socket]).args(args), b"")
     }
 
@@ -41,7 +41,7 @@ impl Terminal {
 
     /// The screen as soon as `test` holds for it.
     #[track_caller]
-    fn shows(&self, what: &str, test: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn shows(&self, what: &str, test: impl Fn(&str) -> bool) -> String {
         let found = qc_tests::poll(qc_tests::PATIENCE, || {
             let screen = self.screen();
             test(&screen).then_some(screen)

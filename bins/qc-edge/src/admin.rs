@@ -6,6 +6,8 @@
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
 //! POST /v1/reload
 //! ```
+//!
+//! The routes of keys are merged in: `qc_core::node::key_routes`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -174,6 +176,8 @@ fn not_taken(error: &IntakeError) -> Failure {
     let (exit, code) = match error {
         IntakeError::Full { .. } => (Exit::Disk, "QC3302"),
         IntakeError::Unavailable { .. } => (Exit::Unreachable, "QC3002"),
+        IntakeError::Held { code: "QC3046", .. } => (Exit::Refused, "QC3046"),
+        IntakeError::Held { code, .. } => (Exit::Unreachable, *code),
         IntakeError::Refused { code, .. } => (Exit::Refused, *code),
     };
     Failure::new(exit, code, "nothing was taken").because(error)

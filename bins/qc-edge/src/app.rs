@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qc_core::admin;
-use qc_core::cli::{Exit, Failure};
+use qc_core::cli::{Context, Exit, Failure, KeyPlace};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::link::{Dialer, DialerOptions, DialerStatus, LinkOptions, SessionConfig, Stop};
-use qc_core::node::NodeState;
+use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{LogOptions, RealDisk};
 use qc_core::tls::Credentials;
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::buffer::Buffer;
-use crate::config::EdgeConfig;
+use crate::config::{EdgeConfig, StoreSection};
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
 use crate::uplink::{Dial, Seen, Uplink};
@@ -34,6 +34,7 @@ pub(crate) type ReadConfig = Box<dyn Fn() -> Result<EdgeConfig, Failure> + Send 
 /// Runs an edge until it is told to stop.
 pub(crate) async fn run(
     config: EdgeConfig,
+    keys: KeyOptions,
     read: ReadConfig,
     service: Service,
 ) -> Result<(), Failure> {
@@ -42,9 +43,11 @@ pub(crate) async fn run(
     let node = NodeState::open(
         &dir,
         "qc-edge",
-        |log| log_options(log, &config),
+        |log| log_options(log, &config.store),
+        &keys,
         Arc::clone(&clock),
-    )?;
+    )
+    .await?;
     let buffer = Buffer::new(node.log.clone(), node.name.clone(), &config);
     let (disk, disk_used) = watch::channel(0);
     let seen = Seen::default();
@@ -67,10 +70,16 @@ pub(crate) async fn run(
         drain: service.drain.clone(),
         metrics: EdgeMetrics::new(),
     };
+    node.keys.watch(&service.drain);
     let group = config.admin.group.as_deref();
     admin::serve(
         &config.admin.socket,
-        crate::admin::router(api),
+        crate::admin::router(api).merge(key_routes(
+            node.keys.clone(),
+            node.name.clone(),
+            Arc::clone(&clock),
+            service.drain.clone(),
+        )),
         &service.drain,
         group,
     )?;
@@ -117,11 +126,28 @@ pub(crate) async fn run(
     }
 }
 
-fn log_options(log: LogOptions, config: &EdgeConfig) -> LogOptions {
+/// Where the keys of the store come from.
+pub(crate) fn key_options(config: &EdgeConfig, context: &Context) -> KeyOptions {
+    let credentials = context.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let passphrase_file = config.store.passphrase_file.as_ref();
+    KeyOptions::new(passphrase_file, &config.tenant_key, credentials)
+}
+
+/// Where the store lies, for commands that work without the daemon.
+pub(crate) fn key_place(context: &Context) -> Result<KeyPlace, Failure> {
+    let config = EdgeConfig::from_loaded(&context.load()?)?;
+    Ok(KeyPlace {
+        keys: key_options(&config, context),
+        state: config.node.state,
+        options: Box::new(move |log| log_options(log, &config.store)),
+    })
+}
+
+fn log_options(log: LogOptions, store: &StoreSection) -> LogOptions {
     LogOptions {
-        segment_bytes: config.store.segment,
-        max_bytes: config.store.max,
-        min_free: config.store.min_free,
+        segment_bytes: store.segment,
+        max_bytes: store.max,
+        min_free: store.min_free,
         cache_bytes: 4 << 20,
         ..log
     }

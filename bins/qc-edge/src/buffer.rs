@@ -337,12 +337,17 @@ fn intake_error(error: &AppendError) -> IntakeError {
             code: "QC4009",
             reason: error.to_string(),
         },
-        AppendError::Poisoned(_)
-        | AppendError::Closed
-        | AppendError::TenantKey { .. }
-        | AppendError::Unreadable { .. } => IntakeError::Unavailable {
+        // the source keeps what it has: a new key may be made, or the old one come back
+        AppendError::TenantKey { reason, .. } => IntakeError::Held {
+            code: reason.code(),
             reason: error.to_string(),
             retry_after: Duration::from_secs(5),
         },
+        AppendError::Poisoned(_) | AppendError::Closed | AppendError::Unreadable { .. } => {
+            IntakeError::Unavailable {
+                reason: error.to_string(),
+                retry_after: Duration::from_secs(5),
+            }
+        }
     }
 }

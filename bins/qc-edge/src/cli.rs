@@ -1,7 +1,7 @@
 //! The command line of `qc-edge`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
 use crate::commands::{ledger, reload, run, send, status, streams};
 
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Ledger(ledger::Args),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
+    Key(KeyCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

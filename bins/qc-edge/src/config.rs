@@ -6,6 +6,7 @@ use std::time::Duration;
 use qc_core::cli::Failure;
 use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, Variant, de};
 use qc_core::model::{DataClass, Lane, NodeName, StreamName};
+use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use serde::Deserialize;
 
 use crate::sinks::file_out::FileOutConfig;
@@ -76,9 +77,11 @@ pub(crate) const SCHEMA: Schema = Schema {
                 Key::new("segment", Kind::Size, "Size of one segment file.").default("\"16MiB\""),
                 Key::new("min_free", Kind::Size, "Bytes of the disk that are left to others.")
                     .default("\"256MiB\""),
+                PASSPHRASE_FILE,
             ],
             variants: &[],
         },
+        TENANT_KEYS,
         Section {
             name: "source",
             shape: Shape::Many,
@@ -200,6 +203,9 @@ pub(crate) struct EdgeConfig {
     pub admin: AdminSection,
     /// `[store]`
     pub store: StoreSection,
+    /// `[[tenant_key]]`
+    #[serde(default)]
+    pub tenant_key: Vec<TenantKeySection>,
     /// `[[source]]`
     #[serde(default)]
     pub source: Vec<SourceSection>,
@@ -249,6 +255,8 @@ pub(crate) struct StoreSection {
     /// Bytes left to others.
     #[serde(deserialize_with = "de::size")]
     pub min_free: u64,
+    /// The passphrase of the node key.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// `[[source]]`
@@ -305,6 +313,13 @@ impl EdgeConfig {
         if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
             let message = "a segment has 1MiB to 1GiB";
             problems.push(loaded.problem("store.segment", "QC1020", message));
+        }
+        for (path, message) in config
+            .tenant_key
+            .iter()
+            .filter_map(TenantKeySection::problem)
+        {
+            problems.push(loaded.problem(&path, "QC1020", message));
         }
         for sink in &config.sink {
             if sink.from == From::Relay && config.uplink.relay.is_empty() {

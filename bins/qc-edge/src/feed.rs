@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use qc_core::clock::Clock;
 use qc_core::model::{Lane, Message, StreamName};
-use qc_core::store::{DeadLetter, DeadNote, Role, StreamKey};
+use qc_core::store::{DeadLetter, DeadNote, ReadError, Role, StreamKey};
 use qc_core::wire::{Record, decode_envelope};
 use tokio::sync::watch;
 
@@ -17,6 +18,8 @@ use crate::uplink::inbox;
 /// Records read ahead; a more urgent lane waits for no more than these.
 const AHEAD: usize = 32;
 const AHEAD_BYTES: usize = 1 << 20;
+/// How soon is looked again at what could not be read: a key may have come back without a commit.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The feed of one sink.
 pub(crate) struct StreamFeed {
@@ -29,6 +32,8 @@ pub(crate) struct StreamFeed {
     from: Option<StreamKey>,
     changed: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
+    /// Why something cannot be read, as it was said last.
+    said: Option<String>,
 }
 
 impl StreamFeed {
@@ -54,23 +59,34 @@ impl StreamFeed {
             from: None,
             changed,
             clock,
+            said: None,
         }
     }
 
     fn read_ahead(&mut self) {
+        let mut unreadable = None;
         for key in &self.keys {
             let after = self.buffer.positions().of(key, &self.consumer);
             match self.buffer.log().read(key, after, AHEAD, AHEAD_BYTES) {
                 Ok(records) if records.is_empty() => {}
                 Ok(records) => {
                     (self.ahead, self.from) = (records.into(), Some(key.clone()));
-                    return;
+                    break;
                 }
                 Err(error) => {
-                    tracing::error!(code = "QC3004", %error, stream = %key.name, "Cannot read.");
+                    let code = match &error {
+                        ReadError::TenantKey { reason } => reason.code(),
+                        ReadError::Io { .. } | ReadError::Damaged { .. } => "QC3004",
+                    };
+                    let why = error.to_string();
+                    if self.said.as_ref() != Some(&why) {
+                        tracing::error!(code, error = why, stream = %key.name, "Cannot read.");
+                    }
+                    unreadable = Some(why);
                 }
             }
         }
+        self.said = unreadable;
     }
 }
 
@@ -104,7 +120,10 @@ impl Feed for StreamFeed {
                     }
                 }
             }
-            self.changed.changed().await.ok()?;
+            tokio::select! {
+                changed = self.changed.changed() => changed.ok()?,
+                () = tokio::time::sleep(LOOK_AGAIN), if self.said.is_some() => {}
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use qc_core::link::{
 };
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
-use qc_core::store::{AppendError, Draft, Hop, Role, StreamKey, dedupe_key};
+use qc_core::store::{AppendError, Draft, Hop, ReadError, Role, StreamKey, dedupe_key};
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
@@ -165,7 +165,7 @@ impl LinkApp for Uplink {
             .buffer
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
-            .map_err(|error| Refusal::new(STORE_DAMAGED, error.to_string()))?;
+            .map_err(|error| read_refusal(&error))?;
         Ok(Chunk {
             records,
             through: Seq::ZERO,
@@ -358,10 +358,18 @@ fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {
-    let code = if error.is_retryable() {
-        STORE_FULL
-    } else {
-        STORE_STOPPED
+    let code = match error {
+        AppendError::TenantKey { reason, .. } => Code::new(reason.number()),
+        error if error.is_retryable() => STORE_FULL,
+        _ => STORE_STOPPED,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+fn read_refusal(error: &ReadError) -> Refusal {
+    let code = match error {
+        ReadError::TenantKey { reason } => Code::new(reason.number()),
+        ReadError::Io { .. } | ReadError::Damaged { .. } => STORE_DAMAGED,
     };
     Refusal::new(code, error.to_string())
 }

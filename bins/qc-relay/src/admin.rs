@@ -7,6 +7,8 @@
 //! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
 //! POST /v1/reload
 //! ```
+//!
+//! The routes of keys are merged in: `qc_core::node::key_routes`.
 
 use std::time::Duration;
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use qc_core::admin;
 use qc_core::admin::api::CertificateStatus;
-use qc_core::cli::{Exit, Failure};
+use qc_core::cli::{Context, Exit, Failure, KeyPlace};
 use qc_core::clock::SystemClock;
 use qc_core::door;
 use qc_core::est::{self, EstService};
 use qc_core::link::{LinkOptions, SessionConfig};
-use qc_core::node::{NodeState, certificate_status};
+use qc_core::node::{KeyOptions, NodeState, certificate_status, key_routes};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, LogOptions, RealDisk};
@@ -20,7 +20,7 @@ use qc_core::tls::Credentials;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
-use crate::config::RelayConfig;
+use crate::config::{RelayConfig, StoreSection};
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
 use crate::local::LocalStore;
@@ -39,6 +39,7 @@ pub(crate) type ReadConfig = Box<dyn Fn() -> Result<RelayConfig, Failure> + Send
 /// Runs a relay until it is told to stop.
 pub(crate) async fn run(
     config: RelayConfig,
+    keys: KeyOptions,
     read: ReadConfig,
     service: Service,
 ) -> Result<(), Failure> {
@@ -47,9 +48,11 @@ pub(crate) async fn run(
     let node = NodeState::open(
         &dir,
         "qc-relay",
-        |log| log_options(log, &config),
+        |log| log_options(log, &config.store),
+        &keys,
         clock.clone(),
-    )?;
+    )
+    .await?;
     let credentials = node.credentials.clone();
     let local = LocalStore::new(node.log.clone(), node.report.clone());
     let hub = Hub::open(HubParts {
@@ -81,10 +84,16 @@ pub(crate) async fn run(
         reload,
         drain: service.drain.clone(),
     };
+    node.keys.watch(&service.drain);
     let group = config.admin.group.as_deref();
     admin::serve(
         &config.admin.socket,
-        crate::admin::router(api),
+        crate::admin::router(api).merge(key_routes(
+            node.keys.clone(),
+            node.name.clone(),
+            clock.clone(),
+            service.drain.clone(),
+        )),
         &service.drain,
         group,
     )?;
@@ -133,11 +142,28 @@ pub(crate) async fn run(
     }
 }
 
-fn log_options(log: LogOptions, config: &RelayConfig) -> LogOptions {
+/// Where the keys of the store come from.
+pub(crate) fn key_options(config: &RelayConfig, context: &Context) -> KeyOptions {
+    let credentials = context.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let passphrase_file = config.store.passphrase_file.as_ref();
+    KeyOptions::new(passphrase_file, &config.tenant_key, credentials)
+}
+
+/// Where the store lies, for commands that work without the daemon.
+pub(crate) fn key_place(context: &Context) -> Result<KeyPlace, Failure> {
+    let config = RelayConfig::from_loaded(&context.load()?)?;
+    Ok(KeyPlace {
+        keys: key_options(&config, context),
+        state: config.node.state,
+        options: Box::new(move |log| log_options(log, &config.store)),
+    })
+}
+
+fn log_options(log: LogOptions, store: &StoreSection) -> LogOptions {
     LogOptions {
-        segment_bytes: config.store.segment,
-        max_bytes: config.store.max,
-        min_free: config.store.min_free,
+        segment_bytes: store.segment,
+        max_bytes: store.max,
+        min_free: store.min_free,
         ..log
     }
 }

@@ -1,7 +1,7 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
 use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
 
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Ledger(ledger::Args),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
+    Key(KeyCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

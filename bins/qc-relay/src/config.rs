@@ -7,6 +7,7 @@ use std::time::Duration;
 use qc_core::cli::Failure;
 use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, de};
 use qc_core::model::{DataClass, Region, StreamName};
+use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
 use serde::Deserialize;
 
@@ -100,6 +101,7 @@ pub(crate) const SCHEMA: Schema = Schema {
                     "Bytes of the disk that are left to others.",
                 )
                 .default("\"256MiB\""),
+                PASSPHRASE_FILE,
             ],
             variants: &[],
         },
@@ -155,6 +157,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             ],
             variants: &[],
         },
+        TENANT_KEYS,
         Section {
             name: "stream",
             shape: Shape::Many,
@@ -246,6 +249,9 @@ pub(crate) struct RelayConfig {
     /// `[[stream]]`
     #[serde(default)]
     stream: Vec<StreamSection>,
+    /// `[[tenant_key]]`
+    #[serde(default)]
+    pub tenant_key: Vec<TenantKeySection>,
 }
 
 /// `[node]`
@@ -292,6 +298,8 @@ pub(crate) struct StoreSection {
     /// Bytes left to others.
     #[serde(deserialize_with = "de::size")]
     pub min_free: u64,
+    /// The passphrase of the node key.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// `[http]`
@@ -361,6 +369,13 @@ impl RelayConfig {
                     }
                 }
             }
+        }
+        for (path, message) in config
+            .tenant_key
+            .iter()
+            .filter_map(TenantKeySection::problem)
+        {
+            problem(path, message.to_owned());
         }
         if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
             problem(

@@ -1,8 +1,9 @@
-//! Small files that survive a power cut: write aside, sync, rename, sync the directory.
+//! Small files that survive a power cut: write aside, sync, rename, sync the directory; and files that
+//! are gone for good afterwards.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Replaces `path` by `bytes` with permissions `mode`. When this returns, the new content is on disk
@@ -54,6 +55,63 @@ pub fn create_dir_all(dir: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Gives a file another name durably; what had that name before is overwritten and gone.
+pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    // held open over the renaming: until the new name is there, the old content must stay
+    let before = match open_to_overwrite(to) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    std::fs::rename(from, to)?;
+    sync_dir(aside(to)?.0)?;
+    before.map_or(Ok(()), overwrite)
+}
+
+/// Overwrites a file and removes it durably. What the file system or the disk has kept elsewhere (a
+/// snapshot, a worn-out block) is out of reach.
+pub fn shred(path: &Path) -> io::Result<()> {
+    overwrite(open_to_overwrite(path)?)?;
+    std::fs::remove_file(path)?;
+    sync_dir(aside(path)?.0)
+}
+
+/// Shreds what writers that were cut off have left aside in `dir`. Nobody else may be writing there.
+pub fn sweep(dir: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(b".") && name.ends_with(b".tmp") && entry.file_type()?.is_file() {
+            shred(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file of ours for writing, also one that was made read-only.
+fn open_to_overwrite(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn overwrite(mut file: File) -> io::Result<()> {
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    file.write_all(&vec![0; length])?;
+    file.sync_all()
+}
+
 /// Makes the directory's entries durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
@@ -88,7 +146,6 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn replaces_whole_files_with_the_asked_mode() {
@@ -117,5 +174,28 @@ mod tests {
         assert!(!write_new(&path, b"two", 0o600).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+    #[test]
+    fn what_is_replaced_or_shredded_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("key"), dir.path().join("key.next"));
+        write_atomic(&old, b"old secret", 0o600).unwrap();
+        write_atomic(&new, b"new secret", 0o600).unwrap();
+        // another name of the same file shows what became of its content
+        let (seen, seen_new) = (dir.path().join("seen"), dir.path().join("seen-new"));
+        std::fs::hard_link(&old, &seen).unwrap();
+        replace(&new, &old).unwrap();
+        assert_eq!(std::fs::read(&old).unwrap(), b"new secret");
+        assert_eq!(std::fs::read(&seen).unwrap(), [0; 10]);
+        assert!(!new.exists());
+
+        std::fs::hard_link(&old, &seen_new).unwrap();
+        shred(&old).unwrap();
+        assert_eq!(std::fs::read(&seen_new).unwrap(), [0; 10]);
+        assert!(!old.exists());
+
+        write_atomic(&dir.path().join(".key.1-2.tmp"), b"left aside", 0o600).unwrap();
+        sweep(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

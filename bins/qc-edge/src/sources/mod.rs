@@ -32,6 +32,16 @@ pub enum IntakeError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Not as long as something is the way it is, which an operator can change.
+    #[error("not taken now [{code}]: {reason}")]
+    Held {
+        /// The stable code.
+        code: &'static str,
+        /// What is the matter.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// These messages will never be taken.
     #[error("refused [{code}]: {reason}")]
     Refused {
@@ -46,9 +56,9 @@ impl IntakeError {
     /// When to try again; `None` if that is pointless.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Full { retry_after } | Self::Unavailable { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::Full { retry_after }
+            | Self::Unavailable { retry_after, .. }
+            | Self::Held { retry_after, .. } => Some(*retry_after),
             Self::Refused { .. } => None,
         }
     }

@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let env = |name: &str| context.variable(name);
     let options = LogOptions::from_env_reader("qc-relay", "info", context.globals.verbose, &env)?;
     let log = telemetry::init(options)?;
+    let keys = app::key_options(&config, context);
     let again = context.clone();
     let read: app::ReadConfig = Box::new(move || RelayConfig::from_loaded(&again.load()?));
     let options = ServiceOptions {
@@ -24,6 +25,6 @@ pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     };
     run_service(options, move |service| {
         service.reopen_log_on_signal(log);
-        app::run(config, read, service)
+        app::run(config, keys, read, service)
     })
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
 use qc_core::model::{AttrValue, Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
-use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, Outcome, StreamKey};
-use qc_core::streams::Bounds;
+use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, NoKey, Outcome, StreamKey};
+use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
 
 use super::Hub;
@@ -74,7 +75,10 @@ impl Hub {
                 .streams()
                 .read(&key, query.after, bounds)
                 .await
-                .map_err(|error| unreadable(&error))?;
+                .map_err(|error| match &error {
+                    ReadError::TenantKey { reason } => no_key(reason, &error.to_string()),
+                    _ => unreadable(&error),
+                })?;
             if !records.is_empty() {
                 return records.into_iter().map(entry).collect();
             }
@@ -219,12 +223,26 @@ fn append(error: &AppendError) -> Problem {
         AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
         AppendError::Limit { .. } => Problem::full(error.to_string(), Duration::from_secs(5)),
         AppendError::TooLarge { max, .. } => Problem::too_large(*max),
-        AppendError::Poisoned(_)
-        | AppendError::Closed
-        | AppendError::TenantKey { .. }
-        | AppendError::Unreadable { .. } => {
+        AppendError::TenantKey { reason, .. } => no_key(reason, &error.to_string()),
+        AppendError::Poisoned(_) | AppendError::Closed | AppendError::Unreadable { .. } => {
             Problem::unavailable(error.to_string(), Duration::from_secs(5))
         }
+    }
+}
+
+/// The tenant's key is destroyed, which stays so, or not at hand, which may pass.
+fn no_key(reason: &NoKey, detail: &str) -> Problem {
+    let (status, title) = match reason {
+        NoKey::Destroyed(_) => (StatusCode::GONE, "The tenant's key is destroyed"),
+        NoKey::Away(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The tenant's key is not at hand",
+        ),
+    };
+    let problem = Problem::new(status, reason.code(), title, detail);
+    match reason {
+        NoKey::Destroyed(_) => problem,
+        NoKey::Away(_) => problem.retry_after(Duration::from_secs(5)),
     }
 }
 

@@ -274,14 +274,18 @@ impl Sorted {
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {
-    let code = if error.is_retryable() {
-        STORE_FULL
-    } else {
-        STORE_STOPPED
+    let code = match error {
+        AppendError::TenantKey { reason, .. } => Code::new(reason.number()),
+        error if error.is_retryable() => STORE_FULL,
+        _ => STORE_STOPPED,
     };
     Refusal::new(code, error.to_string())
 }
 
 fn read_refusal(error: &ReadError) -> Refusal {
-    Refusal::new(STORE_DAMAGED, error.to_string())
+    let code = match error {
+        ReadError::TenantKey { reason } => Code::new(reason.number()),
+        ReadError::Unavailable(_) | ReadError::Damaged(_) => STORE_DAMAGED,
+    };
+    Refusal::new(code, error.to_string())
 }

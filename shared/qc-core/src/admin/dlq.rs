@@ -89,7 +89,7 @@ async fn show(
     let letter = letter.map_err(|error| unreadable(&error))?.ok_or_else(|| {
         Failure::new(
             Exit::NotFound,
-            "QC3040",
+            "QC3060",
             format!("there is no dead letter {id}"),
         )
         .help(format!("{} dlq list", source.program))
@@ -190,7 +190,7 @@ fn attributes(envelope: Envelope) -> BTreeMap<String, Value> {
 }
 
 fn wrong(error: &NameError) -> Problem {
-    Failure::new(Exit::Usage, "QC3041", "the question does not parse")
+    Failure::new(Exit::Usage, "QC3061", "the question does not parse")
         .because(error)
         .into()
 }

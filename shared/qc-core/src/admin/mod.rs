@@ -8,6 +8,7 @@ pub mod api;
 mod client;
 #[cfg(feature = "store")]
 pub mod dlq;
+pub mod keys;
 pub mod letters;
 mod problem;
 mod server;

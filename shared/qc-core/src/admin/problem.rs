@@ -113,7 +113,7 @@ fn status(exit: Exit) -> StatusCode {
 fn exit(status: StatusCode) -> Exit {
     match status {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Exit::Usage,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::GONE => Exit::Refused,
         StatusCode::NOT_FOUND => Exit::NotFound,
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Exit::Conflict,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Exit::Unreachable,

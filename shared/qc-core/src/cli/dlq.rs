@@ -107,7 +107,7 @@ impl DlqCommand {
 impl List {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         let filter = Filter::parse(&self.filter, FIELDS).map_err(|error| {
-            Failure::new(Exit::Usage, "QC3041", format!("--filter: {error}"))
+            Failure::new(Exit::Usage, "QC3061", format!("--filter: {error}"))
                 .detail(error.excerpt(&self.filter))
                 .help(format!(
                     "{} dlq list --filter 'code=QC4207 & consumer=sink.* & age<1h'",

@@ -8,6 +8,8 @@ mod context;
 #[cfg(feature = "net")]
 mod dlq;
 mod flags;
+#[cfg(all(feature = "net", feature = "store"))]
+mod key_command;
 #[cfg(feature = "net")]
 mod ledger;
 mod message_args;
@@ -24,6 +26,8 @@ pub use context::{Context, Program};
 #[cfg(feature = "net")]
 pub use dlq::DlqCommand;
 pub use flags::{ColorChoice, Globals, OutputFormat};
+#[cfg(all(feature = "net", feature = "store"))]
+pub use key_command::{KeyCommand, KeyPlace};
 #[cfg(feature = "net")]
 pub use ledger::{ledger_text, ledger_verdict};
 pub use message_args::MessageArgs;

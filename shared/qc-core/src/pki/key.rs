@@ -4,19 +4,15 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use pkcs8::pkcs5::pbes2::Parameters;
-use pkcs8::pkcs5::scrypt;
-use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo};
+use pkcs8::PrivateKeyInfo;
 use rcgen::{KeyPair, PublicKeyData as _};
 use rustls_pki_types::pem::{self, SectionKind};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::certificate::{sha256, to_pem};
+use super::sealed::{self, Unopened};
 use crate::durable;
 use crate::secret::Secret;
-
-/// OpenSSL 3.0 refuses N of 2^15 and above.
-const SCRYPT_LOG_N: u8 = if cfg!(test) { 4 } else { 14 };
 
 const MAX_KEY_FILE: u64 = 64 * 1024;
 
@@ -116,15 +112,16 @@ impl PrivateKey {
                 let passphrase = passphrase.ok_or_else(|| KeyError::NeedsPassphrase {
                     path: path.to_owned(),
                 })?;
-                let sealed = EncryptedPrivateKeyInfo::try_from(der.expose().as_slice())
-                    .map_err(|_| malformed())?;
-                let opened =
-                    sealed
-                        .decrypt(passphrase.expose())
-                        .map_err(|_| KeyError::WrongPassphrase {
-                            path: path.to_owned(),
-                        })?;
-                Secret::new(opened.as_bytes().to_vec())
+                let wrong = || KeyError::WrongPassphrase {
+                    path: path.to_owned(),
+                };
+                let opened = sealed::open(der.expose(), passphrase);
+                let opened = opened.map_err(|why| match why {
+                    Unopened::Malformed => malformed(),
+                    Unopened::Passphrase => wrong(),
+                })?;
+                PrivateKeyInfo::try_from(opened.expose().as_slice()).map_err(|_| wrong())?;
+                opened
             }
         };
         let der = PrivatePkcs8KeyDer::from(plain.expose().as_slice());
@@ -147,18 +144,8 @@ impl PrivateKey {
         let Some(passphrase) = passphrase else {
             return Ok(to_pem("PRIVATE KEY", der));
         };
-        let crypto = |error: &dyn std::fmt::Display| KeyError::Crypto(error.to_string());
-        let (mut salt, mut iv) = ([0u8; 16], [0u8; 16]);
-        for bytes in [&mut salt, &mut iv] {
-            aws_lc_rs::rand::fill(bytes).map_err(|error| crypto(&error))?;
-        }
-        let cost = scrypt::Params::new(SCRYPT_LOG_N, 8, 5, 32).map_err(|error| crypto(&error))?;
-        let parameters =
-            Parameters::scrypt_aes256cbc(cost, &salt, &iv).map_err(|error| crypto(&error))?;
-        let sealed = PrivateKeyInfo::try_from(der)
-            .and_then(|key| key.encrypt_with_params(parameters, passphrase.expose()))
-            .map_err(|error| crypto(&error))?;
-        Ok(to_pem("ENCRYPTED PRIVATE KEY", sealed.as_bytes()))
+        let sealed = sealed::seal(der, passphrase).map_err(KeyError::Crypto)?;
+        Ok(to_pem("ENCRYPTED PRIVATE KEY", &sealed))
     }
 
     pub(super) fn pair(&self) -> &KeyPair {

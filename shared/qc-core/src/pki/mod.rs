@@ -19,6 +19,7 @@ mod pkcs7;
 mod profile;
 mod request;
 mod role;
+pub mod sealed;
 mod token;
 mod trust;
 mod words;

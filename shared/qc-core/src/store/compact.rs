@@ -8,8 +8,8 @@ use super::ids::scoped;
 use super::tenant;
 use super::view::{Index, Span, View};
 use super::writer::Writer;
-use super::{AppendError, Relief};
-use crate::wire::{RECORD_HEADER, Record};
+use super::{AppendError, NoKey, Relief};
+use crate::wire::{RECORD_HEADER, Record, SealSuite};
 
 /// Share of a segment, in percent, below which it is worth moving the rest.
 const WORTH: u64 = 30;
@@ -97,14 +97,25 @@ impl Writer {
         let Some(name) = name else {
             return Ok(0);
         };
-        let tenant = self.reads.tenants.sealing(name.tenant())?;
+        let tenant = match self.reads.tenants.sealing(name.tenant()) {
+            Err(AppendError::TenantKey {
+                reason: NoKey::Destroyed(_),
+                ..
+            }) => None,
+            tenant => tenant?,
+        };
         let mut moved = 0;
         for record in records {
             let size = record.encoded_len() + tenant::TAG + RECORD_HEADER;
             self.make_room(size, true)?;
             let mut header = record.header;
             header.moved = true;
-            self.put_record(&header, &record.head, &record.body, tenant.as_deref());
+            // a body that is still sealed is one whose key was destroyed
+            let tenant = match header.seal {
+                SealSuite::None => tenant.as_deref(),
+                SealSuite::Aes256Gcm => None,
+            };
+            self.put_record(&header, &record.head, &record.body, tenant);
             if header.dedupe != [0; 16]
                 && let Some(active) = &self.active
             {

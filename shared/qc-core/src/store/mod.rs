@@ -11,13 +11,14 @@
 //!   log/free-1.tmp ...             files that become segments, see `space`
 //!   log/durable.mark               how far fdatasync has come, two slots, see `mark`
 //!   log/quarantine/                copies of damaged ranges and foreign files; nothing is deleted
-//!   keys/node.key                  wraps the data key of every segment
+//!   keys/                          what wraps the data key of every segment; see `node::keys`
 //! ```
 //!
 //! Invariants: a segment written by an earlier process is never appended to; every segment begins with
 //! the whole table of streams, cursors and marks, so any older segment can go once its messages are
 //! trimmed; a failed `fdatasync` is final for the process; all I/O passes through [`Disk`].
 
+mod census;
 mod command;
 mod compact;
 mod dead;
@@ -53,14 +54,15 @@ mod view;
 mod words;
 mod writer;
 
+pub use census::segment_keys;
 pub use dead::{DeadLetter, DeadNote, dead_letters};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
 pub use positions::Positions;
 pub use recover::{Damage, LostRange, OpenError, OpenReport};
 pub use retain::{Limits, Shed};
-pub use seal::{KeyError, Keyring, NodeKey};
-pub use tenant::{Custody, NoCustody, TenantKey};
+pub use seal::{Keyring, NodeKey, WrappedKey};
+pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 #[cfg(test)]
 use testing::sim;
 pub use words::{

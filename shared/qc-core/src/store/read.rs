@@ -15,7 +15,7 @@ use super::segment::{BATCH_HEADER, BatchHeader, Segment};
 use super::tail::Tail;
 use super::tenant::TenantKeys;
 use super::view::{Place, Span, Start, View};
-use super::{Backlog, ReadError, StreamKey};
+use super::{Backlog, NoKey, ReadError, StreamKey};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
 
@@ -88,6 +88,7 @@ impl ReadSide {
             bytes: 0,
             max_records: max_records.max(1),
             max_bytes,
+            keeps_sealed: false,
         };
         loop {
             let Some(place) = self.view().locate(id, after) else {
@@ -121,6 +122,7 @@ impl ReadSide {
             bytes: 0,
             max_records: usize::MAX,
             max_bytes,
+            keeps_sealed: true,
         };
         let place = self.view().locate(id, after);
         if let Some(place) = place.filter(|place| place.span.segment == span.segment) {
@@ -159,10 +161,13 @@ impl ReadSide {
                     head: plain.slice(start..start + head),
                     body: plain.slice(start + head..at),
                 };
-                let record = self
-                    .tenants
-                    .open(&place.segment.header.id, record)
-                    .map_err(|what| ReadError::TenantKey { what })?;
+                let sealed = taken.keeps_sealed.then(|| record.clone());
+                let record = match (self.tenants.open(&place.segment.header.id, record), sealed) {
+                    (Ok(record), _) => record,
+                    // nobody will ever read the body, but its message stays where it is
+                    (Err(NoKey::Destroyed(_)), Some(sealed)) => sealed,
+                    (Err(reason), _) => return Err(ReadError::TenantKey { reason }),
+                };
                 if !taken.add(record) || expected >= place.span.last {
                     return Ok(expected);
                 }
@@ -300,6 +305,7 @@ impl ReadSide {
 
     /// Forgets every plain byte, for instance because a key is gone.
     pub(super) fn forget_plain(&self) {
+        self.tenants.forget();
         self.batches().clear();
         self.tail().clear();
     }
@@ -348,6 +354,8 @@ struct Taken {
     bytes: usize,
     max_records: usize,
     max_bytes: usize,
+    /// Whether a body whose key was destroyed is taken as it is.
+    keeps_sealed: bool,
 }
 
 impl Taken {

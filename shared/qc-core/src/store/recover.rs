@@ -20,7 +20,7 @@ use super::scan::{ScanEnd, Visit, apply_table, scan, scan_tables};
 use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
 use super::space::is_free;
 use super::view::{Index, SegmentView, View};
-use super::{KeyError, Keyring, StreamKey, quarantine};
+use super::{Keyring, StreamKey, quarantine};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, RecordHeader, RecordKind};
 
@@ -127,9 +127,6 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// The node key cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// The log was written by a newer version. Not a byte of it was changed.
     #[error("segment {segment} has format {found}; this version reads up to {known}")]
     NewerFormat {

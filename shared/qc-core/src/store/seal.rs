@@ -6,10 +6,7 @@
 //! to a segment but is written again and again (its index) is sealed under keys derived from the data
 //! key with a fresh salt each time.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf;
@@ -23,70 +20,29 @@ pub(super) const TAG: usize = 16;
 /// Length of a wrapped data key: the key and a tag.
 pub(super) const WRAPPED: usize = 32 + TAG;
 
-/// The key of a node, from a file that only its owner may read.
+const TEXT: &str = "qc-node-key 1 ";
+
+/// The key of a node, or any other key that does nothing but wrap keys. Where it comes from is none of
+/// the store's business.
 #[derive(Debug, Clone)]
 pub struct NodeKey {
     bytes: Secret<[u8; 32]>,
     id: u32,
 }
 
-/// Why the node key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// Reading or writing the file failed.
-    #[error("cannot use the key file {path}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// Others may read the file.
-    #[error("the key file {path} is readable by others (mode {mode:03o})")]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The content is not a key.
-    #[error("the key file {path} does not hold a key")]
-    Content {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is sealed data but no key.
-    #[error("the key file {path} is missing, and the segments beside it are sealed with it")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+/// A key of 32 bytes, sealed under another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// Fresh for each wrapping, so that one wrapping key seals exactly one value.
+    pub salt: [u8; 16],
+    /// The sealed key and its tag.
+    pub sealed: [u8; WRAPPED],
 }
 
 impl NodeKey {
-    /// Loads the key at `path`, or makes one when `may_create` (no sealed data exists yet).
-    pub fn load_or_create(path: &Path, may_create: bool) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        match File::open(path) {
-            Ok(file) => Self::load(file, path),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
-            Err(_) if !may_create => Err(KeyError::Missing {
-                path: path.to_owned(),
-            }),
-            Err(_) => {
-                let bytes = random::<32>().map_err(io)?;
-                if let Some(dir) = path.parent() {
-                    crate::durable::create_dir_all(dir, 0o700).map_err(io)?;
-                }
-                let text = format!("qc-node-key 1 {}\n", data_encoding::HEXLOWER.encode(&bytes));
-                crate::durable::write_atomic(path, text.as_bytes(), 0o600).map_err(io)?;
-                Ok(Self::from_bytes(bytes))
-            }
-        }
+    /// A new random key.
+    pub fn random() -> io::Result<Self> {
+        random().map(Self::from_bytes)
     }
 
     /// A key from its 32 bytes.
@@ -107,30 +63,35 @@ impl NodeKey {
         self.id
     }
 
-    fn load(file: File, path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mode = file.metadata().map_err(io)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Mode {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-        let mut text = String::new();
-        file.take(256).read_to_string(&mut text).map_err(io)?;
-        let bytes = text
-            .trim_end()
-            .strip_prefix("qc-node-key 1 ")
-            .and_then(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok())
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        bytes
-            .map(Self::from_bytes)
-            .ok_or_else(|| KeyError::Content {
-                path: path.to_owned(),
-            })
+    /// The key as its file has it: `qc-node-key 1` and 64 hexadecimal digits.
+    pub fn to_text(&self) -> Secret<String> {
+        let hex = Secret::new(data_encoding::HEXLOWER.encode(self.bytes.expose()));
+        Secret::new(format!("{TEXT}{}\n", hex.expose()))
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let hex = text.trim_end().strip_prefix(TEXT)?;
+        let bytes = Secret::new(data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?);
+        Some(Self::from_bytes(bytes.expose().as_slice().try_into().ok()?))
+    }
+
+    /// Seals a key that belongs to `whose`.
+    pub fn wrap(&self, key: &Secret<[u8; 32]>, whose: &[u8]) -> io::Result<WrappedKey> {
+        let salt = random()?;
+        let wrapping = derive(self.bytes.expose(), &salt, b"qc tenant key 1");
+        let sealed = seal_key(&wrapping, key.expose(), whose)?;
+        Ok(WrappedKey { salt, sealed })
+    }
+
+    /// Opens what [`Self::wrap`] sealed; `None` when this is another key, or the owner another one.
+    pub fn unwrap(&self, wrapped: &WrappedKey, whose: &[u8]) -> Option<Secret<[u8; 32]>> {
+        let wrapping = derive(self.bytes.expose(), &wrapped.salt, b"qc tenant key 1");
+        let mut key = Secret::new(wrapped.sealed);
+        let plain = wrapping
+            .open_in_place(nonce(0), Aad::from(whose), key.expose_mut())
+            .ok()?;
+        <[u8; 32]>::try_from(&*plain).ok().map(Secret::new)
     }
 
     fn wrapping_key(&self, segment: &[u8; 16]) -> LessSafeKey {
@@ -158,7 +119,7 @@ impl From<NodeKey> for Keyring {
 
 impl Keyring {
     /// The key with this short name.
-    pub(super) fn get(&self, id: u32) -> Option<&NodeKey> {
+    pub fn get(&self, id: u32) -> Option<&NodeKey> {
         [Some(&self.current), self.other.as_ref()]
             .into_iter()
             .flatten()
@@ -262,13 +223,16 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
 }
 
 fn wrap(data: &[u8; 32], node: &NodeKey, segment: &[u8; 16]) -> io::Result<[u8; WRAPPED]> {
+    seal_key(&node.wrapping_key(segment), data, segment)
+}
+
+fn seal_key(wrapping: &LessSafeKey, key: &[u8; 32], aad: &[u8]) -> io::Result<[u8; WRAPPED]> {
     let mut wrapped = [0; WRAPPED];
     let (plain, tag) = wrapped.split_at_mut(32);
-    plain.copy_from_slice(data);
-    let sealed = node
-        .wrapping_key(segment)
-        .seal_in_place_separate_tag(nonce(0), Aad::from(segment), plain)
-        .map_err(|_| io::Error::other("cannot wrap a data key"))?;
+    plain.copy_from_slice(key);
+    let sealed = wrapping
+        .seal_in_place_separate_tag(nonce(0), Aad::from(aad), plain)
+        .map_err(|_| io::Error::other("cannot wrap a key"))?;
     tag.copy_from_slice(sealed.as_ref());
     Ok(wrapped)
 }
@@ -291,7 +255,6 @@ pub(super) fn nonce(counter: u64) -> Nonce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_data_key_opens_only_under_its_node_key_and_segment() {
@@ -307,19 +270,25 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_may_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("keys/node.key");
-        assert!(matches!(
-            NodeKey::load_or_create(&path, false),
-            Err(KeyError::Missing { .. })
-        ));
-        let id = NodeKey::load_or_create(&path, true).unwrap().id();
-        assert_eq!(NodeKey::load_or_create(&path, false).unwrap().id(), id);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(
-            NodeKey::load_or_create(&path, true),
-            Err(KeyError::Mode { mode: 0o640, .. })
-        ));
+    fn a_wrapped_key_opens_for_its_owner_and_under_its_key() {
+        let (node, other) = (NodeKey::from_bytes([1; 32]), NodeKey::from_bytes([2; 32]));
+        let key = Secret::new([7; 32]);
+        let wrapped = node.wrap(&key, b"acme").unwrap();
+        assert_ne!(wrapped, node.wrap(&key, b"acme").unwrap());
+        assert_eq!(node.unwrap(&wrapped, b"acme").unwrap().expose(), &[7; 32]);
+        assert!(node.unwrap(&wrapped, b"other").is_none());
+        assert!(other.unwrap(&wrapped, b"acme").is_none());
+    }
+
+    #[test]
+    fn the_text_of_a_key_is_the_key() {
+        let key = NodeKey::random().unwrap();
+        let text = key.to_text();
+        let again = NodeKey::from_text(text.expose()).unwrap();
+        assert_eq!(again.bytes.expose(), key.bytes.expose());
+        assert_eq!(again.id(), key.id());
+        for bad in ["", "qc-node-key 1 ", "qc-node-key 1 00", "qc-node-key 2 x"] {
+            assert!(NodeKey::from_text(bad).is_none(), "{bad}");
+        }
     }
 }

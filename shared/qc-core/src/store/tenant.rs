@@ -23,13 +23,42 @@ pub(super) const TAG: usize = 16;
 /// A tenant's key and its number.
 pub type TenantKey = (u32, Secret<[u8; 32]>);
 
+/// Why the key of a tenant is not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoKey {
+    /// It was destroyed, and what it sealed stays unreadable.
+    #[error("{0}")]
+    Destroyed(String),
+    /// It is not at hand; it may come back.
+    #[error("{0}")]
+    Away(String),
+}
+
+impl NoKey {
+    /// The stable code: `QC3046` or `QC3047`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Destroyed(_) => "QC3046",
+            Self::Away(_) => "QC3047",
+        }
+    }
+
+    /// The same code as a number, for the link.
+    pub fn number(&self) -> u16 {
+        match self {
+            Self::Destroyed(_) => 3046,
+            Self::Away(_) => 3047,
+        }
+    }
+}
+
 /// Where the keys of tenants come from. Asked for every commit and every read, so an answer has to be
 /// quick; a key that is not given is not there.
 pub trait Custody: Send + Sync {
     /// The key that seals what is new for a tenant. `Ok(None)` means the tenant has no key of its own.
-    fn sealing(&self, tenant: &str) -> Result<Option<TenantKey>, String>;
+    fn sealing(&self, tenant: &str) -> Result<Option<TenantKey>, NoKey>;
     /// The key with this number, for reading.
-    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, String>;
+    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, NoKey>;
 }
 
 /// No tenant has a key of its own.
@@ -37,12 +66,12 @@ pub trait Custody: Send + Sync {
 pub struct NoCustody;
 
 impl Custody for NoCustody {
-    fn sealing(&self, _tenant: &str) -> Result<Option<TenantKey>, String> {
+    fn sealing(&self, _tenant: &str) -> Result<Option<TenantKey>, NoKey> {
         Ok(None)
     }
 
-    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, String> {
-        Err(format!("tenant key {key} is not here"))
+    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, NoKey> {
+        Err(NoKey::Away(format!("tenant key {key:08x} is not here")))
     }
 }
 
@@ -98,8 +127,16 @@ impl TenantKeys {
         Ok(Some(sealing))
     }
 
+    /// Forgets every key that was derived: one of them may have been taken away.
+    pub(super) fn forget(&self) {
+        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
+        derived.clear();
+        let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+        sealing.clear();
+    }
+
     /// The record with its body in the clear.
-    pub(super) fn open(&self, segment: &[u8; 16], mut record: Record) -> Result<Record, String> {
+    pub(super) fn open(&self, segment: &[u8; 16], mut record: Record) -> Result<Record, NoKey> {
         if record.header.seal == SealSuite::None {
             return Ok(record);
         }
@@ -123,7 +160,7 @@ impl TenantKeys {
         let aad = bound_to(&record.header);
         let plain = key
             .open_in_place(nonce(counter_of(&record.header)), Aad::from(aad), &mut body)
-            .map_err(|_| format!("tenant key {id} does not open this body"))?
+            .map_err(|_| NoKey::Away(format!("tenant key {id:08x} does not open this body")))?
             .len();
         body.truncate(plain);
         record.body = Bytes::from(body);

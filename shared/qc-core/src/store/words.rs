@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::NoKey;
 use super::recover::Damage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 
@@ -176,12 +177,12 @@ pub enum AppendError {
         reason: String,
     },
     /// The key that seals the tenant's bodies is not there.
-    #[error("the key of tenant {tenant} is not at hand: {reason}")]
+    #[error("no key seals what is new of tenant {tenant}: {reason}")]
     TenantKey {
         /// The tenant.
         tenant: String,
         /// Why not.
-        reason: String,
+        reason: NoKey,
     },
     /// One message is larger than a record may be.
     #[error("a message of {bytes} bytes exceeds the limit of {max} bytes")]
@@ -225,10 +226,10 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// The body is under a tenant's key that is not at hand.
-    #[error("{what}")]
+    #[error("{reason}")]
     TenantKey {
         /// Which key, and why not.
-        what: String,
+        reason: NoKey,
     },
     /// The bytes on disk are not what was written.
     #[error("segment {segment} is damaged at offset {offset}: {what}")]

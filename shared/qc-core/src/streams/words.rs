@@ -1,7 +1,7 @@
 //! The words of the engines that the store does not have: how much to read, what is accounted for.
 
 use crate::model::Seq;
-use crate::store::{self, CursorState};
+use crate::store::{self, CursorState, NoKey};
 
 /// How much one read gives at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,11 @@ pub enum ReadError {
     #[error("{0}")]
     Damaged(String),
     /// The body is under a tenant's key that is not at hand.
-    #[error("{0}")]
-    TenantKey(String),
+    #[error("{reason}")]
+    TenantKey {
+        /// Whether it may come back.
+        reason: NoKey,
+    },
     /// The engine cannot answer now.
     #[error("{0}")]
     Unavailable(String),
@@ -39,7 +42,7 @@ impl From<store::ReadError> for ReadError {
         let text = error.to_string();
         match error {
             store::ReadError::Damaged { .. } => Self::Damaged(text),
-            store::ReadError::TenantKey { .. } => Self::TenantKey(text),
+            store::ReadError::TenantKey { reason } => Self::TenantKey { reason },
             store::ReadError::Io { source, .. } => Self::Unavailable(format!("{text}: {source}")),
         }
     }

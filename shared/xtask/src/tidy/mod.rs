@@ -47,7 +47,11 @@ pub struct Exception {
 }
 
 /// Every exception to every rule. One that excuses nothing any more is itself a finding.
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[Exception {
+    rule: "printing",
+    subject: "shared/qc-core/src/node/unwrapper.rs",
+    reason: "it says where the output of another program goes, and prints nothing itself",
+}];
 
 /// Checks the workspace and prints what it finds.
 pub fn run(_args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {

@@ -304,6 +304,16 @@ impl Webhook {
                 self.shared.activity.retrying(reason, now, *retry_after);
                 Problem::unavailable(reason, *retry_after)
             }
+            IntakeError::Held {
+                code,
+                reason,
+                retry_after,
+            } => {
+                self.shared.activity.retrying(reason, now, *retry_after);
+                let title = "Not taken now";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title, reason)
+                    .retry_after(*retry_after)
+            }
             IntakeError::Refused { code, reason } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 code,

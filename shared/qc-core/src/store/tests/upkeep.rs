@@ -285,16 +285,16 @@ fn a_key_may_change_at_any_moment_of_a_power_cut() {
 struct Safe(std::sync::Mutex<BTreeMap<u32, [u8; 32]>>);
 
 impl Custody for Safe {
-    fn sealing(&self, tenant: &str) -> Result<Option<TenantKey>, String> {
+    fn sealing(&self, tenant: &str) -> Result<Option<TenantKey>, NoKey> {
         let id = u32::from(tenant == "acme") + 1;
         self.opening(id).map(|key| Some((id, key)))
     }
 
-    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, String> {
+    fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, NoKey> {
         let keys = self.0.lock().unwrap();
         keys.get(&key)
             .map(|key| Secret::new(*key))
-            .ok_or_else(|| format!("no key {key}"))
+            .ok_or_else(|| NoKey::Destroyed(format!("no key {key}")))
     }
 }
 
@@ -393,4 +393,29 @@ fn space_comes_back_when_it_is_asked_for() {
         "{said:?} {done:?}"
     );
     assert_eq!(read_all(&log, &slow).len(), 60);
+}
+
+#[test]
+fn bodies_of_a_destroyed_key_are_in_nobodys_way() {
+    let disk = SimDisk::default();
+    let (busy, slow) = (key("other/busy"), key("acme/slow"));
+    let safe = Arc::new(Safe::default());
+    safe.0.lock().unwrap().extend([(1, [1; 32]), (2, [2; 32])]);
+    let custody: Arc<dyn Custody> = Arc::<Safe>::clone(&safe);
+    let (log, _) = open_with(&disk, |options| options.custody = Arc::clone(&custody));
+    for id in 0..60 {
+        append(&log, &busy, vec![draft(id, 800)]).unwrap();
+        append(&log, &slow, vec![draft(10_000 + id, 400)]).unwrap();
+    }
+    safe.0.lock().unwrap().remove(&2);
+    log.forget_plain();
+    block_on(log.trim(&busy, Seq(60))).unwrap();
+    let done = block_on(log.relieve(true)).unwrap();
+    assert!(done.dead > 0 && done.after < done.before, "{done:?}");
+    log.close();
+    let (log, report) = open_with(&disk, |options| options.custody = custody);
+    assert_eq!((report.kept, report.damaged), (60, vec![]));
+    assert_eq!(log.backlog(&slow, Seq::ZERO).messages, 60);
+    let read = log.read(&slow, Seq::ZERO, 10, 10_000);
+    assert!(matches!(read, Err(ReadError::TenantKey { .. })), "{read:?}");
 }

@@ -1,19 +1,38 @@
-//! A node at its start: the state directory, the identity and the store in it, or one clear reason
-//! why not.
+//! A node at its start: the state directory, the identity, the keys and the store in it, or one clear
+//! reason why not.
+
+mod key_config;
+mod key_files;
+mod key_routes;
+mod keys;
+mod tenant_keys;
+#[cfg(test)]
+mod tests;
+mod unwrapper;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::admin::api::{CertificateStatus, LedgerRow};
+use crate::admin::keys::KeyReport;
 use crate::clock::Clock;
 use crate::failure::{Exit, Failure};
 use crate::model::{NodeName, StreamName, Timestamp};
 use crate::service::StateLock;
 use crate::store::{
-    CursorState, KeyError, Log, LogOptions, NodeKey, OpenError, OpenReport, RealDisk, StreamInfo,
+    CursorState, Custody, Log, LogOptions, OpenError, OpenReport, RealDisk, StreamInfo,
 };
 use crate::streams::Account;
 use crate::tls::{Credentials, CredentialsError};
+
+use keys::AtHand;
+use tenant_keys::TenantKeys;
+
+pub use key_config::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
+pub use key_files::{KeyError, KeySource};
+pub use key_routes::key_routes;
+pub use keys::{KeyOptions, Keys};
+pub use tenant_keys::TenantKeyRule;
 
 /// What a node holds while it runs.
 pub struct NodeState {
@@ -25,15 +44,27 @@ pub struct NodeState {
     pub log: Log,
     /// What was found when the store was opened.
     pub report: OpenReport,
+    /// The keys of the store.
+    pub keys: Keys,
+    _lock: StateLock,
+}
+
+/// A store without the node around it: for commands while no daemon runs.
+pub struct StoreState {
+    /// Its keys.
+    pub keys: Keys,
+    log: Log,
     _lock: StateLock,
 }
 
 impl NodeState {
-    /// Locks `dir`, loads the identity in it and opens the store. `program` is for the help lines.
-    pub fn open(
+    /// Locks `dir`, loads the identity and the keys in it and opens the store. `program` is for the help
+    /// lines.
+    pub async fn open(
         dir: &Path,
         program: &str,
         options: impl FnOnce(LogOptions) -> LogOptions,
+        keys: &KeyOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let lock = StateLock::acquire(dir)?;
@@ -47,14 +78,7 @@ impl NodeState {
             )
             .help(format!("qc-pki show {}/id/current/cert.pem", dir.display()))
         })?;
-        let log_dir = dir.join("log");
-        let has_segments = has_segments(&log_dir);
-        let key_path = dir.join("keys/node.key");
-        let key = NodeKey::load_or_create(&key_path, !has_segments)
-            .map_err(|error| no_key(&key_path, &error))?;
-        let options = options(LogOptions::new(&log_dir));
-        let (log, report) = Log::open(Arc::new(RealDisk), &options, key, clock)
-            .map_err(|error| no_store(&log_dir, &error))?;
+        let (log, report, keys) = open_store(dir, program, options, keys, clock).await?;
         for line in report.lines() {
             tracing::warn!(code = "QC3001", "{line}");
         }
@@ -69,9 +93,98 @@ impl NodeState {
             name,
             log,
             report,
+            keys,
             _lock: lock,
         })
     }
+}
+
+impl StoreState {
+    /// Locks `dir` and opens the store in it, as the user whose files they are.
+    pub async fn open(
+        dir: &Path,
+        program: &str,
+        options: impl FnOnce(LogOptions) -> LogOptions,
+        keys: &KeyOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
+        let lock = lock_as_owner(dir, program)?;
+        let quiet = |log| LogOptions {
+            scrub: false,
+            ..options(log)
+        };
+        let (log, _report, keys) = open_store(dir, program, quiet, keys, clock).await?;
+        Ok(Self {
+            keys,
+            log,
+            _lock: lock,
+        })
+    }
+
+    /// Ends all writing.
+    pub fn close(self) {
+        self.log.close();
+    }
+}
+
+async fn open_store(
+    dir: &Path,
+    program: &str,
+    options: impl FnOnce(LogOptions) -> LogOptions,
+    keys: &KeyOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<(Log, OpenReport, Keys), Failure> {
+    let log_dir = dir.join("log");
+    let at_hand = AtHand::load(dir, keys, has_segments(&log_dir), clock.as_ref())?;
+    let tenants: Arc<dyn Custody> = Arc::<TenantKeys>::clone(&at_hand.tenants);
+    let options = LogOptions {
+        custody: tenants,
+        ..options(LogOptions::new(&log_dir))
+    };
+    let disk = Arc::new(RealDisk);
+    let (log, report) = Log::open(disk, &options, at_hand.keyring(), Arc::clone(&clock))
+        .map_err(|error| no_store(&log_dir, &error))?;
+    let keys = at_hand.settle(log.clone(), log_dir, program, clock).await?;
+    Ok((log, report, keys))
+}
+
+/// What may be shown of the keys in `dir` while no daemon has it open.
+pub fn key_report(
+    dir: &Path,
+    program: &str,
+    keys: &KeyOptions,
+    clock: &dyn Clock,
+) -> Result<KeyReport, Failure> {
+    let _lock = lock_as_owner(dir, program)?;
+    let is_new = !has_segments(&dir.join("log")) && !dir.join("keys").exists();
+    if is_new && keys.credentials.is_none() {
+        let message = format!("there is no key in {} yet", dir.display());
+        let failure = Failure::new(Exit::NotFound, "QC3010", message);
+        return Err(failure.help(format!("{program} run    makes one at its first start")));
+    }
+    let at_hand = AtHand::load(dir, keys, true, clock)?;
+    Ok(at_hand.report(&dir.join("log"), clock))
+}
+
+/// The lock of the state directory for a command, which must leave no file of another user in it.
+fn lock_as_owner(dir: &Path, program: &str) -> Result<StateLock, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = std::fs::metadata(dir).map_err(|error| {
+        let message = format!("there is no state directory {}", dir.display());
+        Failure::new(Exit::NotFound, "QC1101", message).because(&error)
+    })?;
+    let (owner, me) = (meta.uid(), rustix::process::geteuid().as_raw());
+    if owner == me {
+        return StateLock::acquire(dir);
+    }
+    let message = format!(
+        "the files in {} belong to user {owner}, and new ones would belong to user {me}",
+        dir.display()
+    );
+    let failure = Failure::new(Exit::Refused, "QC3053", message);
+    Err(failure.help(format!(
+        "sudo -u '#{owner}' {program} key ...    or start {program} and ask it"
+    )))
 }
 
 /// What became of everything in a stream as one consumer sees it. What waits is counted in the store,
@@ -153,17 +266,10 @@ fn no_identity(dir: &Path, program: &str, error: &CredentialsError) -> Failure {
     ))
 }
 
-fn no_key(path: &Path, error: &KeyError) -> Failure {
-    let failure = Failure::new(Exit::Disk, "QC3010", "the node key cannot be used").because(error);
-    match error {
-        KeyError::Mode { .. } => failure.help(format!("chmod 600 {}", path.display())),
-        KeyError::Missing { .. } => failure.help(
-            "bring the key back from the backup of this node; without it the store stays sealed",
-        ),
-        KeyError::Io { .. } | KeyError::Content { .. } => {
-            failure.help(format!("ls -l {}", path.display()))
-        }
-    }
+fn not_wrapped(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Exit::Disk, "QC3013", "the keys are not wrapped anew yet")
+        .because(error)
+        .help("the next start ends the change; look at the disk first: dmesg, df")
 }
 
 fn no_store(dir: &Path, error: &OpenError) -> Failure {
@@ -183,9 +289,7 @@ fn no_store(dir: &Path, error: &OpenError) -> Failure {
             "QC3012",
             "bring back the keys/node.key that belongs to this store",
         ),
-        OpenError::Key(_) | OpenError::Io { .. } => {
-            (Exit::Disk, "QC3013", "look at the disk: dmesg, df")
-        }
+        OpenError::Io { .. } => (Exit::Disk, "QC3013", "look at the disk: dmesg, df"),
     };
     let message = format!("the store in {} cannot be opened", dir.display());
     Failure::new(exit, code, message).because(error).help(help)
