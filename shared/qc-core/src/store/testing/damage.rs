@@ -54,6 +54,8 @@ pub struct Store {
     places: Vec<Place>,
     segments: Vec<Arc<Path>>,
     bytes: u64,
+    /// Bits between a flip that is done and the one that is told of.
+    elsewhere: u64,
 }
 
 /// Where the records of one append stand.
@@ -171,7 +173,13 @@ impl Store {
             history,
             disk: sim.fork(),
             bytes: segment_bytes,
+            elsewhere: 0,
         }
+    }
+
+    /// From now on another bit turns than the one that is told of, to see that it is found.
+    pub fn damage_elsewhere(&mut self, bits: u64) {
+        self.elsewhere = bits;
     }
 
     /// The store's files.
@@ -268,6 +276,7 @@ impl Store {
         };
         match damage {
             Damage::Flip(bit) => {
+                let bit = (bit + self.elsewhere) % (8 * disk.length(path));
                 disk.corrupt(path, usize::try_from(bit / 8).unwrap(), 1 << (bit % 8));
                 return true;
             }
