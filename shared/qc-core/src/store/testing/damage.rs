@@ -262,6 +262,36 @@ impl Store {
         sum.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does each of `damages` to `path` and cuts the power at every operation of the recovery: the one after it
+    /// finds the damaged bytes in the quarantine. Gives how many recoveries there were, and what was wrong.
+    pub fn cut_in_recovery(&self, path: &Path, damages: &[Damage]) -> (u64, Vec<String>) {
+        let (mut recoveries, mut wrong) = (0, Vec::new());
+        let mut rng = fastrand::Rng::with_seed(1);
+        for damage in damages {
+            let disk = self.disk.fork();
+            self.hurt(&disk, path, damage, self);
+            disk.settle();
+            let before = disk.fork();
+            disk.keep_past();
+            let _opened = open(&disk, self.bytes).unwrap();
+            for cut in disk.take_past() {
+                for fate in cut.fates(12, &mut rng) {
+                    let image = cut.image(&fate).disk;
+                    let (log, report) = open(&image, self.bytes).unwrap();
+                    log.close();
+                    recoveries += 1;
+                    if !kept_aside(&image, &before, path, damage) {
+                        let (at, after) = (cut.operation, cut.after);
+                        wrong.push(format!(
+                            "{damage:?}, cut after {at} ({after}), {fate:?}: {report:?}"
+                        ));
+                    }
+                }
+            }
+        }
+        (recoveries, wrong)
+    }
+
     /// Does the damage; `false` when it would change nothing.
     fn hurt(&self, disk: &SimDisk, path: &Path, damage: &Damage, other: &Self) -> bool {
         let sector = |disk: &SimDisk, at: u64| {

@@ -128,6 +128,17 @@ impl SimDisk {
         Self::of(self.lock().state.clone())
     }
 
+    /// Makes everything durable, as time does.
+    pub fn settle(&self) {
+        let mut shared = self.lock();
+        for content in shared.state.files.values_mut() {
+            let content = Arc::make_mut(content);
+            content.durable = content.current.clone();
+            content.pending.clear();
+        }
+        shared.state.unsettled.clear();
+    }
+
     /// What a power cut leaves, chosen by `rng`.
     #[must_use]
     pub fn crash(&self, rng: &mut fastrand::Rng) -> Self {
