@@ -32,6 +32,7 @@ const SEGMENT: u64 = 64 << 10;
 /// Flips of one store: every bit of its full segment.
 const BITS: u64 = 8 * SEGMENT;
 
+#[expect(clippy::unnecessary_wraps, reason = "what a proof's run looks like")]
 fn run(share: &Share<'_>) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
     let (mut first, end) = (share.first, share.first + share.runs);

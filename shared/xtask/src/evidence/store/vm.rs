@@ -36,7 +36,7 @@ const LOADED: [&str; 6] = [
     "virtio_blk",
 ];
 /// How long a machine may take until the store is open.
-const BOOT: Duration = Duration::from_secs(120);
+const BOOT: Duration = Duration::from_mins(2);
 
 /// Programs of a machine, unpacked from Debian packages.
 pub(super) struct Parts {

@@ -24,7 +24,7 @@ const DISK: u64 = 24 << 20;
 /// Acknowledgements before a cut, at most.
 const ACKS: u64 = 300;
 /// How long nothing may be heard of a machine that has booted.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Cuts the power of a machine as often as `share` says.
 pub(super) fn cuts(share: &Share<'_>, parts: &Parts) -> Result<Tally, Failure> {
@@ -41,6 +41,7 @@ pub(super) fn cuts(share: &Share<'_>, parts: &Parts) -> Result<Tally, Failure> {
         std::fs::copy(&base, &image).map_err(io)?;
         let _none_at_first = std::fs::remove_file(&log);
         start.dir = "/disk/store".into();
+        start.broken = share.broken;
         let words = start.arguments(Mode::Work, &ledger);
         start.starts += 1;
         vm::put_together(&[&common, &vm::arguments(&words)], &ramdisk).map_err(io)?;
@@ -71,6 +72,7 @@ pub(super) fn cuts(share: &Share<'_>, parts: &Parts) -> Result<Tally, Failure> {
         {
             let mounted = Mounted::cached(&after, &mount).map_err(io)?;
             start.dir = mount.join("store");
+            start.broken = None;
             verify(&mut start, &mut ledger)?;
             drop(mounted);
         }

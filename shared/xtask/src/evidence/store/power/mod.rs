@@ -28,6 +28,7 @@ use super::disks::{Mounted, make_ext4, release};
 use super::images;
 use super::proof::{Share, Tally};
 use super::vm::{self, Parts};
+use super::watched::Break;
 use crate::CHORE;
 use crate::bench::{self, Environment};
 use crate::workspace::{Workspace, which};
@@ -58,6 +59,16 @@ pub struct Args {
     /// The store only, in a machine of its own: QEMU, its firmware, a kernel and busybox, unpacked here
     #[arg(long, value_name = "DIR")]
     vm: Option<PathBuf>,
+
+    /// Break it on purpose in the machine: the run must fail
+    #[arg(
+        long = "break",
+        value_enum,
+        value_name = "HOW",
+        requires = "vm",
+        conflicts_with = "record"
+    )]
+    broken: Option<Break>,
 
     /// The seed that everything follows from
     #[arg(long, value_name = "SEED", default_value_t = 1)]
@@ -168,7 +179,7 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
                 seed: args.seed.wrapping_mul(0x9e37_79b9).wrapping_add(round),
                 first: round * args.each,
                 runs: args.each.min(args.cuts - round * args.each),
-                broken: None,
+                broken: args.broken,
             };
             match peer {
                 None => {
