@@ -114,3 +114,25 @@ fn try_everything(of_full: usize) {
         assert!(times > 0, "no longer happens: {what}");
     }
 }
+
+#[test]
+fn damaged_bytes_are_kept_whatever_interrupts_it() {
+    let store = Store::filled(1, 16 << 10);
+    let last = store.last_segment().unwrap();
+    let (_, used) = store.flips(&last);
+    // in the last batches: what stands there is cut off once it is kept
+    let bits = (4096 * 8..used as u64).step_by(1501);
+    let damages: Vec<_> = bits.map(Damage::Flip).collect();
+    let (recoveries, wrong) = store.cut_in_recovery(&last, &damages);
+    println!(
+        "{recoveries} recoveries after a cut in a recovery from {} damages",
+        damages.len()
+    );
+    assert!(recoveries > 500, "{recoveries}");
+    assert!(
+        wrong.is_empty(),
+        "{} times, such as {:#?}",
+        wrong.len(),
+        wrong.first()
+    );
+}

@@ -38,7 +38,7 @@ fn every_crash_is_survived() {
     let seconds = clock.instant().duration_since(begun).as_secs().max(1);
     println!(
         "{} different states of {} asked for ({} after one cut, {} after a second one in recovery) in {seconds} s, \
-         {} a second; {seeds} workloads, {} cuts of {} tried, {} records compared",
+         {} a second; {seeds} workloads, {} cuts of {} tried, {} records compared, {} opened twice and written to",
         all.states(),
         SHARE.0,
         all.distinct,
@@ -46,7 +46,8 @@ fn every_crash_is_survived() {
         all.states() / seconds,
         all.cuts_tried,
         all.cuts,
-        all.records
+        all.records,
+        all.written_to
     );
     println!("cuts after: {:?}", all.cuts_after);
     let broken: Vec<_> = all.broken.keys().copied().collect();

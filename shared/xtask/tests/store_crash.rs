@@ -54,6 +54,16 @@ fn kills_count_what_they_did() {
 }
 
 #[test]
+fn flips_find_a_loss_that_nobody_was_told_of() {
+    let broken = ["--runs", "64", "--break", "other-bit"];
+    let said = fault("store-flips", "flips-other", &broken);
+    assert!(said.contains("Untouched broken"), "{said}");
+    let printed = sound("store-flips", "flips-sound", &["--runs", "64"]);
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(json["data"]["runs"], 64, "{printed}");
+}
+
+#[test]
 fn images_find_a_sync_that_does_nothing() {
     let broken = ["--runs", "20", "--jobs", "1", "--break", "no-sync"];
     let Some(said) = mounting("store-images", || {

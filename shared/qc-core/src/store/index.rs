@@ -25,7 +25,7 @@ use std::path::Path;
 use super::disk::{Disk, DiskFile};
 use super::ids::{Filter, Id, IdMap, leading};
 use super::keeper::JobError;
-use super::pages::{PAGE, Pages, Table, damaged, page_count, record_of};
+use super::pages::{NearPages, PAGE, Pages, Table, damaged, page_count, record_of};
 use super::segment::{ChainEnd, FIRST_BATCH, Segment, seeded_crc};
 use crate::model::{Seq, Timestamp};
 use crate::wire::Reader;
@@ -39,6 +39,8 @@ const RUN: usize = 52;
 const ENTRY: usize = 24;
 const ID: usize = 24;
 const FENCE: usize = 8;
+/// Entries that mostly stand on one page.
+const FEW: u32 = 32;
 
 /// An unbroken range of a stream in one segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,10 +194,26 @@ pub(super) struct IndexFile {
     pub(super) length: u64,
 }
 
+/// The salt in the header of an index file, which is all that is drawn in it.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn salt_of(header: &[u8], segment: &Segment) -> Option<[u8; 16]> {
+    Header::decode(header.get(..HEADER)?, segment).map(|header| header.salt)
+}
+
 /// What opening an index file gives beside it.
 pub(super) struct IndexContent {
     pub(super) runs: Vec<Run>,
     pub(super) filter: Filter,
+}
+
+/// An index file before it is written.
+pub(super) struct LaidOut {
+    file: IndexFile,
+    filter: Filter,
+    /// What stands at its beginning.
+    pub(super) header: Vec<u8>,
+    /// What stands from [`FIRST_BATCH`] on.
+    pub(super) sealed: Vec<u8>,
 }
 
 impl IndexFile {
@@ -208,6 +226,43 @@ impl IndexFile {
         ids: &IdMap,
         end: SegmentEnd,
     ) -> Result<(Self, Filter), JobError> {
+        let salt = super::seal::random().map_err(JobError::Final)?;
+        let refused = || JobError::Final(io::Error::other("the cipher refused"));
+        let laid_out = Self::lay_out(segment, index, ids, end, salt).ok_or_else(refused)?;
+        let LaidOut {
+            file: this,
+            filter,
+            header,
+            sealed,
+        } = laid_out;
+        let name = index_name(segment.header.number);
+        let (path, temporary) = (dir.join(&name), dir.join(format!("{name}.tmp")));
+        let _left_by_a_crash = disk.remove(&temporary);
+        let file = disk.create(&temporary).map_err(JobError::of_room)?;
+        let written = file
+            .allocate(this.length)
+            .and_then(|()| file.write_all_at(&header, 0))
+            .and_then(|()| file.write_all_at(&sealed, this.pages.at));
+        if let Err(error) = written {
+            drop(file);
+            disk.remove(&temporary).map_err(JobError::of_room)?;
+            return Err(JobError::of_room(error));
+        }
+        file.sync_data()
+            .and_then(|()| disk.rename(&temporary, &path))
+            .and_then(|()| disk.sync_dir(dir))
+            .map_err(JobError::Final)?;
+        Ok((this, filter))
+    }
+
+    /// The content of an index file, and what is kept of it in memory.
+    pub(super) fn lay_out(
+        segment: &Segment,
+        index: &SegmentIndex,
+        ids: &IdMap,
+        end: SegmentEnd,
+        salt: [u8; 16],
+    ) -> Option<LaidOut> {
         let number = segment.header.number;
         let mut sorted: Vec<_> = index.runs.iter().collect();
         sorted.sort_by_key(|(run, _)| (run.stream, run.first));
@@ -240,35 +295,17 @@ impl IndexFile {
         let ids = Table::write(&mut plain, ids.into_iter().map(encode_id));
         let table = Table::write(&mut plain, fences.iter().map(|fence| fence.to_le_bytes()));
 
-        let salt = super::seal::random().map_err(JobError::Final)?;
         let pages = pages_of(segment, &salt, page_count(plain.len()));
-        let refused = || JobError::Final(io::Error::other("the cipher refused"));
-        let sealed = pages.seal(&plain).ok_or_else(refused)?;
+        let sealed = pages.seal(&plain)?;
         let header = Header {
             pages: pages.count,
             salt,
             end,
             tables: [runs, entries, blocks, ids, table],
         };
-        let name = index_name(number);
-        let (path, temporary) = (dir.join(&name), dir.join(format!("{name}.tmp")));
-        let _left_by_a_crash = disk.remove(&temporary);
         let length = pages.at + sealed.len() as u64;
-        let file = disk.create(&temporary).map_err(JobError::of_room)?;
-        let written = file
-            .allocate(length)
-            .and_then(|()| file.write_all_at(&header.encode(segment), 0))
-            .and_then(|()| file.write_all_at(&sealed, pages.at));
-        if let Err(error) = written {
-            drop(file);
-            disk.remove(&temporary).map_err(JobError::of_room)?;
-            return Err(JobError::of_room(error));
-        }
-        file.sync_data()
-            .and_then(|()| disk.rename(&temporary, &path))
-            .and_then(|()| disk.sync_dir(dir))
-            .map_err(JobError::Final)?;
-        let this = Self {
+        let header = header.encode(segment);
+        let file = Self {
             pages,
             runs,
             entries,
@@ -277,7 +314,12 @@ impl IndexFile {
             end,
             length,
         };
-        Ok((this, filter))
+        Some(LaidOut {
+            file,
+            filter,
+            header,
+            sealed,
+        })
     }
 
     /// Reads the index of `segment`; an error of kind `InvalidData` when it is not one.
@@ -315,13 +357,14 @@ impl IndexFile {
         file: &dyn DiskFile,
         stream: u32,
         seq: Seq,
+        near: &NearPages,
     ) -> io::Result<Vec<Entry>> {
         // the last run that is not beyond (stream, seq)
         let (mut low, mut high) = (0, self.runs.count);
         let mut found = None;
         while low < high {
             let middle = low.midpoint(high);
-            let row: [u8; RUN] = self.pages.record(file, self.runs, middle)?;
+            let row: [u8; RUN] = self.pages.record(file, self.runs, middle, near)?;
             let row = decode_run(&row).ok_or_else(damaged)?;
             if (row.0.stream, row.0.first) <= (stream, seq) {
                 found = Some(row);
@@ -333,7 +376,13 @@ impl IndexFile {
         let Some((_, at, count)) = found.filter(|(run, ..)| run.stream == stream) else {
             return Ok(Vec::new());
         };
-        let entries: Vec<[u8; ENTRY]> = self.pages.records(file, self.entries, at, count)?;
+        let entries: Vec<[u8; ENTRY]> = if count < FEW {
+            let end = at.checked_add(count).ok_or_else(damaged)?;
+            let entry = |at| self.pages.record(file, self.entries, at, near);
+            (at..end).map(entry).collect::<io::Result<_>>()?
+        } else {
+            self.pages.records(file, self.entries, at, count)?
+        };
         let entries: Option<Vec<_>> = entries.iter().map(|entry| decode_entry(entry)).collect();
         entries.ok_or_else(damaged)
     }

@@ -12,12 +12,13 @@ use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
 use super::keeper::Keeper;
+use super::numbers::Numbers;
 use super::read::ReadSide;
 use super::recover::{OpenReport, recover};
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, Scrub};
 use super::space::{Pool, RollError};
-use super::stage::{Numbers, Staged};
+use super::stage::Staged;
 use super::tail::Tail;
 use super::tenant::TenantKeys;
 use super::view::View;
@@ -103,7 +104,61 @@ impl Log {
         keys: impl Into<Keyring>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, OpenReport), OpenError> {
-        let (keys, mut options) = (keys.into(), options.clone());
+        let (writer, changed, report) = Self::recovered(disk, options, keys.into(), clock)?;
+        let (reads, dir) = (Arc::clone(&writer.reads), options.dir.clone());
+        let (commands, queue) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("qc-store".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(|source| OpenError::Io {
+                action: "start the writer of",
+                path: dir,
+                source,
+            })?;
+        Ok((Self::of(commands, reads, changed, Some(thread)), report))
+    }
+
+    /// Does all that [`Self::open`] does but start the thread: what can be read is read, and nothing that
+    /// is asked for is done.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn open_to_read(
+        disk: Arc<dyn Disk>,
+        options: &LogOptions,
+        keys: impl Into<Keyring>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (writer, changed, report) = Self::recovered(disk, options, keys.into(), clock)?;
+        let (commands, _nobody_listens) = std::sync::mpsc::channel();
+        let reads = Arc::clone(&writer.reads);
+        Ok((Self::of(commands, reads, changed, None), report))
+    }
+
+    fn of(
+        commands: Sender<Command>,
+        reads: Arc<ReadSide>,
+        changed: watch::Receiver<u64>,
+        thread: Option<JoinHandle<()>>,
+    ) -> Self {
+        let inner = Inner {
+            commands,
+            reads,
+            changed,
+            budget: Semaphore::new(BUDGET),
+            thread: Mutex::new(thread),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Recovers the log and begins its next segment: everything before the first command.
+    fn recovered(
+        disk: Arc<dyn Disk>,
+        options: &LogOptions,
+        keys: Keyring,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Writer, watch::Receiver<u64>, OpenReport), OpenError> {
+        let mut options = options.clone();
         // the reserve, the next segment and the one in use are always there
         options.segment_bytes = options.segment_bytes.min(options.max_bytes / 4);
         let files = Arc::new(Files::new(disk, &options.dir));
@@ -172,24 +227,7 @@ impl Log {
             Err(RollError::Io(error)) => return Err(io(error)),
         }
         writer.begin(&found.gaps, &found.unindexed);
-        let (commands, queue) = std::sync::mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("qc-store".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(io)?;
-        let inner = Inner {
-            commands,
-            reads,
-            changed: watched,
-            budget: Semaphore::new(BUDGET),
-            thread: Mutex::new(Some(thread)),
-        };
-        Ok((
-            Self {
-                inner: Arc::new(inner),
-            },
-            found.report,
-        ))
+        Ok((writer, watched, found.report))
     }
 
     /// Appends to a stream, which begins with its first append. All of it is durable when this returns

@@ -30,6 +30,7 @@ mod index;
 mod keeper;
 mod log;
 mod mark;
+mod numbers;
 mod pages;
 mod positions;
 mod purge;

@@ -4,7 +4,9 @@
 //! under a key that is used for this one file. A page on disk is `ciphertext | 16B tag | u32 CRC32C`,
 //! the checksum over the sealed bytes and seeded with the segment number.
 
+use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 
@@ -116,15 +118,20 @@ impl Pages {
             .map(|plain| &*plain)
     }
 
-    /// Record `at` of a table, and its bytes.
+    /// Record `at` of a table, from a page that was opened lately if it was.
     pub(super) fn record<const SIZE: usize>(
         &self,
         file: &dyn DiskFile,
         table: Table,
         at: u32,
+        near: &NearPages,
     ) -> io::Result<[u8; SIZE]> {
         let per_page = u32::try_from(PAGE / SIZE).unwrap_or(1);
-        let page = self.read(file, table.page + at / per_page, 1)?;
+        let number = table.page + at / per_page;
+        let page = match near.get(self.seed, number) {
+            Some(page) => page,
+            None => near.put(self.seed, number, self.read(file, number, 1)?),
+        };
         record_of(&page, (at % per_page) as usize).ok_or_else(damaged)
     }
 
@@ -153,6 +160,41 @@ impl Pages {
             records.push(record.ok_or_else(damaged)?);
         }
         Ok(records)
+    }
+}
+
+/// Pages that are kept in the clear.
+const NEAR: usize = 32;
+
+/// Pages of indexes that were opened lately, by segment: whoever looks up one run mostly needs the page of
+/// the run before.
+#[derive(Default)]
+pub(super) struct NearPages(Mutex<VecDeque<NearPage>>);
+
+/// Segment, page, and what stands there.
+type NearPage = (u64, u32, Arc<Vec<u8>>);
+
+impl NearPages {
+    fn get(&self, segment: u64, page: u32) -> Option<Arc<Vec<u8>>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = known.iter().filter(|(s, p, _)| (*s, *p) == (segment, page));
+        found.next().map(|(.., plain)| Arc::clone(plain))
+    }
+
+    fn put(&self, segment: u64, page: u32, plain: Vec<u8>) -> Arc<Vec<u8>> {
+        let plain = Arc::new(plain);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push_back((segment, page, Arc::clone(&plain)));
+        if known.len() > NEAR {
+            known.pop_front();
+        }
+        plain
+    }
+
+    /// The index of a segment is another one, or gone.
+    pub(super) fn forget(&self, segment: u64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(of, ..)| *of != segment);
     }
 }
 

@@ -25,10 +25,16 @@ pub(super) fn copy_range(
     let dir = dir(log);
     disk.create_dir_all(&dir)?;
     let name = format!("{segment:016}-{offset}-{length}.damaged");
-    if disk.list(&dir)?.contains(&name) {
+    let temporary = format!("{name}.tmp");
+    let names = disk.list(&dir)?;
+    if names.contains(&name) {
         return Ok(false);
     }
-    let copy = disk.create(&dir.join(&name))?;
+    if names.contains(&temporary) {
+        disk.remove(&dir.join(&temporary))?;
+    }
+    // under its name it is whole: what is called known may be cut off where it stood
+    let copy = disk.create(&dir.join(&temporary))?;
     let mut at = 0;
     let mut chunk = vec![0; usize::try_from(CHUNK.min(length)).unwrap_or(0)];
     while at < length {
@@ -42,6 +48,7 @@ pub(super) fn copy_range(
         at += read as u64;
     }
     copy.sync_data()?;
+    disk.rename(&dir.join(&temporary), &dir.join(&name))?;
     disk.sync_dir(&dir)?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::files::{Files, Kind};
 use super::index::{Entry, IndexFile, start_of};
+use super::pages::NearPages;
 use super::segment::{BATCH_HEADER, BatchHeader, Segment};
 use super::tail::Tail;
 use super::tenant::TenantKeys;
@@ -32,6 +33,7 @@ pub(super) struct ReadSide {
     pub(super) tenants: Arc<TenantKeys>,
     batches: Mutex<BatchCache>,
     entries: Mutex<VecDeque<KnownRun>>,
+    pages: NearPages,
 }
 
 /// The entries of a run that was looked up.
@@ -58,6 +60,7 @@ impl ReadSide {
             tenants,
             batches: Mutex::new(BatchCache::new(cache_bytes)),
             entries: Mutex::default(),
+            pages: NearPages::default(),
         }
     }
 
@@ -212,7 +215,7 @@ impl ReadSide {
         let span = place.span;
         let file = self.file(Kind::Index, span.segment)?;
         let entries = index
-            .entries(file.as_ref(), id, seq)
+            .entries(file.as_ref(), id, seq, &self.pages)
             .map_err(|error| index_error(span.segment, error))?;
         let entries = Arc::new(entries);
         let mut known = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -313,6 +316,7 @@ impl ReadSide {
     /// A segment has another content, or none.
     pub(super) fn forget_segment(&self, number: u64) {
         self.files.forget(number);
+        self.pages.forget(number);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|run| run.segment != number);
     }

@@ -1,15 +1,14 @@
 //! Putting a commit together: numbers are given, duplicates are found, records are encoded and sealed,
 //! and nothing of it can be seen until it is on disk.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
 use super::command::{Answer, Command, Reply};
-use super::dense::DenseMap;
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
+use super::numbers::Position;
 use super::segment::{BATCH_HEADER, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
@@ -77,66 +76,6 @@ impl Change {
                 }
             }
         }
-    }
-}
-
-/// The writer's own positions, ahead of what readers see by the commit that is under way.
-pub(super) struct Numbers {
-    streams: HashMap<StreamKey, u32>,
-    pub(super) positions: DenseMap<Position>,
-    next_stream: u32,
-    origins: HashMap<NodeName, u32>,
-    next_origin: u32,
-    marks: HashMap<MarkKey, (Epoch, Seq)>,
-    /// The last numbers of all streams added up.
-    pub(super) given: u64,
-    /// The newest revision of any value: a value that was deleted and made anew is another one.
-    revision: Seq,
-}
-
-/// Where a stream stands for the writer.
-pub(super) struct Position {
-    pub(super) epoch: Epoch,
-    pub(super) last: Seq,
-    /// What the stream holds, as far as limits are concerned.
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-}
-
-impl Numbers {
-    /// The positions as recovery found them.
-    pub(super) fn of(view: &View) -> Self {
-        let position = |(id, stream): (&u32, &StreamView)| {
-            let held = view.backlog(*id, stream.trim);
-            let position = Position {
-                epoch: stream.epoch,
-                last: stream.last,
-                messages: held.messages,
-                bytes: held.bytes,
-            };
-            (*id, position)
-        };
-        Self {
-            given: view.streams.values().map(|stream| stream.last.0).sum(),
-            revision: (view.values.values().map(|value| value.revision).max()).unwrap_or_default(),
-            next_stream: view.streams.last_key_value().map_or(1, |(id, _)| id + 1),
-            next_origin: view.origins.last_key_value().map_or(1, |(id, _)| id + 1),
-            streams: view.by_key.clone(),
-            positions: view.streams.iter().map(position).collect(),
-            origins: view
-                .origins
-                .iter()
-                .map(|(id, name)| (name.clone(), *id))
-                .collect(),
-            marks: view.marks.iter().map(|(key, at)| (*key, *at)).collect(),
-        }
-    }
-}
-
-impl Numbers {
-    /// The last number that was given in a stream.
-    fn last_of(&self, id: u32) -> Seq {
-        self.positions.get(&id).map_or(Seq::ZERO, |at| at.last)
     }
 }
 
@@ -289,23 +228,13 @@ impl Writer {
         let outcomes: Option<Vec<_>> = known
             .zip(drafts)
             .map(|(seq, draft)| {
-                let passed = || self.has_passed(id, draft).then_some(Seq::ZERO);
+                let passed = || self.numbers.has_passed(id, draft).then_some(Seq::ZERO);
                 seq.or_else(passed).map(|seq| Outcome::Duplicate { seq })
             })
             .collect();
         let count = outcomes.as_ref()?.len() as u64;
         self.staged.changes.push(Change::Duplicates(id, count));
         outcomes
-    }
-
-    /// Whether the node that a draft comes from has handed over what came after it.
-    fn has_passed(&self, id: u32, draft: &Draft) -> bool {
-        let mark = draft.hop.as_ref().and_then(|hop| {
-            let node = self.numbers.origins.get(&hop.node)?;
-            let mark = self.numbers.marks.get(&(id, *node, hop.lane))?;
-            Some((hop, mark))
-        });
-        mark.is_some_and(|(hop, (epoch, seq))| *epoch == hop.epoch && hop.seq <= *seq)
     }
 
     fn append(&mut self, key: StreamKey, drafts: Vec<Draft>) -> Result<Vec<Outcome>, AppendError> {
@@ -330,7 +259,7 @@ impl Writer {
                     seq: hop.seq,
                 };
                 let key = (id, node, hop.lane);
-                if self.has_passed(id, &draft) {
+                if self.numbers.has_passed(id, &draft) {
                     outcomes.push(Outcome::Duplicate { seq: Seq::ZERO });
                     duplicates += 1;
                     continue;

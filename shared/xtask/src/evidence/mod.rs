@@ -21,6 +21,8 @@ pub struct Args {
 enum Evidence {
     DemoKills(demo_kills::Args),
     StoreStates(store_states::Args),
+    /// Turn every bit of a segment, one at a time
+    StoreFlips(store::Args),
     /// Cut the power under a store's disk, as images of what can be on it then
     StoreImages(store::Args),
     /// Kill a process that works in a store, again and again
@@ -37,7 +39,8 @@ impl Args {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
             Evidence::StoreStates(args) => args.json,
-            Evidence::StoreFull(args)
+            Evidence::StoreFlips(args)
+            | Evidence::StoreFull(args)
             | Evidence::StoreImages(args)
             | Evidence::StoreKills(args)
             | Evidence::StoreSyscalls(args) => args.json,
@@ -51,6 +54,7 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
         Evidence::StoreStates(args) => store_states::run(args, workspace, output),
+        Evidence::StoreFlips(args) => Which::Flips.prove(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
         Evidence::StorePower(args) => store::power::run(args, workspace, output),
         Evidence::StoreSyscalls(args) => Which::Syscalls.prove(args, workspace, output),

@@ -112,7 +112,7 @@ impl Snapshot {
                 .files
                 .entry(*id)
                 .or_insert_with(|| content.after(parts));
-            all.extend_from_slice(name.as_os_str().as_encoded_bytes());
+            all.extend_from_slice(name.as_encoded_bytes());
             all.push(0);
             all.extend_from_slice(&file.current.digest());
         }

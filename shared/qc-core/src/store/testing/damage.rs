@@ -54,6 +54,8 @@ pub struct Store {
     places: Vec<Place>,
     segments: Vec<Arc<Path>>,
     bytes: u64,
+    /// Bits between a flip that is done and the one that is told of.
+    elsewhere: u64,
 }
 
 /// Where the records of one append stand.
@@ -171,7 +173,13 @@ impl Store {
             history,
             disk: sim.fork(),
             bytes: segment_bytes,
+            elsewhere: 0,
         }
+    }
+
+    /// From now on another bit turns than the one that is told of, to see that it is found.
+    pub fn damage_elsewhere(&mut self, bits: u64) {
+        self.elsewhere = bits;
     }
 
     /// The store's files.
@@ -254,6 +262,36 @@ impl Store {
         sum.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does each of `damages` to `path` and cuts the power at every operation of the recovery: the one after it
+    /// finds the damaged bytes in the quarantine. Gives how many recoveries there were, and what was wrong.
+    pub fn cut_in_recovery(&self, path: &Path, damages: &[Damage]) -> (u64, Vec<String>) {
+        let (mut recoveries, mut wrong) = (0, Vec::new());
+        let mut rng = fastrand::Rng::with_seed(1);
+        for damage in damages {
+            let disk = self.disk.fork();
+            self.hurt(&disk, path, damage, self);
+            disk.settle();
+            let before = disk.fork();
+            disk.keep_past();
+            let _opened = open(&disk, self.bytes).unwrap();
+            for cut in disk.take_past() {
+                for fate in cut.fates(12, &mut rng) {
+                    let image = cut.image(&fate).disk;
+                    let (log, report) = open(&image, self.bytes).unwrap();
+                    log.close();
+                    recoveries += 1;
+                    if !kept_aside(&image, &before, path, damage) {
+                        let (at, after) = (cut.operation, cut.after);
+                        wrong.push(format!(
+                            "{damage:?}, cut after {at} ({after}), {fate:?}: {report:?}"
+                        ));
+                    }
+                }
+            }
+        }
+        (recoveries, wrong)
+    }
+
     /// Does the damage; `false` when it would change nothing.
     fn hurt(&self, disk: &SimDisk, path: &Path, damage: &Damage, other: &Self) -> bool {
         let sector = |disk: &SimDisk, at: u64| {
@@ -268,6 +306,7 @@ impl Store {
         };
         match damage {
             Damage::Flip(bit) => {
+                let bit = (bit + self.elsewhere) % (8 * disk.length(path));
                 disk.corrupt(path, usize::try_from(bit / 8).unwrap(), 1 << (bit % 8));
                 return true;
             }

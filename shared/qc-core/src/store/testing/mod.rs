@@ -15,6 +15,7 @@
 //! states    all of it together: every crash of a workload, recovered and judged
 //! faults    every fault of a workload, reopened and judged
 //! damage    flipped bits, cut and swapped files, reopened and judged
+//! golden    the bytes of every format, once more as this version writes them
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -26,6 +27,7 @@ pub mod crash;
 pub mod damage;
 pub mod fault;
 pub mod faults;
+pub mod golden;
 pub mod lying;
 pub mod oracle;
 mod pages;

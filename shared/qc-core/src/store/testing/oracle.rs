@@ -89,6 +89,9 @@ pub struct Violation {
     pub text: String,
 }
 
+/// What is sent to a log that was reopened.
+const AFTERWARDS: &[u8] = b"afterwards";
+
 impl Violation {
     /// `rule` was broken like this.
     pub fn new(rule: Rule, text: impl Into<String>) -> Self {
@@ -208,7 +211,7 @@ impl<'a> Expected<'a> {
         let fresh = Draft {
             lane: Lane::Normal,
             head: bytes::Bytes::new(),
-            body: bytes::Bytes::from_static(b"afterwards"),
+            body: bytes::Bytes::from_static(AFTERWARDS),
             dedupe: [0; 16],
             hop: None,
         };
@@ -221,6 +224,22 @@ impl<'a> Expected<'a> {
             }
         }
         wrong
+    }
+
+    /// Opened once more after [`Self::go_on`]: what was new then is there.
+    pub fn went_on(&self, log: &Log, pick: usize) -> Vec<Violation> {
+        let stream = &self.streams[pick % self.streams.len()];
+        let last = log.info(stream.key).map_or(Seq::ZERO, |info| info.last);
+        let read = log.read(stream.key, Seq(last.0.saturating_sub(1)), 1, 0);
+        let is_there = read.as_ref().is_ok_and(|records| {
+            let mut records = records.iter();
+            records.any(|record| record.header.seq == last && record.body == AFTERWARDS)
+        });
+        if is_there {
+            return Vec::new();
+        }
+        let text = format!("{:?} {last:?} after going on: {read:?}", stream.key);
+        vec![Violation::new(Rule::GoesOn, text)]
     }
 
     /// The key of a stream by its number.

@@ -6,6 +6,7 @@
 //! to enumerate. Copies share their pages, so a disk with its whole past costs little more than one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,14 +44,17 @@ pub struct Written {
     pub to: u64,
 }
 
+/// A path by its bytes: paths themselves are compared part by part, which takes ten times as long.
+pub(super) type Name = Arc<OsStr>;
+
 /// Files and names, with what is not durable of them.
 #[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) files: BTreeMap<u64, Arc<Content>>,
-    pub(super) names: BTreeMap<Arc<Path>, u64>,
+    pub(super) names: BTreeMap<Name, u64>,
     /// What each name has stood for since its directory was synced, oldest first, the present last.
-    pub(super) unsettled: BTreeMap<Arc<Path>, Vec<Option<u64>>>,
-    pub(super) dirs: BTreeSet<Arc<Path>>,
+    pub(super) unsettled: BTreeMap<Name, Vec<Option<u64>>>,
+    pub(super) dirs: BTreeSet<Name>,
     next: u64,
 }
 
@@ -124,6 +128,17 @@ impl SimDisk {
         Self::of(self.lock().state.clone())
     }
 
+    /// Makes everything durable, as time does.
+    pub fn settle(&self) {
+        let mut shared = self.lock();
+        for content in shared.state.files.values_mut() {
+            let content = Arc::make_mut(content);
+            content.durable = content.current.clone();
+            content.pending.clear();
+        }
+        shared.state.unsettled.clear();
+    }
+
     /// What a power cut leaves, chosen by `rng`.
     #[must_use]
     pub fn crash(&self, rng: &mut fastrand::Rng) -> Self {
@@ -162,21 +177,21 @@ impl SimDisk {
     pub fn length(&self, path: &Path) -> u64 {
         let shared = self.lock();
         let state = &shared.state;
-        state.files[&state.names[path]].current.len()
+        state.files[&state.names[path.as_os_str()]].current.len()
     }
 
     /// The content of a file.
     pub fn content(&self, path: &Path) -> Vec<u8> {
         let shared = self.lock();
         let state = &shared.state;
-        state.files[&state.names[path]].current.to_vec()
+        state.files[&state.names[path.as_os_str()]].current.to_vec()
     }
 
     /// Removes a file durably and behind the store's back.
     pub fn lose(&self, path: &Path) {
         let mut shared = self.lock();
-        shared.state.names.remove(path);
-        shared.state.unsettled.remove(path);
+        shared.state.names.remove(path.as_os_str());
+        shared.state.unsettled.remove(path.as_os_str());
     }
 
     /// Every write that [`Self::keep_past`] saw to a file that still has a name.
@@ -187,10 +202,10 @@ impl SimDisk {
             names
                 .iter()
                 .find(|(_, of)| **of == id)
-                .map(|(path, _)| path)
+                .map(|(name, _)| Path::new(name).into())
         };
         let named = |(id, written): &(u64, Written)| {
-            let path = Arc::clone(path(*id)?);
+            let path = path(*id)?;
             Some(Written {
                 path,
                 ..written.clone()
@@ -201,12 +216,14 @@ impl SimDisk {
 
     /// Every file's path, in order.
     pub fn paths(&self) -> Vec<Arc<Path>> {
-        self.lock().state.names.keys().cloned().collect()
+        let shared = self.lock();
+        let names = shared.state.names.keys();
+        names.map(|name| Path::new(name).into()).collect()
     }
 
     fn replace(&self, path: &Path, change: impl FnOnce(&mut Pages)) {
         let mut shared = self.lock();
-        let id = shared.state.names[path];
+        let id = shared.state.names[path.as_os_str()];
         let content = shared.state.content(id);
         change(&mut content.current);
         content.durable = content.current.clone();
@@ -274,7 +291,7 @@ impl State {
     }
 
     fn bind(&mut self, path: &Path, id: Option<u64>) {
-        let path: Arc<Path> = path.into();
+        let path: Name = path.as_os_str().into();
         let before = match id {
             Some(id) => self.names.insert(Arc::clone(&path), id),
             None => self.names.remove(&path),
@@ -322,7 +339,7 @@ impl Change {
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut shared = self.operate()?;
-        if shared.state.names.contains_key(path) {
+        if shared.state.names.contains_key(path.as_os_str()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         shared.state.next += 1;
@@ -335,16 +352,15 @@ impl Disk for SimDisk {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let shared = self.operate()?;
-        let id = shared.state.names.get(path);
+        let id = shared.state.names.get(path.as_os_str());
         Ok(self.file(*id.ok_or(io::ErrorKind::NotFound)?))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let shared = self.operate()?;
         let all = shared.state.names.keys().chain(&shared.state.dirs);
-        let inside = all.filter(|path| path.parent() == Some(dir));
-        let name = |path: &Arc<Path>| path.file_name()?.to_str().map(str::to_owned);
-        Ok(inside.filter_map(name).collect())
+        let inside = all.filter_map(|path| inside(path, dir));
+        Ok(inside.map(str::to_owned).collect())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -352,7 +368,7 @@ impl Disk for SimDisk {
         let id = *shared
             .state
             .names
-            .get(from)
+            .get(from.as_os_str())
             .ok_or(io::ErrorKind::NotFound)?;
         shared.state.bind(from, None);
         shared.state.bind(to, Some(id));
@@ -362,7 +378,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut shared = self.operate()?;
-        if !shared.state.names.contains_key(path) {
+        if !shared.state.names.contains_key(path.as_os_str()) {
             return Err(io::ErrorKind::NotFound.into());
         }
         shared.state.bind(path, None);
@@ -372,13 +388,13 @@ impl Disk for SimDisk {
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut shared = self.operate()?;
-        shared.state.dirs.insert(dir.into());
+        shared.state.dirs.insert(dir.as_os_str().into());
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut shared = self.operate()?;
-        let elsewhere = |path: &Arc<Path>, _: &mut _| path.parent() != Some(dir);
+        let elsewhere = |path: &Name, _: &mut _| inside(path, dir).is_none();
         shared.state.unsettled.retain(elsewhere);
         shared.changed("sync_dir");
         Ok(())
@@ -387,6 +403,15 @@ impl Disk for SimDisk {
     fn available(&self, _dir: &Path) -> io::Result<u64> {
         Ok(self.operate()?.room().unwrap_or(u64::MAX))
     }
+}
+
+/// The name that `path` has in `dir`, if it is there.
+fn inside<'a>(path: &'a OsStr, dir: &Path) -> Option<&'a str> {
+    let below = path
+        .as_encoded_bytes()
+        .strip_prefix(dir.as_os_str().as_encoded_bytes())?;
+    let name = std::str::from_utf8(below.strip_prefix(b"/")?).ok()?;
+    (!name.contains('/')).then_some(name)
 }
 
 struct SimFile {

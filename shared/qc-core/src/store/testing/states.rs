@@ -18,7 +18,7 @@ use super::lying::{Lie, LyingDisk};
 use super::oracle::{Expected, Rule, Violation};
 use super::sim::SimDisk;
 use super::workload::{self, History, Watch};
-use crate::store::Disk;
+use crate::store::{Disk, Log, OpenError, OpenReport};
 
 /// What to explore.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub struct Explored {
     pub judged_again: u64,
     /// Images that were seen before and left out.
     pub repeated: u64,
+    /// Images that were opened twice and written to.
+    pub written_to: u64,
     /// Records that the oracle compared.
     pub records: u64,
     /// How often each rule was broken.
@@ -158,6 +160,7 @@ impl Explored {
         self.doubled += other.doubled;
         self.judged_again += other.judged_again;
         self.repeated += other.repeated;
+        self.written_to += other.written_to;
         self.records += other.records;
         for (rule, times) in other.broken {
             *self.broken.entry(rule).or_default() += times;
@@ -285,6 +288,9 @@ impl Work<'_> {
     }
 }
 
+/// One image of so many is opened with its writer, closed, opened again and written to.
+const WRITTEN_TO: u64 = 64;
+
 /// Opens an image and says what is wrong with it.
 fn judge(
     image: &Image,
@@ -292,26 +298,67 @@ fn judge(
     only_recovery: bool,
     explored: &mut Explored,
 ) -> Vec<Violation> {
+    // going on writes; what the recovery did is looked at before that
+    let goes_on = !only_recovery && image.digest.is_multiple_of(WRITTEN_TO);
     let judged = catch_unwind(AssertUnwindSafe(|| {
-        let (log, report) = match workload::open(Arc::new(image.disk.clone())) {
-            Ok(opened) => opened,
-            Err(error) => return (vec![Violation::new(Rule::Opens, error.to_string())], 0),
+        let disk = || Arc::new(image.disk.clone());
+        let opened = if goes_on {
+            workload::open(disk())
+        } else {
+            // the same recovery, without a thread that waits for something to do
+            workload::open_to_read(disk())
         };
-        let found = expected.inspect(&log);
-        let records = found.records;
-        let mut wrong = found.violations(true);
-        if !report.damaged.is_empty() || !report.lost.is_empty() || !report.foreign.is_empty() {
-            wrong.push(Violation::new(Rule::Report, format!("{report:?}")));
-        }
-        // going on writes; what the recovery did is looked at before that
-        if !only_recovery && image.digest.is_multiple_of(16) {
+        let mut records = 0;
+        let mut wrong = inspect(opened, expected, &mut records, |log| {
+            if goes_on {
+                log.close();
+            }
+            Vec::new()
+        });
+        if goes_on && wrong.is_empty() {
+            // a recovery leaves what a recovery finds sound, and what comes then is there afterwards
             let pick = usize::try_from(image.digest >> 8 & 0xffff).unwrap_or(0);
-            wrong.extend(expected.go_on(&log, pick, &[]));
+            wrong.extend(inspect(
+                workload::open(disk()),
+                expected,
+                &mut records,
+                |log| {
+                    let wrong = expected.go_on(log, pick, &[]);
+                    log.close();
+                    wrong
+                },
+            ));
+            match workload::open_to_read(disk()) {
+                Ok((log, _)) => wrong.extend(expected.went_on(&log, pick)),
+                Err(error) => wrong.push(Violation::new(Rule::Opens, error.to_string())),
+            }
         }
         (wrong, records)
     }));
     let (wrong, records) =
         judged.unwrap_or_else(|_| (vec![Violation::new(Rule::Panics, "opening or reading")], 0));
     explored.records += records;
+    explored.written_to += u64::from(goes_on);
+    wrong
+}
+
+/// Holds a log that was opened against what it must be, then does something with it.
+fn inspect(
+    opened: Result<(Log, OpenReport), OpenError>,
+    expected: &Expected<'_>,
+    records: &mut u64,
+    then: impl FnOnce(&Log) -> Vec<Violation>,
+) -> Vec<Violation> {
+    let (log, report) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return vec![Violation::new(Rule::Opens, error.to_string())],
+    };
+    let found = expected.inspect(&log);
+    *records += found.records;
+    let mut wrong = found.violations(true);
+    if !report.damaged.is_empty() || !report.lost.is_empty() || !report.foreign.is_empty() {
+        wrong.push(Violation::new(Rule::Report, format!("{report:?}")));
+    }
+    wrong.extend(then(&log));
     wrong
 }

@@ -128,6 +128,17 @@ pub fn open(disk: Arc<dyn Disk>) -> Result<(Log, OpenReport), OpenError> {
     open_at(disk, &ManualClock::at(Timestamp::from_millis(1_000_000)))
 }
 
+/// Opens the log on `disk` for reading only: its recovery is all there is.
+pub fn open_to_read(disk: Arc<dyn Disk>) -> Result<(Log, OpenReport), OpenError> {
+    let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+    let options = LogOptions {
+        // a reader opens a batch once
+        cache_bytes: 1 << 20,
+        ..options()
+    };
+    Log::open_to_read(disk, &options, node_key(), Arc::new(clock))
+}
+
 fn open_at(disk: Arc<dyn Disk>, clock: &ManualClock) -> Result<(Log, OpenReport), OpenError> {
     Log::open(disk, &options(), node_key(), Arc::new(clock.clone()))
 }

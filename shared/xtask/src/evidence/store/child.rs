@@ -120,7 +120,8 @@ impl Start {
         })
     }
 
-    fn arguments(&self, mode: Mode, ledger: &Ledger) -> Vec<String> {
+    /// The words of its command line.
+    pub(super) fn arguments(&self, mode: Mode, ledger: &Ledger) -> Vec<String> {
         let list = |numbers: &[u64]| {
             let words: Vec<String> = numbers.iter().map(u64::to_string).collect();
             words.join(",")

@@ -25,6 +25,7 @@ pub(super) const PROOF: Proof = Proof {
     share: 3,
     chunk: 10,
     alone: true,
+    goes_on: false,
     lacks: device::lacks,
     run,
 };

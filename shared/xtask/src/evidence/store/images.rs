@@ -26,6 +26,7 @@ pub(super) const PROOF: Proof = Proof {
     share: 300,
     chunk: 75,
     alone: false,
+    goes_on: false,
     lacks: device::lacks,
     run,
 };

@@ -30,6 +30,7 @@ pub(super) const PROOF: Proof = Proof {
     share: 2_000,
     chunk: 500,
     alone: false,
+    goes_on: false,
     lacks: || None,
     run,
 };

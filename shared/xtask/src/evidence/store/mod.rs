@@ -8,6 +8,7 @@ mod child;
 mod cut;
 mod device;
 mod disks;
+mod flips;
 mod full;
 mod images;
 mod kills;
@@ -17,6 +18,7 @@ mod message;
 pub mod power;
 mod proof;
 mod syscalls;
+mod vm;
 mod watched;
 pub mod workload;
 
@@ -30,6 +32,7 @@ use crate::workspace::Workspace;
 /// The proofs of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
+    Flips,
     Kills,
     Full,
     Syscalls,
@@ -37,7 +40,7 @@ pub(crate) enum Which {
 }
 
 impl Which {
-    /// All of them, in the order of a test run.
+    /// Those of a test run, in its order; the flips have their share in the tests of qc-core.
     pub(crate) const ALL: [Self; 4] = [Self::Kills, Self::Syscalls, Self::Full, Self::Images];
 
     /// The verb, and the name of the file that keeps it.
@@ -47,6 +50,7 @@ impl Which {
 
     fn proof(self) -> &'static Proof {
         match self {
+            Self::Flips => &flips::PROOF,
             Self::Kills => &kills::PROOF,
             Self::Full => &full::PROOF,
             Self::Images => &images::PROOF,

@@ -85,6 +85,8 @@ pub(super) struct Proof {
     pub(super) chunk: u64,
     /// Whether only one may be at work.
     pub(super) alone: bool,
+    /// Whether runs that are added go on where the kept ones end; otherwise they follow from another seed.
+    pub(super) goes_on: bool,
     /// Why this machine cannot do it, if it cannot.
     pub(super) lacks: fn() -> Option<String>,
     pub(super) run: fn(&Share<'_>) -> Result<Tally, Failure>,
@@ -99,6 +101,13 @@ pub(super) struct Share<'a> {
     pub(super) first: u64,
     pub(super) runs: u64,
     pub(super) broken: Option<Break>,
+}
+
+impl Share<'_> {
+    /// What all shares that follow from the same seed have in common.
+    pub(super) fn of_all(&self) -> u64 {
+        self.seed.wrapping_sub(self.first)
+    }
 }
 
 /// The sums of a share, or of all.
@@ -202,31 +211,34 @@ impl Proof {
         let path = workspace
             .root()
             .join(format!("docs/evidence/{}.json", self.name));
-        let mut seed = args.seed;
+        let (mut seed, mut first) = (args.seed, 0);
         if args.record
             && let Some(earlier) = Kept::load(&path).filter(|earlier| earlier.adds_to(&kept))
         {
             // the next runs are others than those that are kept
-            seed = earlier
-                .seeds
-                .iter()
-                .max()
-                .map_or(seed, |last| seed.max(last + 1));
+            let last = earlier.seeds.iter().max().copied();
+            if self.goes_on {
+                (seed, first) = (last.unwrap_or(seed), earlier.tally.runs);
+            } else {
+                seed = last.map_or(seed, |last| seed.max(last + 1));
+            }
             kept.seconds = earlier.seconds;
             kept.seeds = earlier.seeds;
             kept.tally = earlier.tally;
         }
-        kept.seeds.push(seed);
-        let mut progress = Progress::start(&globals, self.unit, runs);
+        if !kept.seeds.contains(&seed) {
+            kept.seeds.push(seed);
+        }
+        let (begin, runs) = (first, first + runs);
+        let mut progress = Progress::start(&globals, self.unit, runs - begin);
         let before = kept.clone();
         let mut tally = Tally::default();
         let began = now();
-        let mut first = 0;
         while first < runs && tally.failures.is_empty() {
             let round = self.round(args, &dir, seed, first, runs)?;
             first += self.planned(args, first, runs).iter().sum::<u64>();
             tally.add(round);
-            progress.set(first.min(runs));
+            progress.set(first.min(runs) - begin);
             kept.tally = before.tally.clone();
             kept.tally.add(tally.clone());
             let seconds = now().duration_since(began).as_secs_f64();
@@ -468,6 +480,7 @@ mod tests {
             share: 1,
             chunk,
             alone,
+            goes_on: false,
             lacks: || None,
             run: |_| Ok(Tally::default()),
         }

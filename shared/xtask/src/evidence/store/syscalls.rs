@@ -29,6 +29,7 @@ pub(super) const PROOF: Proof = Proof {
     share: 550,
     chunk: 140,
     alone: false,
+    goes_on: false,
     lacks: || {
         which("strace")
             .is_none()

@@ -81,6 +81,8 @@ pub(crate) enum Break {
     DeafSync,
     /// Remove the newest segment before each opening
     LoseSegment,
+    /// Damage another bit than the one that is told of
+    OtherBit,
 }
 
 impl Break {
@@ -91,6 +93,7 @@ impl Break {
             Self::NoSync => "no-sync",
             Self::DeafSync => "deaf-sync",
             Self::LoseSegment => "lose-segment",
+            Self::OtherBit => "other-bit",
         }
     }
 }

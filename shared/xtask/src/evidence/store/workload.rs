@@ -145,7 +145,13 @@ impl Told {
         }
         match &mut *sink {
             // nobody listens: the supervisor is gone, and standard input tells so as well
-            Sink::Pipe(pipe, _) => drop(pipe.write_all(text.as_bytes())),
+            Sink::Pipe(pipe, _) => {
+                drop(pipe.write_all(text.as_bytes()));
+                // what stands in the buffer of a serial line goes with the machine
+                if rustix::termios::isatty(&*pipe) {
+                    let _gone = rustix::termios::tcdrain(&*pipe);
+                }
+            }
             #[cfg(test)]
             Sink::Memory(all) => all.push_str(&text),
         }

@@ -2,9 +2,11 @@
 //! device, the power goes right after one of its acknowledgements, the image is mounted, the server is
 //! started on it, and what it has acknowledged until then is asked for.
 //!
-//! The device is cut, not a virtual machine: what a server or the kernel held in memory is gone in either
-//! case, and here the device may also lose or tear what was not flushed.
+//! The device is cut, not a machine: what a server or the kernel held in memory is gone in either case, and
+//! the device may also lose or tear what was not flushed. `--vm` cuts a whole machine under ours (see `vm`).
+//! What is not run again stays in the table with the commit that it was run at.
 
+mod machine;
 mod mqtt;
 mod nats;
 mod peers;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use qc_core::cli::{Exit, Failure, Globals, Output, Progress, Table};
 use qc_core::clock::SystemClock;
 use qc_core::durable;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::peers::{Kind, Peer};
 use super::child::now;
@@ -25,6 +27,8 @@ use super::device::{self, Device};
 use super::disks::{Mounted, make_ext4, release};
 use super::images;
 use super::proof::{Share, Tally};
+use super::vm::{self, Parts};
+use super::watched::Break;
 use crate::CHORE;
 use crate::bench::{self, Environment};
 use crate::workspace::{Workspace, which};
@@ -48,6 +52,24 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     nats: Vec<PathBuf>,
 
+    /// The store only; the others stay in the table as they are
+    #[arg(long)]
+    ours: bool,
+
+    /// The store only, in a machine of its own: QEMU, its firmware, a kernel and busybox, unpacked here
+    #[arg(long, value_name = "DIR")]
+    vm: Option<PathBuf>,
+
+    /// Break it on purpose in the machine: the run must fail
+    #[arg(
+        long = "break",
+        value_enum,
+        value_name = "HOW",
+        requires = "vm",
+        conflicts_with = "record"
+    )]
+    broken: Option<Break>,
+
     /// The seed that everything follows from
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
@@ -70,15 +92,15 @@ pub struct Args {
 }
 
 /// What is kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    schema: &'static str,
-    claim: &'static str,
+    schema: String,
+    claim: String,
     command: String,
     commit: String,
     /// How long each server was given messages, the cuts being somewhere in that time.
     seconds: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     date: Option<String>,
     environment: Environment,
     rows: Vec<Row>,
@@ -86,10 +108,16 @@ struct Kept {
 }
 
 /// One server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Row {
     server: String,
-    settings: &'static str,
+    settings: String,
+    /// What it was run at; none in a table of one commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    /// The command, where it is another than the table's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
     cuts: u64,
     cuts_with_loss: u64,
     starts_refused: u64,
@@ -118,7 +146,12 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     durable::create_dir_all(&dir, 0o755).map_err(io)?;
     let environment = Environment::measure(&dir, &SystemClock::default())?;
     let commit = bench::commit(workspace);
-    let (peers, skipped) = peers(args, &dir).map_err(io)?;
+    let parts = args.vm.as_deref().map(parts).transpose()?;
+    let (peers, skipped) = if args.ours || parts.is_some() {
+        (Vec::new(), Vec::new())
+    } else {
+        peers(args, &dir).map_err(io)?
+    };
     for what in &skipped {
         output.warn(&format!("SKIPPED: {what}"));
     }
@@ -130,6 +163,7 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     let mut progress = Progress::start(&globals, "recordings", rounds * (peers.len() as u64 + 1));
     let mut rows = Vec::new();
     let mut faults = Vec::new();
+    let mut all = Tally::default();
     for place in 0..=peers.len() {
         let peer = place.checked_sub(1).and_then(|at| peers.get(at));
         let mut row = Row::default();
@@ -145,13 +179,17 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
                 seed: args.seed.wrapping_mul(0x9e37_79b9).wrapping_add(round),
                 first: round * args.each,
                 runs: args.each.min(args.cuts - round * args.each),
-                broken: None,
+                broken: args.broken,
             };
             match peer {
                 None => {
-                    let tally = images::after_acks(&share)?;
+                    let tally = match &parts {
+                        Some(parts) => machine::cuts(&share, parts)?,
+                        None => images::after_acks(&share)?,
+                    };
                     faults.extend(tally.failures.clone());
-                    row.add(&Row::ours(&tally));
+                    row.add(&Row::ours(&tally, parts.as_ref()));
+                    all.add(tally);
                 }
                 Some(peer) => row.add(&beside(peer, &share, args.seconds).map_err(io)?),
             }
@@ -161,17 +199,10 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
         rows.push(row);
     }
     progress.finish(&format!("{} servers", rows.len()));
-    let kept = Kept {
-        schema: SCHEMA,
-        claim: CLAIM,
-        command: format!(
-            "cargo xtask evidence store-power --cuts {} --each {} --seconds {} --seed {}{}",
-            args.cuts,
-            args.each,
-            args.seconds,
-            args.seed,
-            " --nats FILE".repeat(args.nats.len())
-        ),
+    let mut kept = Kept {
+        schema: SCHEMA.to_owned(),
+        claim: CLAIM.to_owned(),
+        command: command(args),
         commit,
         seconds: args.seconds,
         date: args.date.clone(),
@@ -180,17 +211,47 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
         skipped,
     };
     if args.record {
-        keep(&kept, &workspace.root().join("docs/evidence"))?;
+        let dir = workspace.root().join("docs/evidence");
+        if peers.is_empty() {
+            kept = kept.into_table(&dir.join("store-power.json"))?;
+        }
+        keep(&kept, &dir)?;
         output.note("kept in docs/evidence/store-power.json and store-power.md");
     }
     output.result(SCHEMA, SystemClock::machine_time(), &kept, || {
-        text(&kept.rows)
+        text(&kept.rows) + &details(&all)
     })?;
     if faults.is_empty() {
         return Ok(());
     }
     let message = format!("the store has {} faults after power cuts", faults.len());
     Err(Failure::new(Exit::Problems, CHORE, message).detail(faults.join("\n")))
+}
+
+fn command(args: &Args) -> String {
+    let mut text = format!(
+        "cargo xtask evidence store-power --cuts {} --each {}",
+        args.cuts, args.each
+    );
+    match (&args.vm, args.ours) {
+        (Some(_), _) => text.push_str(" --vm DIR"),
+        (None, true) => text.push_str(" --ours"),
+        (None, false) => {
+            let _never_fails = write!(text, " --seconds {}", args.seconds);
+        }
+    }
+    let _never_fails = write!(text, " --seed {}", args.seed);
+    text + &" --nats FILE".repeat(args.nats.len())
+}
+
+/// What a machine is made of, or how to get it.
+fn parts(root: &Path) -> Result<Parts, Failure> {
+    Parts::find(root).map_err(|error| {
+        let message = format!("{} holds no machine", root.display());
+        Failure::new(Exit::Problems, CHORE, message)
+            .because(&error)
+            .help(format!("make one: {}", vm::HOW))
+    })
 }
 
 /// The servers of this machine, each twice, and those that are not there.
@@ -260,7 +321,7 @@ fn beside(peer: &Peer, share: &Share<'_>, seconds: u64) -> std::io::Result<Row> 
     let image = aside.image();
     let mut row = Row {
         server: peer.version(),
-        settings: peer.settings(),
+        settings: peer.settings().to_owned(),
         ..Row::default()
     };
     for last in last {
@@ -298,11 +359,16 @@ fn beside(peer: &Peer, share: &Share<'_>, seconds: u64) -> std::io::Result<Row> 
 
 impl Row {
     /// Ours from the proof with images, which stops at its first fault.
-    fn ours(tally: &Tally) -> Self {
+    fn ours(tally: &Tally, parts: Option<&Parts>) -> Self {
         let count = |name: &str| tally.counts.get(name).copied().unwrap_or(0);
         Self {
             server: format!("qc store {}", env!("CARGO_PKG_VERSION")),
-            settings: "default, the only one",
+            settings: parts.map_or_else(
+                || "default, the only one".to_owned(),
+                |parts| format!("default; a whole machine: {}", parts.words()),
+            ),
+            commit: None,
+            command: None,
             cuts: tally.runs,
             cuts_with_loss: u64::from(!tally.failures.is_empty()),
             starts_refused: 0,
@@ -313,7 +379,7 @@ impl Row {
 
     fn add(&mut self, more: &Self) {
         self.server.clone_from(&more.server);
-        self.settings = more.settings;
+        self.settings.clone_from(&more.settings);
         self.cuts += more.cuts;
         self.cuts_with_loss += more.cuts_with_loss;
         self.starts_refused += more.starts_refused;
@@ -326,6 +392,39 @@ impl Row {
         let all = u32::try_from(self.acknowledged.max(1)).unwrap_or(u32::MAX);
         format!("{:.1} %", f64::from(lost) * 100.0 / f64::from(all))
     }
+}
+
+impl Kept {
+    /// Puts its rows into the table that is there, each with what it was run at.
+    fn into_table(self, path: &Path) -> Result<Self, Failure> {
+        let Ok(bytes) = std::fs::read(path) else {
+            return Ok(self);
+        };
+        let mut table: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            let message = format!("{} is no table of power cuts", path.display());
+            Failure::new(Exit::Problems, CHORE, message).because(&error)
+        })?;
+        for mut row in self.rows {
+            row.commit = Some(self.commit.clone());
+            row.command = Some(self.command.clone());
+            let same =
+                |known: &&mut Row| (&known.server, &known.settings) == (&row.server, &row.settings);
+            match table.rows.iter_mut().find(same) {
+                Some(known) => *known = row,
+                None => table.rows.insert(1, row),
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// What else was counted, a line each.
+fn details(tally: &Tally) -> String {
+    let by = tally.by.iter().chain(&tally.counts);
+    let lines = by.map(|(name, count)| format!("{count} {name}\n"));
+    let slowest = tally.slowest_ms.iter();
+    let slowest = slowest.map(|(name, millis)| format!("slowest {name}: {millis} ms\n"));
+    lines.chain(slowest).collect()
 }
 
 fn text(rows: &[Row]) -> String {
@@ -349,7 +448,7 @@ fn text(rows: &[Row]) -> String {
 fn cells(row: &Row) -> [String; 8] {
     [
         row.server.clone(),
-        row.settings.to_owned(),
+        row.settings.clone(),
         row.cuts.to_string(),
         row.cuts_with_loss.to_string(),
         row.starts_refused.to_string(),
@@ -385,11 +484,20 @@ fn markdown(kept: &Kept) -> String {
     for what in &kept.skipped {
         let _never_fails = writeln!(text, "\nSkipped: {what}.");
     }
+    for row in &kept.rows {
+        if let (Some(commit), Some(command)) = (&row.commit, &row.command) {
+            let (server, settings) = (&row.server, &row.settings);
+            let _never_fails = writeln!(
+                text,
+                "\n{server}, {settings}: `{command}`, commit {commit}."
+            );
+        }
+    }
     let (command, commit) = (&kept.command, &kept.commit);
     let date = kept.date.as_deref().unwrap_or("not recorded");
     let _never_fails = write!(
         text,
-        "\n*Acknowledged* and *lost* are sums over the cuts. `{command}`, commit {commit}, {date};\n\
+        "\n*Acknowledged* and *lost* are sums over the cuts. All others: `{command}`, commit {commit}, {date};\n\
          the block device under an ext4 is cut as in `store-images`, right after an acknowledgement. Others were given\n\
          messages for {} s in each recording, less than the kernel waits until it writes pages by itself: of a\n\
          longer run a server that does not sync loses the newest part, not all.\n",
@@ -407,7 +515,9 @@ mod tests {
         let mut row = Row::default();
         let one = Row {
             server: "nats-server v2".to_owned(),
-            settings: "default",
+            settings: "default".to_owned(),
+            commit: None,
+            command: None,
             cuts: 2,
             cuts_with_loss: 1,
             starts_refused: 0,
