@@ -241,6 +241,9 @@ fn what_a_relay_refuses_for_its_class_is_kept_once() {
     let page = relay.ask(&["dlq", "list", "-N", "1", "--json"]).data();
     assert_eq!(page["letters"][0]["id"], "acme-2", "{page}");
     let next = page["next"].as_str().unwrap();
+    let text = relay.ask(&["dlq", "list", "-N", "1", "--code", "qc5003"]);
+    let command = format!("qc-relay dlq list --before {next} --code QC5003\n");
+    assert!(text.err.ends_with(&command), "{text:?}");
     let rest = relay
         .ask(&["dlq", "list", "--before", next, "--json"])
         .data();

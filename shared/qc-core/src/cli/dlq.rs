@@ -149,8 +149,9 @@ impl List {
         let set = options
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
-        set.map(|(name, value)| format!(" {name} {value}"))
-            .collect()
+        let words =
+            set.flat_map(|(name, value)| [" ".to_owned(), name.to_owned(), " ".to_owned(), value]);
+        words.collect()
     }
 
     /// Asks for page after page until there are enough; a page never has more than are wanted, so
