@@ -33,6 +33,7 @@ mod positions;
 mod quarantine;
 mod read;
 mod recover;
+mod relieve;
 mod retain;
 mod scan;
 mod scrub;
@@ -47,6 +48,7 @@ mod tenant;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod view;
 mod words;
 mod writer;
@@ -61,7 +63,8 @@ pub use seal::{KeyError, Keyring, NodeKey};
 pub use tenant::{Custody, NoCustody, TenantKey};
 #[cfg(test)]
 use testing::sim;
+pub use usage::{LaneUse, Quarantine, Usage};
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
-    Relief, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
+    Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
 };

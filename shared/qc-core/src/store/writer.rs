@@ -27,6 +27,7 @@ use super::seal::Keyring;
 use super::segment::{ChainEnd, Segment};
 use super::space::Pool;
 use super::stage::{Change, Numbers, Staged};
+use super::usage::Account;
 use super::view::{Index, View};
 use crate::clock::Clock;
 use crate::model::Seq;
@@ -59,6 +60,7 @@ pub(super) struct Writer {
     pub(super) keeper: Keeper,
     pub(super) staged: Staged,
     pub(super) scrub: Scrub,
+    pub(super) account: Account,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
     /// A segment whose index could not be read.
@@ -149,6 +151,7 @@ impl Writer {
             self.ask_for_index(*number);
         }
         self.view_mut().refresh_sizes();
+        self.look_at_space();
     }
 
     /// What has to be looked at again and again, however busy the log is.
@@ -160,6 +163,7 @@ impl Writer {
         self.retain();
         self.compact();
         self.scrub_on();
+        self.look_at_space();
     }
 
     /// Writes and syncs what is staged, then answers it.
