@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
 use qc_core::model::{AttrValue, Lane, Message, StreamName};
-use qc_core::store::{AppendError, Draft, Outcome, StreamKey};
+use qc_core::store::{Draft, Outcome, StreamKey};
 use qc_core::wire::{Record, decode_envelope};
 
 use super::Hub;
@@ -30,7 +30,7 @@ impl Door for Hub {
             .log
             .append(&key, drafts)
             .await
-            .map_err(|e| append(&e))?;
+            .map_err(|error| Problem::from(&error))?;
         Ok(outcomes
             .into_iter()
             .map(|outcome| Published {
@@ -112,7 +112,7 @@ impl Hub {
             .log
             .append(&key, drafts)
             .await
-            .map_err(|error| append(&error))
+            .map_err(|error| Problem::from(&error))
     }
 }
 
@@ -159,20 +159,6 @@ fn denied(denied: &Denied) -> Problem {
         Denied::NoStream(_) => Problem::unknown_stream(denied.to_string()),
         Denied::OtherTenant { .. } | Denied::NoRule { .. } => {
             Problem::forbidden(denied.to_string())
-        }
-    }
-}
-
-fn append(error: &AppendError) -> Problem {
-    match error {
-        AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
-        AppendError::Limit { .. } => Problem::full(error.to_string(), Duration::from_secs(5)),
-        AppendError::TooLarge { max, .. } => Problem::too_large(*max),
-        AppendError::Poisoned(_)
-        | AppendError::Closed
-        | AppendError::TenantKey { .. }
-        | AppendError::Unreadable { .. } => {
-            Problem::unavailable(error.to_string(), Duration::from_secs(5))
         }
     }
 }

@@ -2,12 +2,10 @@
 
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 use qc_core::model::{Lane, Seq, StreamName};
-use qc_core::store::{
-    AppendError, Draft, Hop, ReadError, StreamKey, dead_letters, dedupe_key, note_death,
-};
+use qc_core::store::{Draft, StreamKey, dead_letters, dedupe_key, note_death};
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status, Subscribe,
-    WireError, decode_envelope, encode_envelope,
+    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, WireError,
+    decode_envelope, encode_envelope,
 };
 use tokio::sync::watch;
 
@@ -16,9 +14,6 @@ use super::access::{StreamRule, Verb};
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
-const STORE_FULL: Code = Code::new(3302);
-const STORE_STOPPED: Code = Code::new(3002);
-const STORE_DAMAGED: Code = Code::new(3004);
 const MALFORMED: Code = Code::new(2222);
 const WRONG_CLASS: &str = "QC5003";
 
@@ -60,10 +55,10 @@ impl LinkApp for Hub {
             // first the dead: once the others are stored, the peer does not send these again
             if !sorted.dead.is_empty() {
                 let stored = log.submit(&dead, sorted.dead).await;
-                stored.map_err(|error| append_refusal(&error))?;
+                stored.map_err(|error| Refusal::from(&error))?;
             }
             let stored = log.submit(&stream, sorted.kept).await;
-            stored.map(|_| last).map_err(|error| append_refusal(&error))
+            stored.map(|_| last).map_err(|error| Refusal::from(&error))
         }
     }
 
@@ -117,7 +112,7 @@ impl LinkApp for Hub {
             .inner
             .log
             .read(&stream, after, max_records, max_bytes)
-            .map_err(|error| read_refusal(&error))?;
+            .map_err(|error| Refusal::from(&error))?;
         Ok(Chunk {
             records,
             through: Seq::ZERO,
@@ -227,25 +222,11 @@ impl Sorted {
         };
         let mut sorted = Self::default();
         for record in records {
-            let view = EnvelopeRef::parse(&record.head).map_err(malformed)?;
+            let view = link::received(open, &record)?;
             let dedupe = dedupe_key(view.source, view.id);
-            let hop = Hop {
-                node: peer.node.clone(),
-                lane: open.lane,
-                epoch: record.header.epoch,
-                seq: record.header.seq,
-            };
             let class = rule.class.as_str();
-            let lane = record.header.lane;
             if view.data_class == Some(class) {
-                let (head, body) = (record.head, record.body);
-                sorted.kept.push(Draft {
-                    lane,
-                    head,
-                    body,
-                    dedupe,
-                    hop: Some(hop),
-                });
+                sorted.kept.push(link::draft(peer, open, record, dedupe));
                 continue;
             }
             let mut envelope = decode_envelope(&record.head).map_err(malformed)?;
@@ -258,28 +239,11 @@ impl Sorted {
             note_death(&mut envelope, WRONG_CLASS, &reason, &open.stream);
             let mut head = Vec::new();
             encode_envelope(&envelope, &mut head);
-            let (head, body) = (head.into(), record.body);
             sorted.dead.push(Draft {
-                lane,
-                head,
-                body,
-                dedupe,
-                hop: Some(hop),
+                head: head.into(),
+                ..link::draft(peer, open, record, dedupe)
             });
         }
         Ok(sorted)
     }
-}
-
-fn append_refusal(error: &AppendError) -> Refusal {
-    let code = if error.is_retryable() {
-        STORE_FULL
-    } else {
-        STORE_STOPPED
-    };
-    Refusal::new(code, error.to_string())
-}
-
-fn read_refusal(error: &ReadError) -> Refusal {
-    Refusal::new(STORE_DAMAGED, error.to_string())
 }

@@ -250,6 +250,32 @@ impl Problem {
     }
 }
 
+#[cfg(feature = "store")]
+impl From<&crate::store::AppendError> for Problem {
+    /// 507 when there is no room, 503 when it may work later, each with the code of its reason.
+    fn from(error: &crate::store::AppendError) -> Self {
+        use crate::store::AppendError;
+        let (detail, after) = (error.to_string(), error.retry_after().unwrap_or_default());
+        let later = |status, title| Self::new(status, error.code(), title, &detail);
+        let problem = match error {
+            AppendError::Full { .. } => Self::full(&detail, after),
+            AppendError::TooLarge { max, .. } => return Self::too_large(*max),
+            AppendError::Poisoned(_) | AppendError::Closed => Self::unavailable(&detail, after),
+            AppendError::Limit { .. } => {
+                later(StatusCode::INSUFFICIENT_STORAGE, "The stream is full")
+            }
+            AppendError::TenantKey { .. } => later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The tenant's key is not at hand",
+            ),
+            AppendError::Unreadable { .. } => {
+                later(StatusCode::SERVICE_UNAVAILABLE, "The store cannot look up")
+            }
+        };
+        problem.retry_after(after)
+    }
+}
+
 impl From<EventError> for Problem {
     fn from(error: EventError) -> Self {
         let mut problem = Self::malformed_event(error.to_string());

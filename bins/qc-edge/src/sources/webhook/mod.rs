@@ -291,18 +291,11 @@ impl Webhook {
     fn problem(&self, error: &IntakeError) -> Problem {
         let now = self.shared.clock.now();
         match error {
-            IntakeError::Full { retry_after } => {
-                self.shared
-                    .activity
-                    .retrying("the buffer is full", now, *retry_after);
-                Problem::full("the edge's buffer is full", *retry_after)
-            }
-            IntakeError::Unavailable {
-                reason,
-                retry_after,
-            } => {
-                self.shared.activity.retrying(reason, now, *retry_after);
-                Problem::unavailable(reason, *retry_after)
+            IntakeError::NotNow(cause) => {
+                let wait = cause.retry_after().unwrap_or_default();
+                let activity = &self.shared.activity;
+                activity.retrying(&error.to_string(), now, wait);
+                Problem::from(cause)
             }
             IntakeError::Refused { code, reason } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
