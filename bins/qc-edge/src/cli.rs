@@ -1,7 +1,7 @@
 //! The command line of `qc-edge`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, DiskCommand, ExplainCommand, Globals};
 
 use crate::commands::{ledger, reload, run, send, status, streams};
 
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Send(send::Args),
     Streams(streams::Args),
     Ledger(ledger::Args),
+    Disk(DiskCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -50,6 +50,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Send(args) => commands::send::run(&context, &args),
         Command::Streams(args) => commands::streams::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Disk(args) => args.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::EdgeConfig::from_loaded(loaded).map(drop)

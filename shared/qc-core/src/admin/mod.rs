@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod disk;
 mod problem;
 mod server;
 mod socket;

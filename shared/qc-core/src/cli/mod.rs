@@ -5,6 +5,8 @@ mod codes;
 mod config_command;
 #[cfg(feature = "net")]
 mod context;
+#[cfg(all(feature = "net", feature = "store"))]
+mod disk;
 mod flags;
 #[cfg(feature = "net")]
 mod ledger;
@@ -19,6 +21,8 @@ pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
+#[cfg(all(feature = "net", feature = "store"))]
+pub use disk::{DiskCommand, health_lines};
 pub use flags::{ColorChoice, Globals, OutputFormat};
 #[cfg(feature = "net")]
 pub use ledger::{ledger_text, ledger_verdict};
