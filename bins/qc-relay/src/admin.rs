@@ -5,6 +5,8 @@
 //! GET  /v1/tail?stream=TENANT/NAME&after=SEQ&limit=N&wait_ms=N    metadata, never bodies
 //! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
 //! POST /v1/reload
+//! GET  /v1/disk      POST /v1/disk/relieve                         see `qc_core::upkeep`
+//! GET  /v1/retention
 //! ```
 
 use std::time::Duration;
@@ -17,27 +19,30 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
     CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LastError, LinkStatus, RELAY_STATUS_SCHEMA,
-    RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+    RelayStatus, Reply, STREAM_LIST_SCHEMA,
 };
+use qc_core::admin::disk::RETENTION_SCHEMA;
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
 use qc_core::model::{Seq, StreamName};
-use qc_core::store::{OpenReport, Outcome};
+use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
+use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
 use crate::metrics::RelayMetrics;
+use crate::retention::Retention;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub(crate) struct Admin {
     /// The hub.
     pub hub: Hub,
-    /// What recovery found at start.
-    pub recovered: OpenReport,
-    /// The state directory.
-    pub state_dir: String,
+    /// Its store.
+    pub upkeep: Upkeep,
+    /// How long its streams keep.
+    pub retention: Retention,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -55,16 +60,19 @@ pub(crate) type Reloaded = tokio::sync::oneshot::Sender<Result<(), qc_core::cli:
 
 /// The routes.
 pub(crate) fn router(admin: Admin) -> Router {
+    let upkeep = upkeep::router(admin.upkeep.clone());
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
         .route("/v1/fleet", get(fleet))
         .route("/v1/ledger", get(ledger))
+        .route("/v1/retention", get(retention))
         .route("/v1/tail", get(tail))
         .route("/v1/publish", post(publish))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .with_state(admin)
+        .merge(upkeep)
 }
 
 /// One message as an operator may see it: attributes and sizes, no body.
@@ -101,10 +109,7 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let stats = admin.hub.log().stats();
-    let streams = admin.hub.log().streams();
     let links = admin.hub.fleet().links();
-    let oldest = streams.iter().filter_map(|info| info.oldest).min();
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
         && let Some(end) = qc_core::model::Timestamp::parse_rfc3339(&certificate.not_after)
@@ -116,17 +121,10 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
         region: admin.hub.region().map(str::to_owned),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: admin.hub.uptime_s(),
-        state_dir: admin.state_dir.clone(),
+        state_dir: admin.upkeep.dir.display().to_string(),
         draining: admin.drain.is_draining(),
         listeners: admin.listeners.clone(),
-        store: StoreStatus {
-            streams: streams.len() as u64,
-            segments: stats.segments,
-            bytes: stats.bytes,
-            oldest: oldest.map(|oldest| oldest.to_string()),
-            disk_used_percent: Some(admin.hub.disk_used()),
-            recovered: recovered_lines(&admin.recovered, stats.full, stats.poisoned),
-        },
+        store: admin.upkeep.status(admin.hub.disk_used()),
         links: links
             .into_iter()
             .map(|row| LinkStatus {
@@ -152,18 +150,6 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     reply(&admin, RELAY_STATUS_SCHEMA, data)
 }
 
-/// What recovery found and what stands in the way of appends, a line each.
-fn recovered_lines(
-    report: &OpenReport,
-    full: Option<String>,
-    poisoned: Option<String>,
-) -> Vec<String> {
-    let mut lines = report.lines();
-    lines.extend(full.map(|reason| format!("QC3302 appends are refused: {reason}")));
-    lines.extend(poisoned.map(|reason| format!("QC3002 the store stopped: {reason}")));
-    lines
-}
-
 async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
     let rows = admin.hub.stream_rows();
     reply(&admin, STREAM_LIST_SCHEMA, rows)
@@ -177,6 +163,11 @@ async fn fleet(State(admin): State<Admin>) -> impl IntoResponse {
 async fn ledger(State(admin): State<Admin>) -> impl IntoResponse {
     let ledger = admin.hub.ledger().await;
     reply(&admin, LEDGER_SCHEMA, ledger)
+}
+
+async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
+    let table = admin.retention.table(&admin.hub);
+    reply(&admin, RETENTION_SCHEMA, table)
 }
 
 #[derive(Debug, Deserialize)]

@@ -16,6 +16,7 @@ use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, LogOptions, RealDisk};
 use qc_core::tls::Credentials;
+use qc_core::upkeep::{SpaceWatch, Upkeep};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
@@ -23,6 +24,7 @@ use crate::config::RelayConfig;
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
+use crate::retention::Retention;
 
 /// How often rates and the disk are sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -67,11 +69,12 @@ pub(crate) async fn run(
         .unwrap_or(config.listen.address)
         .to_string();
     let (certificate, shown) = watch::channel(None);
+    let retention = Retention::of(&config);
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
-        recovered: node.report.clone(),
-        state_dir: dir.display().to_string(),
+        upkeep: upkeep(&hub, &node, &dir),
+        retention: retention.clone(),
         listeners: vec![address.clone()],
         certificate: shown,
         reload,
@@ -110,6 +113,7 @@ pub(crate) async fn run(
         hub: hub.clone(),
         credentials,
         read,
+        retention,
         certificate,
         service: service.clone(),
     };
@@ -127,6 +131,18 @@ pub(crate) async fn run(
     match poisoned {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
+    }
+}
+
+fn upkeep(hub: &Hub, node: &NodeState, dir: &Path) -> Upkeep {
+    let of = hub.clone();
+    Upkeep {
+        log: node.log.clone(),
+        recovered: node.report.clone(),
+        dir: dir.to_owned(),
+        node: node.name.clone(),
+        clock: hub.clock_handle(),
+        slowest: Arc::new(move |stream| of.slowest(stream).map(|(_, seq)| seq)),
     }
 }
 
@@ -186,11 +202,13 @@ fn read_passphrase(path: &Path) -> Result<Secret<String>, Failure> {
 async fn sample(hub: Hub, dir: PathBuf, service: Service) {
     let mut flush = tokio::time::interval(FLUSH);
     let mut sample = tokio::time::interval(SAMPLE);
+    let mut watch = SpaceWatch::default();
     loop {
         tokio::select! {
             _ = flush.tick() => hub.flush_positions().await,
             _ = sample.tick() => {
                 hub.sample(RealDisk::used_percent(&dir).unwrap_or(0));
+                watch.look(hub.log());
                 service.notify.watchdog();
                 if let Some(reason) = hub.log().stats().poisoned {
                     tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
@@ -207,6 +225,7 @@ struct Reloader {
     hub: Hub,
     credentials: Credentials,
     read: ReadConfig,
+    retention: Retention,
     certificate: watch::Sender<Option<CertificateStatus>>,
     service: Service,
 }
@@ -249,6 +268,7 @@ impl Reloader {
             .reconfigure(config.access())
             .await
             .map_err(|error| not_writable(&error))?;
+        self.retention.replace(&config);
         self.show_certificate();
         self.service.notify.ready();
         tracing::info!(code = "QC0021", "Reloaded: streams, certificates, trust.");
@@ -264,7 +284,7 @@ impl Reloader {
 }
 
 fn not_writable(error: &AppendError) -> Failure {
-    Failure::new(Exit::Disk, "QC3302", "the store takes nothing")
+    Failure::new(Exit::Disk, error.code(), "the store takes nothing")
         .because(error)
         .help("df -h    then free space on the disk of the state directory")
 }

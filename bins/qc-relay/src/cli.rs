@@ -1,9 +1,9 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, ExplainCommand, Globals};
+use qc_core::cli::{ConfigCommand, DiskCommand, ExplainCommand, Globals};
 
-use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
+use crate::commands::{fleet, ledger, publish, reload, retention, run, status, streams, tail};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Publish(publish::Args),
     Fleet(fleet::Args),
     Ledger(ledger::Args),
+    Disk(DiskCommand),
+    Retention(retention::Args),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -9,6 +9,7 @@ mod config;
 mod hub;
 mod listener;
 mod metrics;
+mod retention;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Publish(args) => commands::publish::run(&context, &args),
         Command::Fleet(args) => commands::fleet::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Disk(args) => args.run(&context),
+        Command::Retention(args) => commands::retention::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

@@ -1,7 +1,8 @@
 //! What the relay counts, as OpenMetrics. Series are per stream or per node, never per message.
 
 use qc_core::admin::api::NodeState;
-use qc_core::telemetry::{Gauge, Gauges, Metrics};
+use qc_core::telemetry::{Gauges, Metrics};
+use qc_core::upkeep::StoreMetrics;
 
 use crate::hub::Hub;
 
@@ -16,10 +17,7 @@ pub(crate) struct RelayMetrics {
     stream_refused: Gauges,
     node_up: Gauges,
     node_backlog: Gauges,
-    store_segments: Gauge,
-    store_bytes: Gauge,
-    store_sync_us: Gauge,
-    store_full: Gauge,
+    store: StoreMetrics,
 }
 
 impl RelayMetrics {
@@ -46,16 +44,7 @@ impl RelayMetrics {
                 "node",
             ),
             node_backlog: m.gauges("qc_node_backlog_messages", "Messages that wait", "node"),
-            store_segments: m.gauge("qc_store_segments", "Segment files"),
-            store_bytes: m.gauge("qc_store_bytes", "Bytes of all segments"),
-            store_sync_us: m.gauge(
-                "qc_store_last_sync_microseconds",
-                "Time of the last fdatasync",
-            ),
-            store_full: m.gauge(
-                "qc_store_full",
-                "1 while appends are refused for want of space",
-            ),
+            store: StoreMetrics::new(&m),
             metrics: m,
         }
     }
@@ -78,11 +67,7 @@ impl RelayMetrics {
                 .of(&node.name)
                 .set(signed(node.backlog_messages));
         }
-        let stats = hub.log().stats();
-        self.store_segments.set(signed(stats.segments));
-        self.store_bytes.set(signed(stats.bytes));
-        self.store_sync_us.set(signed(stats.last_sync_us));
-        self.store_full.set(i64::from(stats.full.is_some()));
+        self.store.refresh(hub.log());
     }
 
     /// All of it as text.

@@ -104,6 +104,12 @@ impl Hub {
         access: Access,
     ) -> Result<(), qc_core::store::AppendError> {
         define(&self.inner.log, &access).await?;
+        let gone = |rule: &&StreamRule| access.streams().all(|new| new.name != rule.name);
+        for rule in self.access().streams().filter(gone) {
+            // what is not declared any more keeps what it has: nothing ends by a limit that is gone
+            let key = StreamKey::hub(rule.name.clone());
+            self.inner.log.define_with(&key, None).await?;
+        }
         *self
             .inner
             .access
@@ -130,6 +136,17 @@ impl Hub {
     /// This relay's clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.inner.clock.as_ref()
+    }
+
+    /// The same for whoever keeps it.
+    pub(crate) fn clock_handle(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
+    }
+
+    /// The consumer of a stream that is furthest behind, and where it stands.
+    pub(crate) fn slowest(&self, stream: &StreamKey) -> Option<(String, Seq)> {
+        let all = self.inner.positions.all(stream).into_iter();
+        all.min_by_key(|(_, seq)| *seq)
     }
 
     /// Whole seconds since start.
@@ -227,7 +244,8 @@ impl Hub {
         )
     }
 
-    fn hub_streams(&self) -> Vec<StreamInfo> {
+    /// The streams that this relay keeps.
+    pub(crate) fn hub_streams(&self) -> Vec<StreamInfo> {
         self.inner
             .log
             .streams()
