@@ -16,6 +16,7 @@ mod disk_full;
 mod identity;
 mod kill_any;
 mod restarts;
+mod retention;
 mod top;
 
 /// A file beside this one that is no module here would be a story that nobody tells.
