@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use qc_tests::{Daemon, Site, poll, program, run, until};
+use qc_tests::{Curl, Daemon, Ran, Site, free_port, poll, program, run, until};
 
 const PATH: &str = "/v1/streams/acme/lab-results";
 /// From space to the first message.
@@ -113,6 +113,160 @@ fn a_relay_with_a_full_disk_answers_507_and_comes_back() {
     let streams = relay.ask(&["streams", "list", "--json"]).data();
     let last = streams[0]["last_seq"].as_u64().unwrap();
     assert_eq!(last, stored + 2, "something of a refused request was kept");
+}
+
+/// One edge whose store may take 48 MiB.
+struct SmallStore {
+    site: Site,
+    edge: Daemon,
+    hook: Curl,
+    sent: u64,
+}
+
+impl SmallStore {
+    fn start() -> Self {
+        let site = Site::new();
+        let port = free_port();
+        let hook = format!(
+            "[[source]]\nname = \"hook\"\nstream = \"{}\"\nclass = \"internal\"\n\
+             [source.webhook]\nlisten = \"127.0.0.1:{port}\"\n",
+            Site::STREAM
+        );
+        let mut edge = site.edge_a(&site.address(), &hook);
+        std::fs::create_dir(site.path("edge-a.d")).unwrap();
+        site.write(
+            "edge-a.d/small.toml",
+            "[store]\nmax = \"48MiB\"\nsegment = \"1MiB\"\n",
+        );
+        edge.start();
+        let hook = Curl {
+            url: format!("http://127.0.0.1:{port}"),
+            roots: site.path("relay/trust/roots.pem"),
+            identity: None,
+        };
+        Self {
+            site,
+            edge,
+            hook,
+            sent: 0,
+        }
+    }
+
+    /// Sends one message in a lane; whether it was taken.
+    fn send(&mut self, lane: &str, bytes: usize) -> Ran {
+        let args = ["send", Site::STREAM, "--class", "internal", "--lane", lane];
+        let ran = self.edge.ask_with(&args, &vec![7; bytes]);
+        self.sent += u64::from(ran.code == 0);
+        ran
+    }
+
+    /// Sends until the lane is refused.
+    fn fill(&mut self, lane: &str, bytes: usize) -> Ran {
+        for _ in 0..500 {
+            let ran = self.send(lane, bytes);
+            if ran.code != 0 {
+                return ran;
+            }
+        }
+        panic!("{lane} was never refused");
+    }
+
+    /// The lanes that `disk` says are refused, after the daemon has looked again.
+    fn refused(&self) -> Vec<String> {
+        let ran = self.edge.ask(&["disk", "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let lanes = report["data"]["lanes"].as_array().unwrap().iter();
+        let refused = lanes.filter(|lane| lane["refused"] == true);
+        let refused: Vec<_> = refused
+            .map(|lane| lane["lane"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(ran.code, if refused.is_empty() { 0 } else { 4 }, "{ran:#?}");
+        refused
+    }
+}
+
+#[test]
+fn an_edge_that_fills_up_sheds_by_lane_tells_it_and_comes_back() {
+    let mut small = SmallStore::start();
+    let calm = small.edge.ask(&["disk"]).ok();
+    assert!(calm.contains("nobody; low from 95%"), "{calm}");
+
+    // with the relay away everything waits: low is refused first, then normal
+    let refused = small.fill("low", 256 << 10);
+    refused.refused(12, "QC3302");
+    until("low alone is refused", || small.refused() == ["low"]);
+    assert_eq!(small.hook.call("/", &[], b"still in").status, 201);
+    small.sent += 1;
+    small
+        .fill("normal", 64 << 10)
+        .refused(12, "normal messages are refused");
+    until("normal too", || small.refused() == ["normal", "low"]);
+    let answer = small.hook.call("/", &[], &vec![7; 64 << 10]);
+    assert_eq!(answer.status, 507, "{answer:?}");
+    assert_eq!(answer.json()["code"], "QC4016");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert_eq!(small.send("critical", 64 << 10).code, 0, "an alarm goes");
+
+    // what an operator reads, on a screen of 80 columns
+    let told = small.edge.ask(&["disk"]);
+    told.refused(4, "messages are refused: normal, low");
+    for words in [
+        "REFUSED   normal   from 98%",
+        "low      from 95%",
+        "(reserve 1.0 MiB)",
+    ] {
+        assert!(
+            told.out.contains(words),
+            "'{words}' is missing: {}",
+            told.out
+        );
+    }
+    assert!(
+        told.out.lines().all(|line| line.chars().count() <= 80),
+        "{}",
+        told.out
+    );
+    assert!(
+        small
+            .edge
+            .ask(&["status"])
+            .ok()
+            .contains("QC3302 normal, low")
+    );
+    let would = small.edge.ask(&["disk", "relieve", "--dry-run"]);
+    assert!(matches!(would.code, 0 | 4), "{would:#?}");
+    let asked = small.edge.ask(&["disk", "relieve"]);
+    assert!(
+        matches!(asked.code, 0 | 2),
+        "nobody is there to say yes: {asked:#?}"
+    );
+    small.edge.ask(&["disk", "relieve", "--yes"]).ok();
+
+    small.edge.logs(&["QC3302", "normal, low"]);
+
+    // the relay comes, takes what waits, and the edge takes in again by itself
+    let mut relay = small.site.relay("");
+    relay.start();
+    until("the edge has room again", || small.refused().is_empty());
+    let back = poll(SOON, || (small.send("low", 1000).code == 0).then_some(()));
+    assert!(back.is_some(), "no message was taken within {SOON:?}");
+    until("everything is at the relay", || {
+        small.edge.status()["links"][0]["backlog_messages"] == 0
+    });
+    small.edge.logs(&["QC3308"]);
+    let (balanced, ledger) = small.edge.ledger();
+    assert!(balanced, "{ledger}");
+    let rows = ledger["rows"].as_array().unwrap().iter();
+    let acked: u64 = rows.map(|row| row["acked"].as_u64().unwrap()).sum();
+    assert_eq!(acked, small.sent, "{ledger}");
+    let streams = relay.ask(&["streams", "list", "--json"]).data();
+    assert_eq!(streams[0]["messages"], small.sent, "{streams}");
+
+    // a daemon that is down has its files counted
+    assert_eq!(small.edge.stop(), 0);
+    let down = small.edge.ask(&["disk"]);
+    assert!(down.err.contains("qc-edge is down"), "{down:#?}");
+    assert!(down.ok().contains("segments, "));
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod identity;
 mod keys;
 mod kill_any;
 mod restarts;
+mod retention;
 mod top;
 
 /// A file beside this one that is no module here would be a story that nobody tells.

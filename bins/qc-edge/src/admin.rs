@@ -5,6 +5,7 @@
 //! GET  /v1/dlq   /v1/dlq/ID                                 dead letters, see qc_core::admin::dlq
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
 //! POST /v1/reload
+//! GET  /v1/disk      POST /v1/disk/relieve                   see `qc_core::upkeep`
 //! ```
 //!
 //! The routes of keys are merged in: `qc_core::node::key_routes`.
@@ -20,7 +21,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
     ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
-    LinkStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus, StreamRow,
+    LinkStatus, Reply, STREAM_LIST_SCHEMA, StreamRow,
 };
 use qc_core::admin::{Problem, dlq};
 use qc_core::cli::{Exit, Failure};
@@ -31,10 +32,11 @@ use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
 use qc_core::safe_text::safe;
 use qc_core::service::Drain;
-use qc_core::store::{OpenReport, Role};
+use qc_core::store::{AppendError, NoKey, Role};
 use qc_core::streams::Embedded;
 use qc_core::telemetry::Metrics;
 use qc_core::tls::Credentials;
+use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -50,8 +52,7 @@ pub(crate) struct Admin {
     pub(crate) buffer: Buffer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started: Instant,
-    pub(crate) recovered: OpenReport,
-    pub(crate) state_dir: String,
+    pub(crate) upkeep: Upkeep,
     pub(crate) credentials: Credentials,
     pub(crate) connectors: Connectors,
     pub(crate) link: Option<watch::Receiver<DialerStatus>>,
@@ -85,6 +86,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         node: admin.buffer.node().clone(),
         program: "qc-edge",
     });
+    let upkeep = upkeep::router(admin.upkeep.clone());
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
@@ -94,6 +96,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .with_state(admin)
         .merge(dlq)
+        .merge(upkeep)
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
@@ -115,9 +118,12 @@ async fn ledger(State(admin): State<Admin>) -> Result<Json<Reply<Ledger>>, Probl
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let backlog = admin.buffer.backlog().messages;
-    let text = admin
-        .metrics
-        .encode(&admin.status(), &admin.streams(), backlog);
+    let text = admin.metrics.encode(
+        &admin.status(),
+        &admin.streams(),
+        admin.buffer.log(),
+        backlog,
+    );
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response()
 }
 
@@ -174,10 +180,14 @@ async fn send(
 
 fn not_taken(error: &IntakeError) -> Failure {
     let (exit, code) = match error {
-        IntakeError::Full { .. } => (Exit::Disk, "QC3302"),
-        IntakeError::Unavailable { .. } => (Exit::Unreachable, "QC3002"),
-        IntakeError::Held { code: "QC3046", .. } => (Exit::Refused, "QC3046"),
-        IntakeError::Held { code, .. } => (Exit::Unreachable, *code),
+        IntakeError::NotNow(error) => match error {
+            AppendError::Full { .. } | AppendError::Limit { .. } => (Exit::Disk, error.code()),
+            AppendError::TenantKey {
+                reason: NoKey::Destroyed(_),
+                ..
+            } => (Exit::Refused, error.code()),
+            _ => (Exit::Unreachable, error.code()),
+        },
         IntakeError::Refused { code, .. } => (Exit::Refused, *code),
     };
     Failure::new(exit, code, "nothing was taken").because(error)
@@ -194,35 +204,14 @@ async fn reload(State(admin): State<Admin>) -> Result<Json<Reply<&'static str>>,
 impl Admin {
     fn status(&self) -> EdgeStatus {
         let now = self.clock.now();
-        let stats = self.buffer.log().stats();
-        let streams = self.buffer.log().streams();
-        let oldest = streams.iter().filter_map(|info| info.oldest).min();
-        let mut recovered = self.recovered.lines();
-        recovered.extend(
-            stats
-                .full
-                .map(|why| format!("QC3302 nothing is taken in: {why}")),
-        );
-        recovered.extend(
-            stats
-                .poisoned
-                .map(|why| format!("QC3002 the store stopped: {why}")),
-        );
         let up = self.clock.instant().saturating_duration_since(self.started);
         EdgeStatus {
             node: self.buffer.node().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: up.as_secs(),
-            state_dir: self.state_dir.clone(),
+            state_dir: self.upkeep.dir.display().to_string(),
             draining: self.drain.is_draining(),
-            store: StoreStatus {
-                streams: streams.len() as u64,
-                segments: stats.segments,
-                bytes: stats.bytes,
-                oldest: oldest.map(|oldest| oldest.to_string()),
-                disk_used_percent: Some(*self.disk_used.borrow()),
-                recovered,
-            },
+            store: self.upkeep.status(*self.disk_used.borrow()),
             links: self
                 .link
                 .iter()

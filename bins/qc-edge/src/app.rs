@@ -1,6 +1,6 @@
 //! The edge as a process: what is built from what, and in which order it ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{LogOptions, RealDisk};
 use qc_core::tls::Credentials;
+use qc_core::upkeep::{SpaceWatch, Upkeep};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
@@ -59,8 +60,7 @@ pub(crate) async fn run(
         buffer: buffer.clone(),
         clock: Arc::clone(&clock),
         started: clock.instant(),
-        recovered: node.report.clone(),
-        state_dir: dir.display().to_string(),
+        upkeep: upkeep(&buffer, &node, &dir, &clock),
         credentials: node.credentials.clone(),
         connectors,
         link: (!config.uplink.relay.is_empty()).then_some(link_shown),
@@ -123,6 +123,18 @@ pub(crate) async fn run(
         )
         .help("the next start re-reads what is really on disk; look at dmesg first")),
         None => ended,
+    }
+}
+
+fn upkeep(buffer: &Buffer, node: &NodeState, dir: &Path, clock: &Arc<dyn Clock>) -> Upkeep {
+    let of = buffer.clone();
+    Upkeep {
+        log: node.log.clone(),
+        recovered: node.report.clone(),
+        dir: dir.to_owned(),
+        node: node.name.clone(),
+        clock: Arc::clone(clock),
+        slowest: Arc::new(move |stream| of.slowest(stream)),
     }
 }
 
@@ -200,6 +212,7 @@ async fn tidy(
 ) {
     let mut tidy = tokio::time::interval(TIDY);
     let mut sample = tokio::time::interval(SAMPLE);
+    let mut watch = SpaceWatch::default();
     loop {
         tokio::select! {
             () = service.drain.signaled() => return,
@@ -210,6 +223,7 @@ async fn tidy(
             }
             _ = sample.tick() => {
                 disk.send_replace(RealDisk::used_percent(&dir).unwrap_or(0));
+                watch.look(buffer.log());
                 service.notify.watchdog();
                 if let Some(reason) = buffer.log().stats().poisoned {
                     tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");

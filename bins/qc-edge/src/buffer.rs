@@ -37,7 +37,6 @@ struct Inner {
     consumers: Consumers,
     /// How far everybody was, and when: see [`REST`].
     seen: Mutex<BTreeMap<StreamKey, VecDeque<(Instant, Seq)>>>,
-    max_bytes: u64,
     taken_in: AtomicU64,
     handed_out: AtomicU64,
 }
@@ -72,7 +71,6 @@ impl Buffer {
             node,
             consumers,
             seen: Mutex::default(),
-            max_bytes: config.store.max,
             taken_in: AtomicU64::new(0),
             handed_out: AtomicU64::new(0),
         };
@@ -152,14 +150,11 @@ impl Buffer {
     /// Writes positions and gives back the space of what everybody has had for a while.
     pub(crate) async fn tidy(&self, now: Instant) -> Result<(), AppendError> {
         self.inner.positions.flush().await?;
-        let crowded = self.inner.log.stats().bytes > self.inner.max_bytes / 2;
+        let crowded = self.inner.log.stats().usage.is_crowded();
         for info in self.inner.log.streams() {
-            let consumers = self.consumers_of(&info.key);
-            let slowest = consumers
-                .iter()
-                .map(|name| self.inner.positions.of(&info.key, name))
-                .min();
-            let Some(slowest) = slowest else { continue };
+            let Some(slowest) = self.slowest(&info.key) else {
+                continue;
+            };
             let trim = if crowded {
                 slowest
             } else {
@@ -170,6 +165,14 @@ impl Buffer {
             }
         }
         Ok(())
+    }
+
+    /// How far everybody has come who must have a stream; none when nobody must.
+    pub(crate) fn slowest(&self, stream: &StreamKey) -> Option<Seq> {
+        let consumers = self.consumers_of(stream).into_iter();
+        consumers
+            .map(|name| self.inner.positions.of(stream, &name))
+            .min()
     }
 
     /// Up to where everybody had the stream [`REST`] ago. Until then its messages are known again when a
@@ -282,7 +285,7 @@ impl Intake for EdgeIntake {
                 .log()
                 .append(&key, drafts)
                 .await
-                .map_err(|error| intake_error(&error))?;
+                .map_err(intake_error)?;
             for (at, outcome) in places.into_iter().zip(stored) {
                 if !outcome.is_duplicate() {
                     self.buffer.inner.taken_in.fetch_add(1, Ordering::Relaxed);
@@ -325,29 +328,12 @@ impl EdgeIntake {
     }
 }
 
-fn intake_error(error: &AppendError) -> IntakeError {
+fn intake_error(error: AppendError) -> IntakeError {
     match error {
-        AppendError::Full { retry_after, .. } => IntakeError::Full {
-            retry_after: *retry_after,
-        },
-        AppendError::Limit { .. } => IntakeError::Full {
-            retry_after: Duration::from_secs(5),
-        },
         AppendError::TooLarge { .. } => IntakeError::Refused {
-            code: "QC4009",
+            code: error.code(),
             reason: error.to_string(),
         },
-        // the source keeps what it has: a new key may be made, or the old one come back
-        AppendError::TenantKey { reason, .. } => IntakeError::Held {
-            code: reason.code(),
-            reason: error.to_string(),
-            retry_after: Duration::from_secs(5),
-        },
-        AppendError::Poisoned(_) | AppendError::Closed | AppendError::Unreadable { .. } => {
-            IntakeError::Unavailable {
-                reason: error.to_string(),
-                retry_after: Duration::from_secs(5),
-            }
-        }
+        error => IntakeError::NotNow(error),
     }
 }

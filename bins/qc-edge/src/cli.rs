@@ -1,7 +1,7 @@
 //! The command line of `qc-edge`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
+use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
 use crate::commands::{ledger, reload, run, send, status, streams};
 
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
     Key(KeyCommand),
+    Disk(DiskCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -1,7 +1,9 @@
 //! What the edge counts, as OpenMetrics. Series are per stream, lane or connector, never per message.
 
 use qc_core::admin::api::{ConnectorStatus, EdgeStatus, LinkState, StreamRow};
+use qc_core::store::Log;
 use qc_core::telemetry::{Gauge, Gauges, Metrics};
+use qc_core::upkeep::StoreMetrics;
 
 /// The edge's metrics; values are taken from its status when they are asked for.
 #[derive(Clone)]
@@ -16,8 +18,7 @@ pub(crate) struct EdgeMetrics {
     sink_dead: Gauges,
     link_up: Gauge,
     backlog_messages: Gauge,
-    store_segments: Gauge,
-    store_bytes: Gauge,
+    store: StoreMetrics,
 }
 
 impl EdgeMetrics {
@@ -38,8 +39,7 @@ impl EdgeMetrics {
             ),
             link_up: m.gauge("qc_link_up", "1 while the uplink is up and heard"),
             backlog_messages: m.gauge("qc_backlog_messages", "Messages that wait for someone"),
-            store_segments: m.gauge("qc_store_segments", "Segment files"),
-            store_bytes: m.gauge("qc_store_bytes", "Bytes of all segments"),
+            store: StoreMetrics::new(&m),
             metrics: m,
         }
     }
@@ -49,6 +49,7 @@ impl EdgeMetrics {
         &self,
         status: &EdgeStatus,
         streams: &[StreamRow],
+        log: &Log,
         backlog: u64,
     ) -> String {
         for row in streams {
@@ -76,8 +77,7 @@ impl EdgeMetrics {
         let up = status.links.iter().any(|link| link.state == LinkState::Up);
         self.link_up.set(i64::from(up));
         self.backlog_messages.set(signed(backlog));
-        self.store_segments.set(signed(status.store.segments));
-        self.store_bytes.set(signed(status.store.bytes));
+        self.store.refresh(log);
         self.metrics.encode()
     }
 }

@@ -9,11 +9,10 @@ use qc_core::link::{
 };
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
-use qc_core::store::{AppendError, Draft, Hop, ReadError, Role, StreamKey, dedupe_key};
+use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
-    Subscribe,
+    Backlog, ChannelKind, Code, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,10 +20,6 @@ use tokio_rustls::client::TlsStream;
 
 use crate::buffer::{Buffer, UPLINK};
 
-const STORE_FULL: Code = Code::new(3302);
-const STORE_STOPPED: Code = Code::new(3002);
-const STORE_DAMAGED: Code = Code::new(3004);
-const MALFORMED: Code = Code::new(2222);
 /// Time for TCP and TLS together.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -115,7 +110,7 @@ impl LinkApp for Uplink {
             submitted?
                 .await
                 .map(|_| last)
-                .map_err(|error| append_refusal(&error))
+                .map_err(|error| Refusal::from(&error))
         }
     }
 
@@ -165,7 +160,7 @@ impl LinkApp for Uplink {
             .buffer
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
-            .map_err(|error| read_refusal(&error))?;
+            .map_err(|error| Refusal::from(&error))?;
         Ok(Chunk {
             records,
             through: Seq::ZERO,
@@ -337,39 +332,7 @@ pub(crate) fn inbox(stream: &StreamName) -> StreamKey {
 }
 
 fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
-    let view = EnvelopeRef::parse(&record.head).map_err(|error| {
-        Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
-    })?;
+    let view = link::received(open, &record)?;
     let dedupe = dedupe_key(view.source, view.id);
-    let hop = Hop {
-        node: peer.node.clone(),
-        lane: open.lane,
-        epoch: record.header.epoch,
-        seq: record.header.seq,
-    };
-    let lane = record.header.lane;
-    Ok(Draft {
-        lane,
-        head: record.head,
-        body: record.body,
-        dedupe,
-        hop: Some(hop),
-    })
-}
-
-fn append_refusal(error: &AppendError) -> Refusal {
-    let code = match error {
-        AppendError::TenantKey { reason, .. } => Code::new(reason.number()),
-        error if error.is_retryable() => STORE_FULL,
-        _ => STORE_STOPPED,
-    };
-    Refusal::new(code, error.to_string())
-}
-
-fn read_refusal(error: &ReadError) -> Refusal {
-    let code = match error {
-        ReadError::TenantKey { reason } => Code::new(reason.number()),
-        ReadError::Io { .. } | ReadError::Damaged { .. } => STORE_DAMAGED,
-    };
-    Refusal::new(code, error.to_string())
+    Ok(link::draft(peer, open, record, dedupe))
 }

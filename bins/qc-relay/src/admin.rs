@@ -6,6 +6,8 @@
 //! GET  /v1/tail?stream=TENANT/NAME&after=SEQ&limit=N&wait_ms=N    metadata, never bodies
 //! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
 //! POST /v1/reload
+//! GET  /v1/disk      POST /v1/disk/relieve                         see `qc_core::upkeep`
+//! GET  /v1/retention
 //! ```
 //!
 //! The routes of keys are merged in: `qc_core::node::key_routes`.
@@ -20,8 +22,9 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
     CertificateStatus, FLEET_SCHEMA, LEDGER_SCHEMA, LastError, Ledger, LinkStatus,
-    RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA, StoreStatus,
+    RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA,
 };
+use qc_core::admin::disk::RETENTION_SCHEMA;
 use qc_core::admin::dlq;
 use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
@@ -29,21 +32,22 @@ use qc_core::door::{Entry, Problem, ReadQuery};
 use qc_core::model::{Seq, StreamName, Timestamp};
 use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
+use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
-use crate::local::LocalStore;
 use crate::metrics::RelayMetrics;
+use crate::retention::Retention;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub(crate) struct Admin {
     /// The hub.
     pub hub: Hub,
-    /// The disk under it.
-    pub local: LocalStore,
-    /// The state directory.
-    pub state_dir: String,
+    /// Its store.
+    pub upkeep: Upkeep,
+    /// How long its streams keep.
+    pub retention: Retention,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -67,17 +71,20 @@ pub(crate) fn router(admin: Admin) -> Router {
         node: admin.hub.node().clone(),
         program: "qc-relay",
     });
+    let upkeep = upkeep::router(admin.upkeep.clone());
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
         .route("/v1/fleet", get(fleet))
         .route("/v1/ledger", get(ledger))
+        .route("/v1/retention", get(retention))
         .route("/v1/tail", get(tail))
         .route("/v1/publish", post(publish))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .with_state(admin)
         .merge(dlq)
+        .merge(upkeep)
 }
 
 /// One message as an operator may see it: attributes and sizes, no body.
@@ -114,10 +121,7 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let stats = admin.local.stats();
-    let streams = admin.hub.streams().streams();
     let links = admin.hub.fleet().links();
-    let oldest = streams.iter().filter_map(|info| info.oldest).min();
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
         && let Some(end) = Timestamp::parse_rfc3339(&certificate.not_after)
@@ -129,17 +133,10 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
         region: admin.hub.region().map(str::to_owned),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: admin.hub.uptime_s(),
-        state_dir: admin.state_dir.clone(),
+        state_dir: admin.upkeep.dir.display().to_string(),
         draining: admin.drain.is_draining(),
         listeners: admin.listeners.clone(),
-        store: StoreStatus {
-            streams: streams.len() as u64,
-            segments: stats.segments,
-            bytes: stats.bytes,
-            oldest: oldest.map(|oldest| oldest.to_string()),
-            disk_used_percent: Some(admin.hub.disk_used()),
-            recovered: admin.local.report_lines(),
-        },
+        store: admin.upkeep.status(admin.hub.disk_used()),
         links: links
             .into_iter()
             .map(|row| LinkStatus {
@@ -182,6 +179,11 @@ async fn ledger(
         Failure::new(Exit::Disk, "QC3004", "the ledger cannot be read").because(&error)
     })?;
     Ok(reply(&admin, LEDGER_SCHEMA, ledger))
+}
+
+async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
+    let table = admin.retention.table(&admin.hub);
+    reply(&admin, RETENTION_SCHEMA, table)
 }
 
 #[derive(Debug, Deserialize)]
@@ -272,7 +274,7 @@ async fn reload(
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    admin.metrics.refresh(&admin.hub);
+    admin.metrics.refresh(&admin.hub, &admin.upkeep.log);
     let headers = [(CONTENT_TYPE, Metrics::CONTENT_TYPE)];
     (headers, admin.metrics.encode()).into_response()
 }

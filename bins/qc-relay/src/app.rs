@@ -14,17 +14,18 @@ use qc_core::link::{LinkOptions, SessionConfig};
 use qc_core::node::{KeyOptions, NodeState, certificate_status, key_routes};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
-use qc_core::store::{AppendError, LogOptions, RealDisk};
+use qc_core::store::{AppendError, Log, LogOptions, RealDisk};
 use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
+use qc_core::upkeep::{SpaceWatch, Upkeep};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::config::{RelayConfig, StoreSection};
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
-use crate::local::LocalStore;
 use crate::metrics::RelayMetrics;
+use crate::retention::Retention;
 
 /// How often rates and the disk are sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -54,7 +55,6 @@ pub(crate) async fn run(
     )
     .await?;
     let credentials = node.credentials.clone();
-    let local = LocalStore::new(node.log.clone(), node.report.clone());
     let hub = Hub::open(HubParts {
         node: node.name.clone(),
         region: config.node.region.as_ref().map(ToString::to_string),
@@ -73,12 +73,13 @@ pub(crate) async fn run(
         .unwrap_or(config.listen.address)
         .to_string();
     let (certificate, shown) = watch::channel(None);
+    let retention = Retention::of(&config);
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
-        metrics: RelayMetrics::new(local.clone()),
-        local,
-        state_dir: dir.display().to_string(),
+        upkeep: upkeep(&hub, &node, &dir),
+        retention: retention.clone(),
+        metrics: RelayMetrics::new(),
         listeners: vec![address.clone()],
         certificate: shown,
         reload,
@@ -115,13 +116,15 @@ pub(crate) async fn run(
         "listener",
         listener::serve(socket, listener, service.drain.clone()),
     );
-    service
-        .drain
-        .spawn("sampler", sample(hub.clone(), dir, service.clone()));
+    service.drain.spawn(
+        "sampler",
+        sample(hub.clone(), node.log.clone(), dir, service.clone()),
+    );
     let reloader = Reloader {
         hub: hub.clone(),
         credentials,
         read,
+        retention,
         certificate,
         service: service.clone(),
     };
@@ -139,6 +142,18 @@ pub(crate) async fn run(
     match stopped {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
+    }
+}
+
+fn upkeep(hub: &Hub, node: &NodeState, dir: &Path) -> Upkeep {
+    let of = hub.clone();
+    Upkeep {
+        log: node.log.clone(),
+        recovered: node.report.clone(),
+        dir: dir.to_owned(),
+        node: node.name.clone(),
+        clock: hub.shared_clock(),
+        slowest: Arc::new(move |stream| of.slowest(stream).map(|(_, seq)| seq)),
     }
 }
 
@@ -212,14 +227,16 @@ fn read_passphrase(path: &Path) -> Result<Secret<String>, Failure> {
 }
 
 /// Samples rates and the disk, writes positions, and ends the process when the store has stopped.
-async fn sample(hub: Hub, dir: PathBuf, service: Service) {
+async fn sample(hub: Hub, log: Log, dir: PathBuf, service: Service) {
     let mut flush = tokio::time::interval(FLUSH);
     let mut sample = tokio::time::interval(SAMPLE);
+    let mut watch = SpaceWatch::default();
     loop {
         tokio::select! {
             _ = flush.tick() => hub.flush_positions().await,
             _ = sample.tick() => {
                 hub.sample(RealDisk::used_percent(&dir).unwrap_or(0));
+                watch.look(&log);
                 service.notify.watchdog();
                 if let Some(reason) = hub.streams().health().stopped {
                     tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
@@ -236,6 +253,7 @@ struct Reloader {
     hub: Hub,
     credentials: Credentials,
     read: ReadConfig,
+    retention: Retention,
     certificate: watch::Sender<Option<CertificateStatus>>,
     service: Service,
 }
@@ -278,6 +296,7 @@ impl Reloader {
             .reconfigure(config.access())
             .await
             .map_err(|error| not_writable(&error))?;
+        self.retention.replace(&config);
         self.show_certificate();
         self.service.notify.ready();
         tracing::info!(code = "QC0021", "Reloaded: streams, certificates, trust.");
@@ -293,7 +312,7 @@ impl Reloader {
 }
 
 fn not_writable(error: &AppendError) -> Failure {
-    Failure::new(Exit::Disk, "QC3302", "the store takes nothing")
+    Failure::new(Exit::Disk, error.code(), "the store takes nothing")
         .because(error)
         .help("df -h    then free space on the disk of the state directory")
 }

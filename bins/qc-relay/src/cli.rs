@@ -1,9 +1,9 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
+use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
-use crate::commands::{fleet, ledger, publish, reload, run, status, streams, tail};
+use crate::commands::{fleet, ledger, publish, reload, retention, run, status, streams, tail};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
     Key(KeyCommand),
+    Disk(DiskCommand),
+    Retention(retention::Args),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -12,6 +12,7 @@ use qc_core::store::Limits;
 use serde::Deserialize;
 
 use crate::hub::access::{Access, NodePattern, StreamRule};
+use crate::retention::{ClassSection, Rule};
 
 /// The main file where `-c` does not name another.
 pub(crate) const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
@@ -159,6 +160,34 @@ pub(crate) const SCHEMA: Schema = Schema {
         },
         TENANT_KEYS,
         Section {
+            name: "class",
+            shape: Shape::Many,
+            required: false,
+            doc: "How long messages of a class may stay. A stream of the class that asks for more is an error; \
+                  one that says nothing takes this.",
+            keys: &[
+                Key::new("name", Kind::Label, "The class, as the streams name it.")
+                    .required()
+                    .example("\"internal\"")
+                    .reload(),
+                Key::new(
+                    "keep",
+                    Kind::Duration,
+                    "The longest time that a message stays when every consumer has it.",
+                )
+                .example("\"7d\"")
+                .reload(),
+                Key::new(
+                    "expire",
+                    Kind::Duration,
+                    "The longest time that a message stays, taken or not.",
+                )
+                .example("\"30d\"")
+                .reload(),
+            ],
+            variants: &[],
+        },
+        Section {
             name: "stream",
             shape: Shape::Many,
             required: false,
@@ -196,15 +225,16 @@ pub(crate) const SCHEMA: Schema = Schema {
                 Key::new(
                     "keep",
                     Kind::Duration,
-                    "How long a message stays after it was accepted, if every consumer has it.",
+                    "How long a message stays after it was accepted, if every consumer has it. \
+                     Without it what the class says, else 7d.",
                 )
-                .default("\"7d\"")
+                .example("\"7d\"")
                 .reload(),
                 Key::new(
                     "expire",
                     Kind::Duration,
                     "How long a message stays at most, taken or not; what was not taken counts as expired. \
-                     Without it nothing ever expires.",
+                     Without it what the class says, else nothing ever expires.",
                 )
                 .example("\"30d\"")
                 .reload(),
@@ -246,6 +276,9 @@ pub(crate) struct RelayConfig {
     /// `[est]`
     #[serde(default)]
     pub est: EstSection,
+    /// `[[class]]`
+    #[serde(default)]
+    pub class: Vec<ClassSection>,
     /// `[[stream]]`
     #[serde(default)]
     stream: Vec<StreamSection>,
@@ -340,8 +373,8 @@ struct StreamSection {
     class: DataClass,
     publish: Vec<String>,
     subscribe: Vec<String>,
-    #[serde(deserialize_with = "de::duration")]
-    keep: Duration,
+    #[serde(default, deserialize_with = "de::maybe_duration")]
+    keep: Option<Duration>,
     #[serde(default, deserialize_with = "de::maybe_duration")]
     expire: Option<Duration>,
     #[serde(default)]
@@ -395,24 +428,41 @@ impl RelayConfig {
                 "'pki' and 'ca' belong together".to_owned(),
             );
         }
+        for class in &config.class {
+            problems.extend(class.problem(loaded));
+        }
+        for rule in config.rules() {
+            problems.extend(rule.problems(loaded, &config.class));
+        }
         loaded.refuse(problems)?;
         Ok(config)
+    }
+
+    /// How long every declared stream keeps.
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        let rule = |stream: &StreamSection| {
+            let own = Limits {
+                keep: stream.keep,
+                expire: stream.expire,
+                max_messages: stream.max_messages,
+                max_bytes: stream.max_bytes,
+            };
+            Rule::of(&stream.name, &stream.class, &own, &self.class)
+        };
+        self.stream.iter().map(rule).collect()
     }
 
     /// The declared streams.
     pub(crate) fn access(&self) -> Access {
         let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
-        Access::new(self.stream.iter().map(|stream| StreamRule {
-            name: stream.name.clone(),
-            class: stream.class.clone(),
+        let rules = self.rules().into_iter();
+        let streams = self.stream.iter().zip(rules);
+        Access::new(streams.map(|(stream, rule)| StreamRule {
+            name: rule.name,
+            class: rule.class,
             publish: parsed(&stream.publish),
             subscribe: parsed(&stream.subscribe),
-            limits: Limits {
-                keep: Some(stream.keep),
-                expire: stream.expire,
-                max_messages: stream.max_messages,
-                max_bytes: stream.max_bytes,
-            },
+            limits: rule.limits,
         }))
     }
 }

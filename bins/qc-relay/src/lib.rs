@@ -8,8 +8,8 @@ mod commands;
 mod config;
 mod hub;
 mod listener;
-mod local;
 mod metrics;
+mod retention;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,6 +49,8 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Ledger(args) => commands::ledger::run(&context, &args),
         Command::Dlq(verb) => verb.run(&context),
         Command::Key(verb) => verb.run(&context, || app::key_place(&context)),
+        Command::Disk(args) => args.run(&context),
+        Command::Retention(args) => commands::retention::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

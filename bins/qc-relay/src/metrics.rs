@@ -1,16 +1,16 @@
 //! What the relay counts, as OpenMetrics. Series are per stream or per node, never per message.
 
 use qc_core::admin::api::NodeState;
-use qc_core::telemetry::{Gauge, Gauges, Metrics};
+use qc_core::store::Log;
+use qc_core::telemetry::{Gauges, Metrics};
+use qc_core::upkeep::StoreMetrics;
 
 use crate::hub::Hub;
-use crate::local::LocalStore;
 
 /// The relay's metrics; values are taken from the hub when they are asked for.
 #[derive(Clone)]
 pub(crate) struct RelayMetrics {
     metrics: Metrics,
-    local: LocalStore,
     stream_last: Gauges,
     stream_messages: Gauges,
     stream_bytes: Gauges,
@@ -18,18 +18,14 @@ pub(crate) struct RelayMetrics {
     stream_refused: Gauges,
     node_up: Gauges,
     node_backlog: Gauges,
-    store_segments: Gauge,
-    store_bytes: Gauge,
-    store_sync_us: Gauge,
-    store_full: Gauge,
+    store: StoreMetrics,
 }
 
 impl RelayMetrics {
     /// Registers everything.
-    pub(crate) fn new(local: LocalStore) -> Self {
+    pub(crate) fn new() -> Self {
         let m = Metrics::new("qc-relay", env!("CARGO_PKG_VERSION"));
         Self {
-            local,
             stream_last: m.gauges("qc_stream_last_seq", "Newest number of a stream", "stream"),
             stream_messages: m.gauges("qc_stream_messages", "Messages that are kept", "stream"),
             stream_bytes: m.gauges("qc_stream_bytes", "Bytes that are kept", "stream"),
@@ -49,22 +45,13 @@ impl RelayMetrics {
                 "node",
             ),
             node_backlog: m.gauges("qc_node_backlog_messages", "Messages that wait", "node"),
-            store_segments: m.gauge("qc_store_segments", "Segment files"),
-            store_bytes: m.gauge("qc_store_bytes", "Bytes of all segments"),
-            store_sync_us: m.gauge(
-                "qc_store_last_sync_microseconds",
-                "Time of the last fdatasync",
-            ),
-            store_full: m.gauge(
-                "qc_store_full",
-                "1 while appends are refused for want of space",
-            ),
+            store: StoreMetrics::new(&m),
             metrics: m,
         }
     }
 
-    /// Takes the values from the hub.
-    pub(crate) fn refresh(&self, hub: &Hub) {
+    /// Takes the values from the hub and the store under it.
+    pub(crate) fn refresh(&self, hub: &Hub, log: &Log) {
         for row in hub.stream_rows() {
             self.stream_last.of(&row.name).set(signed(row.last_seq));
             self.stream_messages.of(&row.name).set(signed(row.messages));
@@ -81,11 +68,7 @@ impl RelayMetrics {
                 .of(&node.name)
                 .set(signed(node.backlog_messages));
         }
-        let stats = self.local.stats();
-        self.store_segments.set(signed(stats.segments));
-        self.store_bytes.set(signed(stats.bytes));
-        self.store_sync_us.set(signed(stats.last_sync_us));
-        self.store_full.set(i64::from(stats.full.is_some()));
+        self.store.refresh(log);
     }
 
     /// All of it as text.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, Reply};
-use qc_core::cli::{Context, Failure, Table, human_bytes, human_duration};
+use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 
 /// Show how the edge fares: link, buffer, certificate, sources, sinks
@@ -47,13 +47,9 @@ fn text(status: &EdgeStatus) -> String {
         status.store.disk_used_percent.unwrap_or(0),
         status.state_dir
     ));
-    lines.extend(
-        status
-            .store
-            .recovered
-            .iter()
-            .map(|line| format!("        {line}")),
-    );
+    let health = health_lines(&status.store.health);
+    let about = health.iter().chain(&status.store.recovered);
+    lines.extend(about.map(|line| format!("        {line}")));
     if let Some(certificate) = &status.certificate {
         let left = Duration::from_secs(u64::try_from(certificate.left_s).unwrap_or(0));
         lines.push(format!(

@@ -11,6 +11,7 @@ pub mod webhook;
 use std::time::Duration;
 
 use qc_core::model::Message;
+use qc_core::store::AppendError;
 
 pub use activity::{Activity, Snapshot};
 pub use qc_core::store::Outcome;
@@ -18,30 +19,9 @@ pub use qc_core::store::Outcome;
 /// Why messages were not taken. Nothing of the submission was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
-    /// The buffer is full: the source holds its breath and tries again.
-    #[error("the buffer is full")]
-    Full {
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Not now, for example while draining or after a disk error.
-    #[error("not taken now: {reason}")]
-    Unavailable {
-        /// What is the matter.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Not as long as something is the way it is, which an operator can change.
-    #[error("not taken now [{code}]: {reason}")]
-    Held {
-        /// The stable code.
-        code: &'static str,
-        /// What is the matter.
-        reason: String,
-        /// When to try again.
-        retry_after: Duration,
-    },
+    /// The buffer takes nothing now: the source holds its breath and tries again.
+    #[error("{code}: {0}", code = .0.code())]
+    NotNow(AppendError),
     /// These messages will never be taken.
     #[error("refused [{code}]: {reason}")]
     Refused {
@@ -56,9 +36,7 @@ impl IntakeError {
     /// When to try again; `None` if that is pointless.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Full { retry_after }
-            | Self::Unavailable { retry_after, .. }
-            | Self::Held { retry_after, .. } => Some(*retry_after),
+            Self::NotNow(error) => error.retry_after(),
             Self::Refused { .. } => None,
         }
     }
@@ -144,6 +122,14 @@ pub(crate) mod testing {
     use qc_core::model::Seq;
 
     use super::*;
+
+    /// What a full buffer says.
+    pub(crate) fn full(retry_after: Duration) -> IntakeError {
+        IntakeError::NotNow(AppendError::Full {
+            reason: "the disk has 0 bytes left".to_owned(),
+            retry_after,
+        })
+    }
 
     #[derive(Clone, Default)]
     pub(crate) struct Kept {

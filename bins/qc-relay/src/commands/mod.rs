@@ -4,6 +4,7 @@ pub(crate) mod fleet;
 pub(crate) mod ledger;
 pub(crate) mod publish;
 pub(crate) mod reload;
+pub(crate) mod retention;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod streams;

@@ -1,7 +1,7 @@
 //! `qc-relay status`
 
 use qc_core::admin::api::{RELAY_STATUS_SCHEMA, RelayStatus, Reply};
-use qc_core::cli::{Context, Failure, Table, human_bytes, human_duration};
+use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 use std::time::Duration;
 
@@ -38,13 +38,9 @@ fn text(status: &RelayStatus) -> String {
             status.state_dir
         ),
     ];
-    lines.extend(
-        status
-            .store
-            .recovered
-            .iter()
-            .map(|line| format!("        {line}")),
-    );
+    let health = health_lines(&status.store.health);
+    let about = health.iter().chain(&status.store.recovered);
+    lines.extend(about.map(|line| format!("        {line}")));
     if let Some(certificate) = &status.certificate {
         let left = Duration::from_secs(u64::try_from(certificate.left_s).unwrap_or(0));
         lines.push(format!(

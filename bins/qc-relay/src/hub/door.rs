@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
 use qc_core::model::{AttrValue, Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
-use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, NoKey, Outcome, StreamKey};
+use qc_core::store::{DeadLetter, DeadNote, Draft, Outcome, StreamKey};
 use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
 
@@ -76,7 +75,7 @@ impl Hub {
                 .read(&key, query.after, bounds)
                 .await
                 .map_err(|error| match &error {
-                    ReadError::TenantKey { reason } => no_key(reason, &error.to_string()),
+                    ReadError::TenantKey { reason } => Problem::no_key(reason, error.to_string()),
                     _ => unreadable(&error),
                 })?;
             if !records.is_empty() {
@@ -127,10 +126,10 @@ impl Hub {
         let Some(reason) = dead.first().map(|letter| letter.note.reason.clone()) else {
             let key = StreamKey::hub(rule.name.clone());
             let stored = self.streams().publish(&key, drafts).await;
-            return stored.map_err(|error| append(&error));
+            return stored.map_err(|error| Problem::from(&error));
         };
         let buried = self.streams().bury(dead).await;
-        let buried = buried.map_err(|error| append(&error))?;
+        let buried = buried.map_err(|error| Problem::from(&error))?;
         let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
         self.count_refused(&rule.name, new.count() as u64);
         let seq = buried.first().map_or(0, |outcome| outcome.seq().0);
@@ -215,34 +214,6 @@ fn denied(denied: &Denied) -> Problem {
         Denied::OtherTenant { .. } | Denied::NoRule { .. } => {
             Problem::forbidden(denied.to_string())
         }
-    }
-}
-
-fn append(error: &AppendError) -> Problem {
-    match error {
-        AppendError::Full { retry_after, .. } => Problem::full(error.to_string(), *retry_after),
-        AppendError::Limit { .. } => Problem::full(error.to_string(), Duration::from_secs(5)),
-        AppendError::TooLarge { max, .. } => Problem::too_large(*max),
-        AppendError::TenantKey { reason, .. } => no_key(reason, &error.to_string()),
-        AppendError::Poisoned(_) | AppendError::Closed | AppendError::Unreadable { .. } => {
-            Problem::unavailable(error.to_string(), Duration::from_secs(5))
-        }
-    }
-}
-
-/// The tenant's key is destroyed, which stays so, or not at hand, which may pass.
-fn no_key(reason: &NoKey, detail: &str) -> Problem {
-    let (status, title) = match reason {
-        NoKey::Destroyed(_) => (StatusCode::GONE, "The tenant's key is destroyed"),
-        NoKey::Away(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The tenant's key is not at hand",
-        ),
-    };
-    let problem = Problem::new(status, reason.code(), title, detail);
-    match reason {
-        NoKey::Destroyed(_) => problem,
-        NoKey::Away(_) => problem.retry_after(Duration::from_secs(5)),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
-use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, Hop, StreamKey, dedupe_key};
-use qc_core::streams::{Bounds, ReadError};
+use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
+use qc_core::streams::Bounds;
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status, Subscribe,
-    WireError,
+    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe,
 };
 use tokio::sync::watch;
 
@@ -15,10 +14,6 @@ use super::access::{StreamRule, Verb, WRONG_CLASS};
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
-const STORE_FULL: Code = Code::new(3302);
-const STORE_STOPPED: Code = Code::new(3002);
-const STORE_DAMAGED: Code = Code::new(3004);
-const MALFORMED: Code = Code::new(2222);
 
 impl LinkApp for Hub {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
@@ -55,12 +50,12 @@ impl LinkApp for Hub {
             // first the dead: once the others are stored, the peer does not send these again
             if !sorted.dead.is_empty() {
                 let buried = hub.streams().bury(sorted.dead).await;
-                let buried = buried.map_err(|error| append_refusal(&error))?;
+                let buried = buried.map_err(|error| Refusal::from(&error))?;
                 let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
                 hub.count_refused(&stream.name, new.count() as u64);
             }
             let stored = hub.streams().submit(&stream, sorted.kept).await;
-            stored.map(|_| last).map_err(|error| append_refusal(&error))
+            stored.map(|_| last).map_err(|error| Refusal::from(&error))
         }
     }
 
@@ -117,7 +112,7 @@ impl LinkApp for Hub {
         let records = self
             .streams()
             .at_hand(&stream, after, bounds)
-            .map_err(|error| read_refusal(&error))?;
+            .map_err(|error| Refusal::from(&error))?;
         Ok(Chunk {
             records,
             through: Seq::ZERO,
@@ -223,29 +218,13 @@ impl Sorted {
         rule: &StreamRule,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let malformed = |error: WireError| {
-            Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream))
-        };
         let mut sorted = Self::default();
         for record in records {
-            let view = EnvelopeRef::parse(&record.head).map_err(malformed)?;
+            let view = link::received(open, &record)?;
             let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
             let Some(reason) = rule.misfit(view.data_class) else {
                 let dedupe = dedupe_key(view.source, view.id);
-                let (head, body) = (record.head, record.body);
-                let hop = Hop {
-                    node: peer.node.clone(),
-                    lane: open.lane,
-                    epoch,
-                    seq,
-                };
-                sorted.kept.push(Draft {
-                    lane,
-                    head,
-                    body,
-                    dedupe,
-                    hop: Some(hop),
-                });
+                sorted.kept.push(link::draft(peer, open, record, dedupe));
                 continue;
             };
             tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
@@ -271,21 +250,4 @@ impl Sorted {
         }
         Ok(sorted)
     }
-}
-
-fn append_refusal(error: &AppendError) -> Refusal {
-    let code = match error {
-        AppendError::TenantKey { reason, .. } => Code::new(reason.number()),
-        error if error.is_retryable() => STORE_FULL,
-        _ => STORE_STOPPED,
-    };
-    Refusal::new(code, error.to_string())
-}
-
-fn read_refusal(error: &ReadError) -> Refusal {
-    let code = match error {
-        ReadError::TenantKey { reason } => Code::new(reason.number()),
-        ReadError::Unavailable(_) | ReadError::Damaged(_) => STORE_DAMAGED,
-    };
-    Refusal::new(code, error.to_string())
 }

@@ -100,6 +100,12 @@ impl Hub {
     /// Takes over a new configuration of streams.
     pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), AppendError> {
         define(self.streams(), &access).await?;
+        let gone = |rule: &&StreamRule| access.streams().all(|new| new.name != rule.name);
+        for rule in self.access().streams().filter(gone) {
+            // what is not declared any more keeps what it has: nothing ends by a limit that is gone
+            let key = StreamKey::hub(rule.name.clone());
+            self.streams().define(&key, None).await?;
+        }
         *self
             .inner
             .access
@@ -136,6 +142,12 @@ impl Hub {
     /// The same, to be kept.
     pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.inner.clock)
+    }
+
+    /// The consumer of a stream that is furthest behind, and where it stands.
+    pub(crate) fn slowest(&self, stream: &StreamKey) -> Option<(String, Seq)> {
+        let all = self.streams().positions(stream).into_iter();
+        all.min_by_key(|(_, seq)| *seq)
     }
 
     /// Whole seconds since start.
@@ -235,7 +247,8 @@ impl Hub {
         )
     }
 
-    fn hub_streams(&self) -> Vec<StreamInfo> {
+    /// The streams that this relay keeps.
+    pub(crate) fn hub_streams(&self) -> Vec<StreamInfo> {
         let mut streams = self.streams().streams();
         streams.retain(|info| info.key.role == Role::Hub);
         streams

@@ -289,6 +289,8 @@ pub struct StoreStatus {
     pub disk_used_percent: Option<u8>,
     /// What the last start found and did, one sentence an entry; empty after a clean stop.
     pub recovered: Vec<String>,
+    /// When all of it was read again, and what damage was found.
+    pub health: super::disk::StoreHealth,
 }
 
 /// What is wrong, or was last.

@@ -262,6 +262,7 @@ pub const CODES: &[Code] = &[
     code("QC3011", "a newer version wrote the store", "This program is older than its store. Nothing was changed.", &["run the version that wrote it"]),
     code("QC3012", "the key does not open the store", "The node key is another one than the store was sealed with.", &["bring back the keys/node.key that belongs to this store"]),
     code("QC3013", "the store cannot be opened", "Its directory or files cannot be read, or the disk failed.", &["ls -ld DIR", "df -h DIR", "journalctl -k -n 50"]),
+    code("QC3021", "what is there already cannot be looked up", "The index of a part of the store cannot be read, so nobody knows whether the message is there. It is read again and repaired; senders wait.", &["qc-edge disk, or qc-relay disk", "journalctl -k -n 50"]),
     code("QC3040", "the passphrase of the node key is missing", "The key file is under a passphrase, and none is configured, or its file is missing, unreadable or too short.", &["config explain store", "ls -l FILE", "LoadCredentialEncrypted=qc-node-passphrase in the unit"]),
     code("QC3041", "the passphrase does not open the node key", "It is another one than the key was sealed with.", &["bring back the passphrase of the time when the key was made or rotated last"]),
     code("QC3042", "a node key lies in the clear", "A passphrase or a credential is configured, and the state directory holds a key that anybody with the disk can read.", &["key rotate, which seals the new key under the passphrase", "with a credential: shred -u DIR/keys/node.key, once QC3044 stands in the log or the key is the same"]),
@@ -282,7 +283,13 @@ pub const CODES: &[Code] = &[
     // QC33xx: the disk
     code("QC3300", "the disk fills up", "80 % are used. Nothing is refused yet.", &["df -h DIR", "qc-edge streams list, or qc-relay streams list"]),
     code("QC3301", "the disk is nearly full", "90 % are used; soon nothing more is taken.", &["df -h DIR", "free space, or enlarge the disk"]),
-    code("QC3302", "the store takes nothing", "The disk or the limit of the store is full. Senders wait and keep their messages; nothing is dropped.", &["df -h DIR", "config explain store", "look for a consumer that is behind: streams list"]),
+    code("QC3302", "the store takes nothing", "The disk or the limit of the store is full, for the lanes that the message names. Senders wait and keep their messages; nothing is dropped. It ends by itself when space comes back.", &["qc-edge disk, or qc-relay disk", "qc-edge disk relieve --dry-run", "config explain store", "look for a consumer that is behind: streams list"]),
+    code("QC3303", "the stream is full", "The stream holds as many messages or bytes as its configuration allows, and a consumer has not taken them. Senders wait; nothing is dropped.", &["qc-relay retention show", "look for the consumer that is behind: qc-relay streams list", "raise max_messages or max_bytes of the [[stream]], then qc-relay reload"]),
+    code("QC3304", "space can be given back", "Files that lie ready and parts of segments that nobody needs take space. Giving them back loses no message.", &["qc-edge disk relieve --yes, or qc-relay disk relieve --yes"]),
+    code("QC3305", "the store is damaged", "Bytes on disk were not what had been written. What was damaged lies in log/quarantine, what was lost is a gap in its stream. Everything else is there.", &["qc-edge status, or qc-relay status", "smartctl -a DEVICE", "move the files out of log/quarantine when they were looked at"]),
+    code("QC3306", "giving back space wants a yes", "Nobody can be asked here, and --yes was not given.", &["disk relieve --dry-run", "disk relieve --yes"]),
+    code("QC3307", "not confirmed", "The question was not answered with yes. Nothing was changed.", &["disk relieve --yes"]),
+    code("QC3308", "space is back", "The store takes in all lanes again.", &["nothing"]),
     // QC40xx: HTTP, in and out
     code("QC4001", "the request is malformed", "Its path, query, headers or flags are wrong; the detail says which.", &["read the detail in the answer"]),
     code("QC4002", "the event is malformed", "The body or the ce- headers are not the CloudEvent that they claim to be.", &["read the detail in the answer", "needed are: id, source, type, specversion 1.0"]),

@@ -5,6 +5,8 @@ mod codes;
 mod config_command;
 #[cfg(feature = "net")]
 mod context;
+#[cfg(all(feature = "net", feature = "store"))]
+mod disk;
 #[cfg(feature = "net")]
 mod dlq;
 mod flags;
@@ -23,6 +25,8 @@ pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
+#[cfg(all(feature = "net", feature = "store"))]
+pub use disk::{DiskCommand, health_lines};
 #[cfg(feature = "net")]
 pub use dlq::DlqCommand;
 pub use flags::{ColorChoice, Globals, OutputFormat};

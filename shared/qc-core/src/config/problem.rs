@@ -56,6 +56,15 @@ pub struct Problem {
     pub(super) hide: bool,
 }
 
+impl Problem {
+    /// Says what to do instead of where to read about the section.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
 /// All problems as one failure, in the order of the files.
 pub(super) fn failure(sources: &[Source], mut problems: Vec<Problem>) -> Failure {
     problems.sort_by_key(|problem| match &problem.place {

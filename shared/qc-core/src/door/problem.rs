@@ -250,6 +250,49 @@ impl Problem {
     }
 }
 
+#[cfg(feature = "store")]
+impl Problem {
+    /// 410 when the tenant's key is destroyed, which stays so; 503 when it is not at hand, which may pass.
+    pub fn no_key(reason: &crate::store::NoKey, detail: impl Into<String>) -> Self {
+        use crate::store::NoKey;
+        let (status, title) = match reason {
+            NoKey::Destroyed(_) => (StatusCode::GONE, "The tenant's key is destroyed"),
+            NoKey::Away(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The tenant's key is not at hand",
+            ),
+        };
+        let problem = Self::new(status, reason.code(), title, detail.into());
+        match reason {
+            NoKey::Destroyed(_) => problem,
+            NoKey::Away(_) => problem.retry_after(Duration::from_secs(5)),
+        }
+    }
+}
+
+#[cfg(feature = "store")]
+impl From<&crate::store::AppendError> for Problem {
+    /// 507 when there is no room, 503 when it may work later, each with the code of its reason.
+    fn from(error: &crate::store::AppendError) -> Self {
+        use crate::store::AppendError;
+        let (detail, after) = (error.to_string(), error.retry_after().unwrap_or_default());
+        let later = |status, title| Self::new(status, error.code(), title, &detail);
+        let problem = match error {
+            AppendError::Full { .. } => Self::full(&detail, after),
+            AppendError::TooLarge { max, .. } => return Self::too_large(*max),
+            AppendError::Poisoned(_) | AppendError::Closed => Self::unavailable(&detail, after),
+            AppendError::Limit { .. } => {
+                later(StatusCode::INSUFFICIENT_STORAGE, "The stream is full")
+            }
+            AppendError::TenantKey { reason, .. } => return Self::no_key(reason, &detail),
+            AppendError::Unreadable { .. } => {
+                later(StatusCode::SERVICE_UNAVAILABLE, "The store cannot look up")
+            }
+        };
+        problem.retry_after(after)
+    }
+}
+
 impl From<EventError> for Problem {
     fn from(error: EventError) -> Self {
         let mut problem = Self::malformed_event(error.to_string());

@@ -16,9 +16,13 @@ mod dialer;
 mod driver;
 mod pending;
 mod session;
+#[cfg(feature = "store")]
+mod stored;
 
 pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 pub use codes::*;
 pub use dialer::{Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus};
 pub use driver::{Ended, LinkOptions, Stop, run};
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Side};
+#[cfg(feature = "store")]
+pub use stored::{draft, received};

@@ -3,7 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::{
-    AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, Relief, StreamKey, Value, ValueError,
+    AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, Relief, ReliefStep, StreamKey, Value,
+    ValueError,
 };
 use crate::model::{Seq, Timestamp};
 
@@ -60,6 +61,10 @@ pub(super) enum Command {
     Relieve {
         really: bool,
         done: Reply<Relief>,
+    },
+    RelieveStep {
+        until: Option<u64>,
+        done: Reply<ReliefStep>,
     },
     Stop,
 }

@@ -14,7 +14,7 @@ use crate::wire::{RECORD_HEADER, Record, SealSuite};
 /// Share of a segment, in percent, below which it is worth moving the rest.
 const WORTH: u64 = 30;
 /// The same when somebody asked for space.
-const WORTH_RELIEF: u64 = 75;
+pub(super) const WORTH_RELIEF: u64 = 75;
 /// Bytes moved between two looks at the queue.
 const STEP: usize = 4 << 20;
 
@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Copies some of what is needed in a segment to the end of the log. Returns the bytes.
-    fn move_from(&mut self, number: u64) -> Result<usize, AppendError> {
+    pub(super) fn move_from(&mut self, number: u64) -> Result<usize, AppendError> {
         let spans: Vec<(u32, Span)> = {
             let view = self.reads.view();
             let of_stream = view.streams.iter().flat_map(|(id, stream)| {
@@ -176,7 +176,7 @@ impl Writer {
 
     /// The segment before `until`, with its index on disk, of which the smallest share is needed, unless
     /// it was found not to move.
-    fn emptiest(&self, view: &View, worth: u64, until: u64) -> Option<u64> {
+    pub(super) fn emptiest(&self, view: &View, worth: u64, until: u64) -> Option<u64> {
         let ended = view.segments.range(..until);
         let shares = ended.filter_map(|(number, segment)| {
             let is_indexed = matches!(segment.index, Index::File(_));

@@ -50,6 +50,17 @@ pub trait DiskFile: Send + Sync {
 pub struct RealDisk;
 
 impl RealDisk {
+    /// The size of the file system of `dir` for everybody but root, and what of it is free, in bytes.
+    pub fn capacity(dir: &Path) -> io::Result<(u64, u64)> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok((
+            bytes(used.saturating_add(stat.f_bavail)),
+            bytes(stat.f_bavail),
+        ))
+    }
+
     /// How full the file system of `dir` is, in percent.
     pub fn used_percent(dir: &Path) -> io::Result<u8> {
         let stat = rustix::fs::statvfs(dir)?;

@@ -16,17 +16,18 @@ use super::numbers::Numbers;
 use super::read::ReadSide;
 use super::recover::{OpenReport, recover};
 use super::retain::Policies;
-use super::scrub::{SCRUBBED, Scrub};
+use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
 use super::space::{Pool, RollError};
 use super::stage::Staged;
 use super::tail::Tail;
 use super::tenant::TenantKeys;
+use super::usage::{Account, Quarantine};
 use super::view::View;
 use super::writer::Writer;
 use super::{
     AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Keyring, Limits, LogStats,
-    NoCustody, NodeKey, OpenError, Outcome, ReadError, Relief, Shed, StreamInfo, StreamKey, Value,
-    ValueError,
+    NoCustody, NodeKey, OpenError, Outcome, ReadError, Relief, ReliefStep, Shed, StreamInfo,
+    StreamKey, Value, ValueError,
 };
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
@@ -184,6 +185,7 @@ impl Log {
             .get(SCRUBBED)
             .map(|value| value.revision.0);
         let scrubbed = scrubbed.map(Timestamp::from_millis);
+        let scrubbing = found.view.values.get(SCRUBBING).cloned();
         let mut view = found.view;
         view.stats.scrubbed = scrubbed;
         let view = Arc::new(RwLock::new(view));
@@ -211,8 +213,9 @@ impl Log {
             next_commit: found.next_commit,
             pool,
             staged: Staged::default(),
-            scrub: Scrub::since(scrubbed),
+            scrub: Scrub::since(scrubbed, scrubbing.as_ref()),
             compaction: Compaction::default(),
+            account: Account::default(),
             full: None,
             poisoned: None,
             may_reclaim: false,
@@ -380,6 +383,18 @@ impl Log {
     /// Gives back what space can be had without losing anything; without `really` only says how much.
     pub async fn relieve(&self, really: bool) -> Result<Relief, AppendError> {
         self.ask(|done| Command::Relieve { really, done }).await
+    }
+
+    /// Gives back a little of what [`Self::relieve`] would, so that others get their turn in between.
+    /// The first step says how far it goes; it is handed to the next ones.
+    pub async fn relieve_step(&self, until: Option<u64>) -> Result<ReliefStep, AppendError> {
+        self.ask(|done| Command::RelieveStep { until, done }).await
+    }
+
+    /// Counts what lies in the quarantine; reads a directory.
+    pub fn quarantine(&self) -> std::io::Result<Quarantine> {
+        let files = &self.inner.reads.files;
+        Quarantine::count(files.disk.as_ref(), &files.dir)
     }
 
     /// Forgets every message in memory that was opened, because the key to some of it is gone.

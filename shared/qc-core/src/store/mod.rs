@@ -37,6 +37,7 @@ mod purge;
 mod quarantine;
 mod read;
 mod recover;
+mod relieve;
 mod retain;
 mod scan;
 mod scrub;
@@ -51,6 +52,7 @@ mod tenant;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod view;
 mod words;
 mod writer;
@@ -66,7 +68,8 @@ pub use seal::{Keyring, NodeKey, WrappedKey};
 pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 #[cfg(test)]
 use testing::sim;
+pub use usage::{LaneUse, Quarantine, Usage};
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
-    Relief, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
+    Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
 };

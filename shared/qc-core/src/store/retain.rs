@@ -65,7 +65,8 @@ impl Default for Shed {
 }
 
 impl Shed {
-    fn of(self, lane: Lane) -> u8 {
+    /// The share from which `lane` is refused.
+    pub fn of(self, lane: Lane) -> u8 {
         match lane {
             Lane::Low => self.low,
             Lane::Normal => self.normal,
@@ -92,27 +93,13 @@ impl Writer {
     }
 
     fn check_lane(&self, drafts: &[Draft]) -> Result<(), AppendError> {
-        let limit = self.options.max_bytes;
-        if limit == u64::MAX {
-            // without a size of its own the log may use the disk, and what is left there decides
-            return Ok(());
-        }
-        let Some(lane) = drafts
-            .iter()
-            .map(|draft| draft.lane)
-            .min_by_key(|lane| *lane as u8)
-        else {
+        let most_urgent = drafts.iter().map(|draft| draft.lane);
+        let Some(lane) = most_urgent.min_by_key(|lane| *lane as u8) else {
             return Ok(());
         };
         let share = self.options.shed.of(lane);
-        let allowed = limit / 100 * u64::from(share);
-        let unused = self
-            .active
-            .as_ref()
-            .map_or(0, |active| active.capacity - active.at);
-        let used = self.reads.view().stats.bytes.saturating_sub(unused);
-        if share < 100 && used > allowed {
-            let reason = format!("{lane} messages are refused from {share} % of {limit} bytes on");
+        if self.room().refuses(share) {
+            let reason = format!("{lane} messages are refused when {share} % are taken");
             return Err(super::space::full(&reason));
         }
         Ok(())

@@ -21,26 +21,55 @@ use crate::wire::{RECORD_HEADER, RecordHeader, RecordKind};
 
 /// The registry value that says when everything had been read.
 pub(super) const SCRUBBED: &str = "store/scrubbed";
+/// The registry value that says how far a reading under way has come: `SEGMENT UNTIL`.
+pub(super) const SCRUBBING: &str = "store/scrubbing";
 /// How often everything is read.
 const EVERY: Duration = Duration::from_hours(24);
 /// The least time between two parts.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often the place of a reading under way is written, so that a restart goes on from there.
+const SAVE_EVERY: Duration = Duration::from_mins(1);
 /// Damages that are remembered for the status.
 const REMEMBERED: usize = 64;
 
 /// How far the scrub has come.
 #[derive(Default)]
 pub(super) struct Scrub {
-    at: Option<(u64, u64)>,
+    round: Option<Round>,
     is_running: bool,
     last_part: Option<Instant>,
+    last_saved: Option<Instant>,
+    saved: u64,
     finished: Option<Timestamp>,
 }
 
+/// One reading of everything that was there when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Round {
+    /// The segment and the place in it where it goes on.
+    segment: u64,
+    from: u64,
+    /// The segment that was being written when it began: a log that grows fast has an end all the same.
+    until: u64,
+}
+
+impl Round {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (segment, until) = std::str::from_utf8(text).ok()?.split_once(' ')?;
+        Some(Self {
+            segment: segment.parse().ok()?,
+            from: 0,
+            until: until.parse().ok()?,
+        })
+    }
+}
+
 impl Scrub {
-    /// Goes on from when everything was last read.
-    pub(super) fn since(finished: Option<Timestamp>) -> Self {
+    /// Goes on from when everything was last read, and from where an earlier process was.
+    pub(super) fn since(finished: Option<Timestamp>, under_way: Option<&Value>) -> Self {
+        let round = under_way.and_then(|value| Round::parse(&value.bytes));
         Self {
+            round,
             finished,
             ..Self::default()
         }
@@ -59,13 +88,22 @@ impl Writer {
             return;
         }
         let is_due = scrub.finished.is_none_or(|at| time.since(at) >= EVERY);
-        let Some((segment, from)) = scrub.at.or_else(|| is_due.then_some((0, 0))) else {
+        let active = self.active.as_ref().map_or(0, |active| active.number);
+        let begin = is_due.then_some(Round {
+            segment: 0,
+            from: 0,
+            until: active,
+        });
+        let Some(round) = scrub.round.or(begin) else {
             return;
         };
-        let active = self.active.as_ref().map_or(0, |active| active.number);
+        self.scrub.round = Some(round);
+        self.save_scrub(now);
+        let Round { segment, from, .. } = round;
+        let until = round.until.min(active);
         let job = {
             let view = self.reads.view();
-            let next = view.segments.range(segment..active).next();
+            let next = view.segments.range(segment.min(until)..until).next();
             next.map(|(number, next)| {
                 let index = match &next.index {
                     Index::File(index) => Some(Arc::clone(index)),
@@ -85,7 +123,7 @@ impl Writer {
             })
         };
         let Some(job) = job else {
-            self.scrub.at = None;
+            self.scrub.round = None;
             self.finish_scrub(time);
             return;
         };
@@ -102,7 +140,53 @@ impl Writer {
             self.repair(part.segment);
         }
         let next = part.next.filter(|_| part.sound);
-        self.scrub.at = Some(next.map_or((part.segment + 1, 0), |offset| (part.segment, offset)));
+        if let Some(round) = &mut self.scrub.round {
+            let at = next.map_or((part.segment + 1, 0), |offset| (part.segment, offset));
+            (round.segment, round.from) = at;
+        }
+    }
+
+    /// How much of the reading under way is done.
+    pub(super) fn scrub_percent(&self) -> Option<u8> {
+        let round = self.scrub.round?;
+        let view = self.reads.view();
+        let length = |range: std::ops::Range<u64>| -> u64 {
+            let segments = view.segments.range(range);
+            segments.map(|(_, segment)| segment.end.offset).sum()
+        };
+        let first = view.segments.keys().next().copied().unwrap_or(0);
+        let at = round.segment.clamp(first, round.until.max(first));
+        let done = length(first..at) + round.from;
+        let all = done + length(at..round.until.max(at)).saturating_sub(round.from);
+        u8::try_from(done.saturating_mul(100) / all.max(1)).ok()
+    }
+
+    /// Writes down now and then in which segment it is.
+    fn save_scrub(&mut self, now: Instant) {
+        let Some(round) = self.scrub.round else {
+            return;
+        };
+        let last = *self.scrub.last_saved.get_or_insert(now);
+        let is_due = now.saturating_duration_since(last) >= SAVE_EVERY;
+        if is_due && round.segment != self.scrub.saved && self.make_room(1024, true).is_ok() {
+            self.scrub.last_saved = Some(now);
+            self.scrub.saved = round.segment;
+            let text = format!("{} {}", round.segment, round.until);
+            self.set_value(SCRUBBING, Some(text));
+            self.flush();
+        }
+    }
+
+    fn set_value(&mut self, key: &str, text: Option<String>) {
+        let revision = Seq(self.clock.now().as_millis());
+        let value = text.map(|text| Value {
+            revision,
+            until: Timestamp::default(),
+            bytes: text.into_bytes().into(),
+        });
+        self.put(|frame| tables::put_value(frame, key, revision, value.as_ref()));
+        let change = super::stage::Change::Value(key.to_owned(), value);
+        self.staged.changes.push(change);
     }
 
     fn finish_scrub(&mut self, now: Timestamp) {
@@ -110,16 +194,10 @@ impl Writer {
         if self.make_room(1024, true).is_err() {
             return;
         }
-        let value = Value {
-            revision: Seq(now.as_millis()),
-            until: Timestamp::default(),
-            bytes: now.as_millis().to_string().into_bytes().into(),
-        };
-        self.put(|frame| tables::put_value(frame, SCRUBBED, value.revision, Some(&value)));
-        self.staged.changes.push(super::stage::Change::Value(
-            SCRUBBED.to_owned(),
-            Some(value),
-        ));
+        self.set_value(SCRUBBED, Some(now.as_millis().to_string()));
+        if self.reads.view().values.contains_key(SCRUBBING) {
+            self.set_value(SCRUBBING, None);
+        }
         self.flush();
         self.view_mut().stats.scrubbed = Some(now);
     }

@@ -111,6 +111,11 @@ impl Pool {
         self.ready.iter().filter(is_filled).count()
     }
 
+    /// Whether one more is being made.
+    pub(super) fn is_filling(&self) -> bool {
+        self.is_filling
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.ready.iter().map(|free| free.length).sum()
     }

@@ -172,6 +172,11 @@ impl Writer {
                 let relief = self.relieve(really);
                 let _asker_gone = done.send(relief);
             }
+            Command::RelieveStep { until, done } => {
+                self.flush();
+                let step = self.relieve_step(until);
+                let _asker_gone = done.send(step);
+            }
             Command::Stop => {}
         }
     }

@@ -283,6 +283,15 @@ impl View {
         self.stats.live_bytes = self.segments.values().map(|segment| segment.live).sum();
     }
 
+    /// How many index files there are, and their bytes.
+    pub(super) fn index_files(&self) -> (u64, u64) {
+        let segments = self.segments.values();
+        segments.fold((0, 0), |(files, bytes), segment| match &segment.index {
+            Index::Memory(_) => (files, bytes),
+            Index::File(file) => (files + 1, bytes + file.length),
+        })
+    }
+
     /// Segments other than `active` in which no stream has a message left.
     pub(super) fn dead_segments(&self, active: u64) -> Vec<u64> {
         let old = self.segments.range(..active);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::NoKey;
 use super::recover::Damage;
+use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 
 /// Which side of a node a stream stands on. The numbers are stored.
@@ -154,7 +155,7 @@ impl Outcome {
 }
 
 /// Why an append was not made durable. Nothing of it is in the log.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The disk or the configured size is used up; space will be tried for again.
     #[error("the store is full: {reason}")]
@@ -201,6 +202,28 @@ pub enum AppendError {
 }
 
 impl AppendError {
+    /// The stable code, the same on the link, over HTTP and in a source.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "QC3302",
+            Self::Limit { .. } => "QC3303",
+            Self::TenantKey { reason, .. } => reason.code(),
+            Self::Unreadable { .. } => "QC3021",
+            Self::TooLarge { .. } => "QC4009",
+            Self::Poisoned(_) => "QC3002",
+            Self::Closed => "QC0010",
+        }
+    }
+
+    /// When the same append is worth another try; none when it never is.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { retry_after, .. } => Some(*retry_after),
+            Self::TooLarge { .. } => None,
+            _ => Some(Duration::from_secs(5)),
+        }
+    }
+
     /// Whether the same append may succeed later in this process.
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -392,6 +415,19 @@ pub struct Relief {
     pub after: u64,
 }
 
+/// One step of giving back space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReliefStep {
+    /// Segments from this one on are left alone: what was moved stands there.
+    pub until: u64,
+    /// What the log takes now, in bytes.
+    pub bytes: u64,
+    /// Whether it moved anything; otherwise the next step has to wait for somebody.
+    pub has_moved: bool,
+    /// Whether nothing more is to be had.
+    pub is_done: bool,
+}
+
 /// How much of a stream a consumer has still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
@@ -424,12 +460,16 @@ pub struct LogStats {
     pub dedupe_bytes: u64,
     /// When everything had been read again and was sound or repaired.
     pub scrubbed: Option<Timestamp>,
+    /// How much of a reading under way is done, in percent.
+    pub scrubbing: Option<u8>,
     /// Bytes read again since start.
     pub scrubbed_bytes: u64,
     /// Damage found since start.
     pub damaged: Vec<Damage>,
     /// Time the last write and `fdatasync` took, in microseconds.
     pub last_sync_us: u64,
+    /// What takes the space, and which lanes are refused.
+    pub usage: Usage,
     /// Why appends are refused at the moment, if they are.
     pub full: Option<String>,
     /// The disk error that stopped the log, if one did.

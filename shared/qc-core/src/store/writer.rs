@@ -29,6 +29,7 @@ use super::seal::Keyring;
 use super::segment::{ChainEnd, Segment};
 use super::space::Pool;
 use super::stage::{Change, Staged};
+use super::usage::Account;
 use super::view::{Index, View};
 use crate::clock::Clock;
 use crate::model::Seq;
@@ -65,6 +66,7 @@ pub(super) struct Writer {
     pub(super) staged: Staged,
     pub(super) scrub: Scrub,
     pub(super) compaction: Compaction,
+    pub(super) account: Account,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
     /// Ended segments whose index found no room on the disk.
@@ -193,6 +195,7 @@ impl Writer {
             self.ask_for_index(*number);
         }
         self.view_mut().refresh_sizes();
+        self.look_at_space();
     }
 
     /// What has to be looked at again and again, however busy the log is.
@@ -209,6 +212,7 @@ impl Writer {
         self.retain();
         self.compact();
         self.scrub_on();
+        self.look_at_space();
     }
 
     /// Writes and syncs what is staged, then answers it.

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
     &["store", "streams", "pki", "drain", "audit", "ledger"],
     &["tls", "est", "link", "door", "admin"],
     &["config", "telemetry", "service"],
-    &["node", "cli"],
+    &["node", "upkeep", "cli"],
 ];
 
 const CORE: &str = "shared/qc-core/src/";

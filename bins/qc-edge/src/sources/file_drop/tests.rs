@@ -10,7 +10,7 @@ use qc_core::durable::write_atomic;
 use qc_core::model::{Message, Timestamp};
 
 use super::super::Outcome;
-use super::super::testing::Kept;
+use super::super::testing::{Kept, full};
 use super::*;
 
 struct Site {
@@ -358,9 +358,7 @@ async fn a_full_buffer_leaves_the_file_in_place() {
     let site = Site::new(Mode::Whole);
     let mut drop = site.open();
     site.put("x", b"1");
-    *site.kept.refuse_with.lock().unwrap() = Some(IntakeError::Full {
-        retry_after: Duration::from_secs(7),
-    });
+    *site.kept.refuse_with.lock().unwrap() = Some(full(Duration::from_secs(7)));
     drop.round(&site.kept).await;
     site.clock.advance(Duration::from_secs(2));
     assert_eq!(drop.round(&site.kept).await, Some(Duration::from_secs(7)));
@@ -428,9 +426,7 @@ struct FullAfter(Kept, usize);
 impl Intake for FullAfter {
     async fn submit(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, IntakeError> {
         if self.0.len() + messages.len() > self.1 {
-            return Err(IntakeError::Full {
-                retry_after: Duration::from_secs(1),
-            });
+            return Err(full(Duration::from_secs(1)));
         }
         self.0.submit(messages).await
     }

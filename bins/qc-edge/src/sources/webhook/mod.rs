@@ -291,28 +291,17 @@ impl Webhook {
     fn problem(&self, error: &IntakeError) -> Problem {
         let now = self.shared.clock.now();
         match error {
-            IntakeError::Full { retry_after } => {
-                self.shared
-                    .activity
-                    .retrying("the buffer is full", now, *retry_after);
-                Problem::full("the edge's buffer is full", *retry_after)
-            }
-            IntakeError::Unavailable {
-                reason,
-                retry_after,
-            } => {
-                self.shared.activity.retrying(reason, now, *retry_after);
-                Problem::unavailable(reason, *retry_after)
-            }
-            IntakeError::Held {
-                code,
-                reason,
-                retry_after,
-            } => {
-                self.shared.activity.retrying(reason, now, *retry_after);
-                let title = "Not taken now";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, title, reason)
-                    .retry_after(*retry_after)
+            IntakeError::NotNow(cause) => {
+                let wait = cause.retry_after().unwrap_or_default();
+                let activity = &self.shared.activity;
+                activity.retrying(&error.to_string(), now, wait);
+                let problem = Problem::from(cause);
+                if problem.status != StatusCode::GONE {
+                    return problem;
+                }
+                // to a sender "gone" means the subscription; a new key may be made for the tenant
+                let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "Not taken now");
+                Problem::new(status, problem.code, title, problem.detail).retry_after(wait)
             }
             IntakeError::Refused { code, reason } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

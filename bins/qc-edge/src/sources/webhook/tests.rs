@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::testing::Kept;
+use super::super::testing::{Kept, full};
 use super::*;
 
 struct Running {
@@ -164,9 +164,7 @@ async fn hostile_senders_are_bounded() {
 #[tokio::test]
 async fn a_full_buffer_answers_507() {
     let running = start(WebhookConfig::default()).await;
-    *running.kept.refuse_with.lock().unwrap() = Some(IntakeError::Full {
-        retry_after: Duration::from_secs(5),
-    });
+    *running.kept.refuse_with.lock().unwrap() = Some(full(Duration::from_secs(5)));
     let answer = running.post("", "x").await;
     assert_eq!(status(&answer), "507", "{answer}");
     assert!(answer.contains("retry-after: 5"), "{answer}");

@@ -2,6 +2,7 @@
 //! once, after every crash; what is damaged is reported and nothing else is touched.
 
 mod upkeep;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -116,6 +116,11 @@ fn damage_in_an_old_segment_is_found_by_its_reader_and_becomes_a_gap() {
     assert_eq!(there + lost, 200);
     assert_eq!(log.stats().damaged.len(), 1);
     assert_eq!(disk.list(Path::new("/log/quarantine")).unwrap().len(), 1);
+    let aside = log.quarantine().unwrap();
+    assert_eq!(
+        (aside.files, aside.bytes),
+        (1, log.stats().damaged[0].length)
+    );
     let again = (0..200).filter(|id| {
         let outcome = append(&log, &stream, vec![draft(*id, 300)]).unwrap();
         matches!(outcome[0], Outcome::Stored { .. })

@@ -1,0 +1,106 @@
+//! From a link to the store and back: a peer's record as a draft, and why the store did not take it as
+//! the refusal that the peer is told. The same on both sides of a link.
+
+use super::Peer;
+use crate::store::{AppendError, Draft, Hop, ReadError};
+use crate::streams;
+use crate::wire::{Code, EnvelopeRef, Open, Record, Refusal};
+
+/// A stored record cannot be read.
+const DAMAGED: Code = Code::new(3004);
+/// A record of a peer cannot be read.
+const MALFORMED: Code = Code::new(2222);
+
+/// The envelope of a record that came over a link; one that does not parse ends the channel.
+pub fn received<'a>(open: &Open, record: &'a Record) -> Result<EnvelopeRef<'a>, Refusal> {
+    EnvelopeRef::parse(&record.head)
+        .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))
+}
+
+/// The record as this node's log takes it: known again by `dedupe`, and by where it stood at the peer.
+pub fn draft(peer: &Peer, open: &Open, record: Record, dedupe: [u8; 16]) -> Draft {
+    let hop = Hop {
+        node: peer.node.clone(),
+        lane: open.lane,
+        epoch: record.header.epoch,
+        seq: record.header.seq,
+    };
+    Draft {
+        lane: record.header.lane,
+        head: record.head,
+        body: record.body,
+        dedupe,
+        hop: Some(hop),
+    }
+}
+
+impl From<&AppendError> for Refusal {
+    fn from(error: &AppendError) -> Self {
+        Self::new(code(error.code()), error.to_string())
+    }
+}
+
+impl From<&ReadError> for Refusal {
+    fn from(error: &ReadError) -> Self {
+        let code = match error {
+            ReadError::TenantKey { reason } => code(reason.code()),
+            ReadError::Io { .. } | ReadError::Damaged { .. } => DAMAGED,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<&streams::ReadError> for Refusal {
+    fn from(error: &streams::ReadError) -> Self {
+        let code = match error {
+            streams::ReadError::TenantKey { reason } => code(reason.code()),
+            streams::ReadError::Unavailable(_) | streams::ReadError::Damaged(_) => DAMAGED,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn code(text: &'static str) -> Code {
+    let number = text.trim_start_matches("QC").parse();
+    Code::new(number.expect("a code is QC and four digits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::NoKey;
+
+    #[test]
+    fn a_peer_learns_which_of_the_reasons_it_is() {
+        let text = || "x".to_owned();
+        for (error, code) in [
+            (
+                AppendError::Full {
+                    reason: text(),
+                    retry_after: Duration::from_secs(2),
+                },
+                "QC3302",
+            ),
+            (AppendError::Limit { reason: text() }, "QC3303"),
+            (
+                AppendError::TenantKey {
+                    tenant: text(),
+                    reason: NoKey::Away(text()),
+                },
+                "QC3047",
+            ),
+            (AppendError::Unreadable { reason: text() }, "QC3021"),
+            (AppendError::TooLarge { bytes: 2, max: 1 }, "QC4009"),
+            (AppendError::Poisoned(text()), "QC3002"),
+            (AppendError::Closed, "QC0010"),
+        ] {
+            let refusal = Refusal::from(&error);
+            assert_eq!(refusal.code.to_string(), code);
+            assert_eq!(refusal.reason, error.to_string());
+            let known = crate::failure::known_code(error.code());
+            assert_eq!(known, Some(code));
+        }
+    }
+}

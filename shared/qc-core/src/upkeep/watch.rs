@@ -1,0 +1,82 @@
+//! The log lines when the store begins to refuse for want of space, and when that is over.
+
+use crate::store::{Log, LogStats};
+
+/// What was said last. Looked at every few seconds by a daemon's sampler.
+#[derive(Debug, Default)]
+pub struct SpaceWatch {
+    said: Vec<String>,
+}
+
+impl SpaceWatch {
+    /// Logs what has changed since the last look.
+    pub fn look(&mut self, log: &Log) {
+        let stats = log.stats();
+        let Some(refused) = self.change(&stats) else {
+            return;
+        };
+        let left = stats.usage.left_bytes;
+        let by_share = || "their share of the room is taken".to_owned();
+        let reason = stats.full.unwrap_or_else(by_share);
+        if refused.is_empty() {
+            tracing::info!(
+                code = "QC3308",
+                left,
+                "Space is back; all lanes are taken in."
+            );
+        } else {
+            tracing::warn!(
+                code = "QC3302",
+                lanes = refused.join(", "),
+                left,
+                reason,
+                "Space runs out; messages are refused."
+            );
+        }
+    }
+
+    /// The lanes that are refused now, if others were before.
+    fn change(&mut self, stats: &LogStats) -> Option<Vec<String>> {
+        let lanes = stats.usage.lanes.iter();
+        let refused: Vec<_> = lanes
+            .filter(|lane| lane.refused.is_some())
+            .map(|lane| lane.lane.to_string())
+            .collect();
+        if refused == self.said {
+            return None;
+        }
+        self.said.clone_from(&refused);
+        Some(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Lane, Timestamp};
+    use crate::store::LaneUse;
+
+    #[test]
+    fn a_change_is_said_once() {
+        let mut watch = SpaceWatch::default();
+        let stats = |refused: &[Lane]| {
+            let mut stats = LogStats::default();
+            stats.usage.lanes = Lane::ALL
+                .into_iter()
+                .map(|lane| LaneUse {
+                    lane,
+                    share: 95,
+                    refused: refused.contains(&lane).then(Timestamp::default),
+                })
+                .collect();
+            stats
+        };
+        let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
+        assert_eq!(watch.change(&stats(&[])), None);
+        assert_eq!(watch.change(&stats(&[Lane::Low])), words(&["low"]));
+        assert_eq!(watch.change(&stats(&[Lane::Low])), None);
+        let both = stats(&[Lane::Low, Lane::Normal]);
+        assert_eq!(watch.change(&both), words(&["normal", "low"]));
+        assert_eq!(watch.change(&stats(&[])), words(&[]));
+    }
+}
