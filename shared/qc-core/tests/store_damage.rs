@@ -117,7 +117,6 @@ fn try_everything(of_full: usize) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says what it tried")]
 fn damaged_bytes_are_kept_whatever_interrupts_it() {
     let store = Store::filled(1, 16 << 10);
     let last = store.last_segment().unwrap();
