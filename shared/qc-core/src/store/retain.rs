@@ -3,10 +3,11 @@
 //! Nothing that a consumer has not taken is dropped to make room: a stream at its limit refuses. Only
 //! `expire`, which somebody declared, ends a message that was not taken, and that is counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
-use super::view::View;
+use super::view::{Span, View};
 use super::writer::Writer;
 use super::{AppendError, CursorState, Draft, StreamKey};
 use crate::model::{Lane, Seq, Timestamp};
@@ -27,8 +28,16 @@ pub struct Limits {
 /// The limits of all streams that have some.
 #[derive(Default)]
 pub(super) struct Policies {
-    by_stream: HashMap<u32, Limits>,
+    by_stream: BTreeMap<u32, Limits>,
+    /// The last stream whose messages were looked at one by one.
+    turn: u32,
 }
+
+/// Streams whose messages are looked at one by one in the same look around.
+const TURN: usize = 16;
+/// Bytes of messages that are read at once to look at them, and how often; the next turn goes on.
+const LOOK: usize = 64 << 10;
+const LOOKS: usize = 16;
 
 impl Policies {
     pub(super) fn set(&mut self, id: u32, limits: Option<Limits>) {
@@ -36,6 +45,20 @@ impl Policies {
             Some(limits) => drop(self.by_stream.insert(id, limits)),
             None => drop(self.by_stream.remove(&id)),
         }
+    }
+
+    /// The streams whose turn it is.
+    fn next_turn(&mut self) -> BTreeSet<u32> {
+        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
+        let next = self.by_stream.range(after).map(|(id, _)| *id);
+        let next: BTreeSet<_> = next.take(TURN).collect();
+        // after the last the first has its turn again
+        self.turn = next
+            .last()
+            .copied()
+            .filter(|_| next.len() == TURN)
+            .unwrap_or(0);
+        next
     }
 
     pub(super) fn of(&self, id: u32) -> Option<&Limits> {
@@ -155,29 +178,50 @@ impl Writer {
     /// Ends what is over its time.
     pub(super) fn retain(&mut self) {
         let now = self.clock.now();
-        let due: Vec<_> = {
-            let view = self.reads.view();
-            let of = |(id, limits): (&u32, &Limits)| {
-                let stream = view.streams.get(id)?;
-                let acked = acked_by_all(&view, *id);
-                let before = |age: Option<Duration>| {
-                    let cutoff = Timestamp::from_millis(
-                        now.as_millis()
-                            .checked_sub(u64::try_from(age?.as_millis()).unwrap_or(u64::MAX))?,
-                    );
-                    Some(view.accepted_before(*id, cutoff))
-                };
-                let kept = before(limits.keep).map(|seq| seq.min(acked));
-                let expired = before(limits.expire);
-                let trim = kept.max(expired)?;
-                (trim > stream.trim).then_some((*id, trim))
+        let exactly = self.policies.next_turn();
+        let mut due = Vec::new();
+        for (id, limits) in &self.policies.by_stream {
+            let before = |age: Option<Duration>| {
+                let age = u64::try_from(age?.as_millis()).unwrap_or(u64::MAX);
+                let cutoff = Timestamp::from_millis(now.as_millis().checked_sub(age)?);
+                Some(self.accepted_before(*id, cutoff, exactly.contains(id)))
             };
-            self.policies.by_stream.iter().filter_map(of).collect()
-        };
+            let (kept, expired) = (before(limits.keep), before(limits.expire));
+            let view = self.reads.view();
+            let kept = kept.map(|seq| seq.min(acked_by_all(&view, *id)));
+            let stream = view.streams.get(id);
+            if let (Some(stream), Some(trim)) = (stream, kept.max(expired))
+                && trim > stream.trim
+            {
+                due.push((*id, trim));
+            }
+        }
         for (id, trim) in due {
             self.expire(id, trim);
         }
         self.flush();
+    }
+
+    /// The last seq of a stream that was accepted before `cutoff`: `exactly`, or as far as spans and the
+    /// index in memory tell.
+    fn accepted_before(&self, id: u32, cutoff: Timestamp, exactly: bool) -> Seq {
+        let (mut last, straddling) = self.reads.view().accepted_before(id, cutoff);
+        let Some(span) = straddling.filter(|_| exactly) else {
+            return last;
+        };
+        // what cannot be read stays until all of its span is over its time
+        for _ in 0..LOOKS {
+            let Ok(records) = self.reads.read_within(id, span, last, LOOK) else {
+                break;
+            };
+            let mut older = records.iter().map(|record| &record.header);
+            let older = older.by_ref().take_while(|header| header.accepted < cutoff);
+            match older.map(|header| header.seq).last() {
+                Some(seq) if seq > last => last = seq,
+                _ => break,
+            }
+        }
+        last
     }
 
     /// Trims a stream; consumers that had not come that far count what they will not get.
@@ -238,10 +282,11 @@ fn taken_by_all(view: &View, id: u32, messages: u64, bytes: u64) -> Option<Seq> 
 }
 
 impl View {
-    /// The last seq of a stream that was accepted before `cutoff`, as far as entries tell.
-    fn accepted_before(&self, id: u32, cutoff: Timestamp) -> Seq {
+    /// The last seq of a stream that was accepted before `cutoff`, as far as spans and entries in memory
+    /// tell; and the span in which it goes on, if that has older and newer messages.
+    fn accepted_before(&self, id: u32, cutoff: Timestamp) -> (Seq, Option<Span>) {
         let Some(stream) = self.streams.get(&id) else {
-            return Seq::ZERO;
+            return (Seq::ZERO, None);
         };
         let mut last = stream.trim;
         for span in &stream.spans {
@@ -256,8 +301,8 @@ impl View {
                     .last();
                 last = older.map_or(last, |entry| last.max(Seq(entry.seq.0.saturating_sub(1))));
             }
-            break;
+            return (last, Some(*span).filter(|span| span.oldest < cutoff));
         }
-        last
+        (last, None)
     }
 }

@@ -206,6 +206,33 @@ fn what_expires_is_counted_for_whoever_had_not_taken_it() {
 }
 
 #[test]
+fn a_message_in_an_old_segment_ends_at_its_own_time() {
+    let disk = SimDisk::default();
+    let (slow, busy) = (key("acme/slow"), key("acme/busy"));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+    let node = NodeKey::from_bytes([9; 32]);
+    let time = Arc::<ManualClock>::clone(&clock);
+    let (log, _) = Log::open(Arc::new(disk), &options(), node, time).unwrap();
+    let limits = Limits {
+        expire: Some(Duration::from_hours(10)),
+        ..Limits::default()
+    };
+    block_on(log.define_with(&slow, Some(limits))).unwrap();
+    // one message an hour, all in one segment, which then ends
+    for hour in 0..9 {
+        fill(&log, &slow, hour..hour + 1, 20);
+        clock.advance(Duration::from_hours(1));
+    }
+    fill(&log, &busy, 100..160, 800);
+    let kept = || log.info(&slow).unwrap().messages;
+    assert_eq!(kept(), 9);
+    clock.advance(Duration::from_mins(61));
+    assert!(loop_until(|| kept() == 8), "{} are kept", kept());
+    clock.advance(Duration::from_hours(3));
+    assert!(loop_until(|| kept() == 5), "{} are kept", kept());
+}
+
+#[test]
 fn urgent_lanes_are_taken_longer_than_others() {
     let disk = SimDisk::default();
     let stream = key("acme/a");
