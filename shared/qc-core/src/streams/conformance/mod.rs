@@ -1,10 +1,11 @@
 //! What every engine behind [`Streams`] promises, a rule a promise, to be run on any of them.
 //!
-//! ```no_run
-//! # use qc_core::streams::conformance::{Ground, all};
-//! # fn ground() -> Box<dyn Ground> { unimplemented!() }
-//! let broken = all(&ground);
-//! assert!(broken.is_empty(), "{broken:#?}");
+//! ```
+//! # use qc_core::streams::conformance::{Make, all};
+//! fn keeps_every_promise(make: Make<'_>) {
+//!     let broken = all(make);
+//!     assert!(broken.is_empty(), "{broken:#?}");
+//! }
 //! ```
 //!
 //! A rule says what an engine did, not how it is made: it opens one on a fresh [`Ground`], uses it as a
