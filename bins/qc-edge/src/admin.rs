@@ -312,13 +312,7 @@ impl Admin {
     }
 
     fn reply<T>(&self, schema: &str, data: T) -> Json<Reply<T>> {
-        Json(Reply {
-            schema: schema.to_owned(),
-            generated_at: self.clock.now().to_string(),
-            source: self.buffer.node().to_string(),
-            stale_s: 0,
-            data,
-            warnings: Vec::new(),
-        })
+        let now = self.clock.now();
+        Json(Reply::new(schema, self.buffer.node(), now, data))
     }
 }

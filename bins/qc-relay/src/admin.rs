@@ -285,12 +285,6 @@ fn parse_stream(text: &str) -> Result<StreamName, Problem> {
 }
 
 fn reply<T>(admin: &Admin, schema: &str, data: T) -> Json<Reply<T>> {
-    Json(Reply {
-        schema: schema.to_owned(),
-        generated_at: admin.hub.clock().now().to_string(),
-        source: admin.hub.node().to_string(),
-        stale_s: 0,
-        data,
-        warnings: Vec::new(),
-    })
+    let now = admin.hub.clock().now();
+    Json(Reply::new(schema, admin.hub.node(), now, data))
 }

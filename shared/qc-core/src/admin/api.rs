@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::model::{NodeName, Timestamp};
+
 /// The schema of [`Fleet`].
 pub const FLEET_SCHEMA: &str = "qc.fleet/1";
 /// The schema of [`RelayStatus`].
@@ -35,6 +37,20 @@ pub struct Reply<T> {
     /// What the reader should know beside the answer.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+impl<T> Reply<T> {
+    /// An answer that `source` has made `now`.
+    pub fn new(schema: &str, source: &NodeName, now: Timestamp, data: T) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            generated_at: now.to_string(),
+            source: source.to_string(),
+            stale_s: 0,
+            data,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Everything one relay knows about the nodes below it, itself included.

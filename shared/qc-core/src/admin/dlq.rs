@@ -103,14 +103,7 @@ async fn show(
 
 impl Source {
     fn reply<T>(&self, schema: &str, data: T) -> Json<Reply<T>> {
-        Json(Reply {
-            schema: schema.to_owned(),
-            generated_at: self.clock.now().to_string(),
-            source: self.node.to_string(),
-            stale_s: 0,
-            data,
-            warnings: Vec::new(),
-        })
+        Json(Reply::new(schema, &self.node, self.clock.now(), data))
     }
 }
 

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{
-    AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, Relief, ReliefStep, StreamKey, Value,
+    AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, ReliefStep, StreamKey, Value,
     ValueError,
 };
 use crate::model::{Seq, Timestamp};
@@ -57,10 +57,6 @@ pub(super) enum Command {
     Rewrap {
         node: NodeKey,
         done: Reply<()>,
-    },
-    Relieve {
-        really: bool,
-        done: Reply<Relief>,
     },
     RelieveStep {
         until: Option<u64>,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::ids::scoped;
 use super::tenant;
-use super::view::{Index, Span, View};
+use super::view::{Index, SegmentView, Span, View};
 use super::writer::Writer;
-use super::{AppendError, NoKey, Relief};
+use super::{AppendError, NoKey};
 use crate::wire::{RECORD_HEADER, Record, SealSuite};
 
 /// Share of a segment, in percent, below which it is worth moving the rest.
@@ -127,64 +127,27 @@ impl Writer {
         Ok(moved)
     }
 
-    /// Gives back what space can be had without losing anything, or says how much that is.
-    pub(super) fn relieve(&mut self, really: bool) -> Result<Relief, AppendError> {
-        let before = self.used_bytes();
-        let free = self.drop_free(false);
-        if !really {
-            let view = self.reads.view();
-            let active = self
-                .active
-                .as_ref()
-                .map_or(u64::MAX, |active| active.number);
-            let ended = view.segments.range(..active);
-            let movable = ended.filter_map(|(_, segment)| {
-                let is_indexed = matches!(segment.index, Index::File(_));
-                let share = segment.live.saturating_mul(100) / segment.length.max(1);
-                let is_worth = is_indexed && share < WORTH_RELIEF;
-                is_worth.then(|| segment.length.saturating_sub(segment.live))
-            });
-            let dead = movable.sum();
-            return Ok(Relief {
-                before,
-                free_files: free,
-                dead,
-                after: before.saturating_sub(free).saturating_sub(dead),
-            });
-        }
-        self.reclaim();
-        let mut dead = 0;
-        // what is moved stands behind, and is not moved once more
-        let until = self.active.as_ref().map_or(0, |active| active.number);
-        while let Some(number) = {
-            let view = self.reads.view();
-            self.emptiest(&view, WORTH_RELIEF, until)
-        } {
-            self.move_from(number)?;
-            self.reclaim();
-            dead = before.saturating_sub(self.used_bytes());
-        }
-        let free_files = self.drop_free(true);
-        self.view_mut().refresh_sizes();
-        Ok(Relief {
-            before,
-            free_files,
-            dead,
-            after: self.used_bytes(),
-        })
-    }
-
     /// The segment before `until`, with its index on disk, of which the smallest share is needed, unless
     /// it was found not to move.
     pub(super) fn emptiest(&self, view: &View, worth: u64, until: u64) -> Option<u64> {
-        let ended = view.segments.range(..until);
-        let shares = ended.filter_map(|(number, segment)| {
-            let is_indexed = matches!(segment.index, Index::File(_));
-            let share = segment.live.saturating_mul(100) / segment.length.max(1);
-            let is_stuck = self.compaction.stuck.contains_key(number);
-            let is_worth = is_indexed && !is_stuck && segment.spans > 0 && share < worth;
-            is_worth.then_some((share, *number))
-        });
+        let movable = self.movable(view, worth, until);
+        let shares = movable.map(|(number, segment)| (segment.share(), number));
         shares.min().map(|(_, number)| number)
+    }
+
+    /// Ended segments before `until` of which less than `worth` percent is needed.
+    pub(super) fn movable<'a>(
+        &'a self,
+        view: &'a View,
+        worth: u64,
+        until: u64,
+    ) -> impl Iterator<Item = (u64, &'a SegmentView)> {
+        let ended = view.segments.range(..until);
+        ended.filter_map(move |(number, segment)| {
+            let is_indexed = matches!(segment.index, Index::File(_));
+            let is_stuck = self.compaction.stuck.contains_key(number);
+            let is_worth = is_indexed && !is_stuck && segment.spans > 0 && segment.share() < worth;
+            is_worth.then_some((*number, segment))
+        })
     }
 }

@@ -26,8 +26,8 @@ use super::view::View;
 use super::writer::Writer;
 use super::{
     AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Keyring, Limits, LogStats,
-    NoCustody, NodeKey, OpenError, Outcome, ReadError, Relief, ReliefStep, Shed, StreamInfo,
-    StreamKey, Value, ValueError,
+    NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo, StreamKey,
+    Value, ValueError,
 };
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
@@ -380,13 +380,9 @@ impl Log {
         self.ask(|done| Command::Rewrap { node, done }).await
     }
 
-    /// Gives back what space can be had without losing anything; without `really` only says how much.
-    pub async fn relieve(&self, really: bool) -> Result<Relief, AppendError> {
-        self.ask(|done| Command::Relieve { really, done }).await
-    }
-
-    /// Gives back a little of what [`Self::relieve`] would, so that others get their turn in between.
-    /// The first step says how far it goes; it is handed to the next ones.
+    /// Gives back a little of what space can be had without losing anything, so that others get their turn
+    /// in between. The first step says how far it goes; it is handed to the next ones. How much it is in
+    /// all stands in [`Usage::relief`](super::Usage::relief).
     pub async fn relieve_step(&self, until: Option<u64>) -> Result<ReliefStep, AppendError> {
         self.ask(|done| Command::RelieveStep { until, done }).await
     }

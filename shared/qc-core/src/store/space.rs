@@ -119,6 +119,11 @@ impl Pool {
     pub(super) fn bytes(&self) -> u64 {
         self.ready.iter().map(|free| free.length).sum()
     }
+
+    /// Of that, what is not the reserve.
+    pub(super) fn spare_bytes(&self) -> u64 {
+        self.ready.iter().skip(1).map(|free| free.length).sum()
+    }
 }
 
 impl Writer {
@@ -367,18 +372,14 @@ impl Writer {
         }
     }
 
-    /// Gives back free files until only the reserve is left. Returns their bytes.
-    pub(super) fn drop_free(&mut self, really: bool) -> u64 {
-        let files = Arc::clone(&self.reads.files);
-        let mut freed = 0;
+    /// Gives back free files until only the reserve is left.
+    pub(super) fn drop_free(&mut self) {
+        let disk = Arc::clone(&self.reads.files.disk);
         let mut place = 0;
         self.pool.ready.retain(|free| {
             place += 1;
-            let goes = place > 1 && (!really || files.disk.remove(&free.path).is_ok());
-            freed += if goes { free.length } else { 0 };
-            !(goes && really)
+            place == 1 || disk.remove(&free.path).is_err()
         });
-        freed
     }
 
     /// Removes segments in which nothing is needed any more, or makes free files of them. What a crash

@@ -167,11 +167,6 @@ impl Writer {
                 let outcome = self.rewrap(node);
                 let _asker_gone = done.send(outcome);
             }
-            Command::Relieve { really, done } => {
-                self.flush();
-                let relief = self.relieve(really);
-                let _asker_gone = done.send(relief);
-            }
             Command::RelieveStep { until, done } => {
                 self.flush();
                 let step = self.relieve_step(until);

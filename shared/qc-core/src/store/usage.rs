@@ -217,7 +217,7 @@ impl Writer {
         self.account.unindexed = self.reads.view().segments.len() as u64 - indexed;
         let room = self.room();
         let full_in = self.account.growth.full_in(self.clock.instant(), room);
-        let relief = self.relieve(false).unwrap_or_default();
+        let relief = self.relief();
         let (now, shed) = (self.clock.now(), self.options.shed);
         let pool = self.pool.bytes();
         let reserve = self.options.segment_bytes.min(pool);

@@ -437,6 +437,11 @@ impl View {
 }
 
 impl SegmentView {
+    /// How much of the file is still needed, in percent.
+    pub(super) fn share(&self) -> u64 {
+        self.live.saturating_mul(100) / self.length.max(1)
+    }
+
     /// Bytes of the segment and its index on disk.
     fn bytes(&self) -> u64 {
         let index = match &self.index {
