@@ -42,6 +42,9 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most bytes all segments together may take.
     pub max_bytes: u64,
+    /// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a
+    /// reader of one record has to open.
+    pub batch_bytes: usize,
     /// Bytes of the disk that are left alone.
     pub min_free: u64,
     /// Bytes at the end of a segment kept for cursors and trims when messages no longer fit.
@@ -68,6 +71,7 @@ impl LogOptions {
             dir: dir.into(),
             segment_bytes: 32 << 20,
             max_bytes: u64::MAX,
+            batch_bytes: 128 << 10,
             min_free: 64 << 20,
             control_reserve: 64 << 10,
             tail_bytes: 16 << 20,

@@ -7,6 +7,7 @@
 //! *damage*: the bytes are copied to the quarantine, the missing seqs are reported, and the log goes on.
 //! Recovery changes nothing that a second run would need, so a crash in the middle of it is harmless.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap, Ids, scoped};
 use super::index::{IndexFile, Piece, Run, SegmentIndex, index_name};
 use super::mark::DurableMark;
-use super::scan::{ScanEnd, Visit, apply_table, scan, scan_tables};
+use super::scan::{ScanEnd, Tail, Visit, apply_table, scan, scan_tables};
 use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
 use super::space::is_free;
 use super::view::{Index, SegmentView, View};
@@ -437,7 +438,7 @@ impl Reading<'_> {
         }
         self.state.report.scanned += 1;
         let damages = self.state.report.damaged.len();
-        let file = self.files.get(Kind::Segment, number)?;
+        let (tail, file) = (self.tail(number), self.files.get(Kind::Segment, number)?);
         let mut content = Content {
             files: self.files,
             number,
@@ -447,7 +448,7 @@ impl Reading<'_> {
             index: SegmentIndex::default(),
             ids: IdMap::default(),
         };
-        let scanned = scan(file.as_ref(), &segment, &mut content)?;
+        let scanned = scan(file.as_ref(), &segment, tail, &mut content)?;
         let (index, ids) = (content.index, content.ids);
         let end = scanned.end;
         view.length = self.close(file.as_ref(), number, length, &scanned)?;
@@ -467,14 +468,29 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// What may have become of the end of a segment.
+    fn tail(&self, number: u64) -> Tail {
+        let durable = match self.mark.segment.cmp(&number) {
+            Ordering::Less => 0,
+            Ordering::Equal => self.mark.end,
+            // a later one was begun when all of it was durable
+            Ordering::Greater => return Tail::Ended,
+        };
+        if number == self.newest {
+            Tail::Open { durable }
+        } else {
+            Tail::Ended
+        }
+    }
+
     /// The newest segment begins with all there is beside messages, but not all of it can be read: the
     /// segments before it tell the rest.
     fn read_tables_again(&mut self) -> io::Result<()> {
-        let view = &mut self.state.view;
-        let segments = view.segments.values();
+        let segments = self.state.view.segments.values();
         let segments: Vec<_> = segments.map(|known| Arc::clone(&known.segment)).collect();
         if segments.len() > 1 {
-            let mut tables = scan_tables(self.files, &segments)?;
+            let mut tables = scan_tables(self.files, &segments, self.tail(self.newest))?;
+            let view = &mut self.state.view;
             std::mem::swap(&mut tables.segments, &mut view.segments);
             *view = tables;
         }

@@ -9,7 +9,7 @@ use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
 use super::numbers::Position;
-use super::segment::{BATCH_HEADER, SEAL_OVERHEAD, Segment};
+use super::segment::{BATCH_HEADER, BatchPlace, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
 use super::{
@@ -19,9 +19,6 @@ use super::{
 use crate::model::{Epoch, NodeName, Seq, Timestamp};
 use crate::wire::{MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind};
 
-/// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a reader
-/// of one record has to open.
-const BATCH_BYTES: usize = 128 << 10;
 /// Room for the definition of a stream, an origin and a mark beside the messages of an append.
 const TABLES: usize = 2048;
 
@@ -199,7 +196,7 @@ impl Writer {
         moves: Vec<CursorMove>,
         done: Reply<Vec<Outcome>>,
     ) {
-        let bytes = match sizes(&drafts) {
+        let bytes = match sizes(&drafts, self.options.batch_bytes) {
             Ok(bytes) => bytes + cursor_bytes(&moves),
             Err(error) => return drop(done.send(Err(error))),
         };
@@ -389,7 +386,14 @@ impl Writer {
         self.end_record();
     }
 
+    /// The place of the batch that the next record belongs to. One that is full is sealed first, as a
+    /// part of a commit that goes on.
     fn begin_batch(&mut self) -> usize {
+        if self.staged.batch.is_some_and(|start| {
+            self.staged.frame.len() - start >= self.options.batch_bytes + BATCH_HEADER
+        }) {
+            self.seal_batch(true);
+        }
         let staged = &mut self.staged;
         *staged
             .batch
@@ -399,14 +403,10 @@ impl Writer {
     fn end_record(&mut self) {
         self.staged.records += 1;
         self.staged.batch_records += 1;
-        let start = self.staged.batch.unwrap_or(0);
-        if self.staged.frame.len() - start >= BATCH_BYTES + BATCH_HEADER {
-            self.seal_batch();
-        }
     }
 
-    /// Seals the batch that is being filled, if there is one.
-    pub(super) fn seal_batch(&mut self) {
+    /// Seals the batch that is being filled, if there is one; `more` of the same commit may follow.
+    pub(super) fn seal_batch(&mut self, more: bool) {
         let Some(start) = self.staged.batch.take() else {
             return;
         };
@@ -416,10 +416,13 @@ impl Writer {
             return;
         };
         let frame = &mut self.staged.frame;
-        let commit = self.next_commit;
-        let tag = active
-            .segment
-            .seal_batch(frame, start, records, &self.end, commit);
+        let place = BatchPlace {
+            records,
+            end: &self.end,
+            commit: self.next_commit,
+            more,
+        };
+        let tag = active.segment.seal_batch(frame, start, place);
         match tag {
             Some(tag) => {
                 self.end.batches += 1;
@@ -628,7 +631,7 @@ fn cursor_bytes(moves: &[CursorMove]) -> usize {
 }
 
 /// The bytes that an append takes at most.
-fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
+fn sizes(drafts: &[Draft], batch_bytes: usize) -> Result<usize, AppendError> {
     let mut bytes = TABLES;
     for draft in drafts {
         for (size, max) in [(draft.head.len(), MAX_HEAD), (draft.body.len(), MAX_BODY)] {
@@ -644,5 +647,5 @@ fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
         bytes += RECORD_HEADER + draft.head.len() + draft.body.len() + tenant::TAG + origin;
     }
     // each batch adds its header and tag; the largest records have one of their own
-    Ok(bytes + (bytes / BATCH_BYTES + 2) * SEAL_OVERHEAD)
+    Ok(bytes + (bytes / batch_bytes.max(1) + 2) * SEAL_OVERHEAD)
 }

@@ -244,7 +244,7 @@ impl Writer {
     }
 
     fn write(&mut self) -> Result<(), AppendError> {
-        self.seal_batch();
+        self.seal_batch(false);
         let Some(active) = &mut self.active else {
             return Err(self.poison("no segment to write to"));
         };
