@@ -12,9 +12,10 @@ use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
 use super::keeper::Keeper;
-use super::numbers::Numbers;
+use super::numbers::{Numbers, Repeat};
 use super::read::ReadSide;
-use super::recover::{OpenReport, recover};
+use super::recover::recover;
+use super::report::OpenReport;
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
 use super::space::{Pool, RollError};
@@ -182,7 +183,7 @@ impl Log {
             Pool::adopt(&files, &found.names, options.segment_bytes, segments).map_err(io)?;
         // an earlier process may have ended before its renamings were durable
         files.disk.sync_dir(&options.dir).map_err(io)?;
-        let numbers = Numbers::of(&found.view);
+        let numbers = Numbers::of(&found.view, found.taken);
         let scrubbed = found
             .view
             .values
@@ -225,6 +226,7 @@ impl Log {
             may_reclaim: false,
             unindexed: Vec::new(),
             suspect: None,
+            repeat: Repeat::default(),
             last_tick: now,
         };
         match writer.roll(0, true) {

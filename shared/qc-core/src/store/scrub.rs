@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Damage;
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::{Piece, SegmentIndex};
 use super::keeper::{Job, Scrubbed};
 use super::quarantine;
-use super::recover::Damage;
 use super::scan::{Tail, Visit, scan};
 use super::space::RollError;
 use super::view::Index;

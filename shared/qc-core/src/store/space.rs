@@ -16,6 +16,7 @@ use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
 use super::mark::is_full;
+use super::numbers::Repeat;
 use super::segment::{BatchPlace, ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
 use super::writer::{Active, TICK, Writer};
@@ -209,6 +210,7 @@ impl Writer {
         let segment = Arc::new(segment);
         self.next_segment += 1;
         self.end = end;
+        self.repeat = Repeat::default();
         let at = FIRST_BATCH + checkpoint.len() as u64;
         let before = self.active.replace(Active {
             segment: Arc::clone(&segment),

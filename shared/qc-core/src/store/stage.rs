@@ -1,6 +1,7 @@
 //! Putting a commit together: numbers are given, duplicates are found, records are encoded and sealed,
 //! and nothing of it can be seen until it is on disk.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use super::command::{Answer, Command, Reply};
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
-use super::numbers::Position;
+use super::numbers::{Position, Repeat};
 use super::segment::{BATCH_HEADER, BatchPlace, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
@@ -35,6 +36,8 @@ pub(super) struct Staged {
     pub(super) accepted_bytes: u64,
     pub(super) pieces: Vec<Piece>,
     pub(super) changes: Vec<Change>,
+    /// Where cursors stand by this commit.
+    cursors: HashMap<(u32, String), CursorState>,
     pub(super) trims: Vec<(u32, Seq)>,
     pub(super) tail: Vec<Record>,
     answers: Vec<Answer>,
@@ -99,6 +102,7 @@ impl Staged {
         (self.records, self.messages, self.accepted_bytes) = (0, 0, 0);
         self.pieces.clear();
         self.changes.clear();
+        self.cursors.clear();
         self.trims.clear();
         self.tail.clear();
         self.answers.clear();
@@ -444,8 +448,9 @@ impl Writer {
         let seq = seq.min(self.numbers.last_of(id));
         let state = {
             let view = self.reads.view();
-            let known = self.staged.cursor(id, &consumer);
-            let known = known.or_else(|| view.cursors.get(&(id, consumer.clone())).copied());
+            let cursor = (id, consumer.clone());
+            let known = self.staged.cursors.get(&cursor);
+            let known = known.or_else(|| view.cursors.get(&cursor)).copied();
             let lost = |from, to| {
                 let stream = view.streams.get(&id);
                 stream.map_or(0, |stream| stream.lost_between(from, to))
@@ -459,6 +464,7 @@ impl Writer {
 
     pub(super) fn put_cursor(&mut self, id: u32, consumer: String, state: CursorState) {
         self.put(|frame| tables::put_cursor(frame, id, &consumer, &state));
+        self.staged.cursors.insert((id, consumer.clone()), state);
         self.staged
             .changes
             .push(Change::Cursor(id, consumer, state));
@@ -581,7 +587,33 @@ impl Writer {
         };
         self.numbers.positions.insert(id, position);
         self.staged.changes.push(Change::Stream(id, stream));
+        self.repeat.streams.push(id);
         id
+    }
+
+    /// Says once more what is new since the segment began, in a commit of its own.
+    pub(super) fn repeat_definitions(&mut self) {
+        let Repeat { streams, origins } = std::mem::take(&mut self.repeat);
+        for id in streams {
+            // a segment that begins for want of room begins with all of them
+            if self.make_room(TABLES, true).is_err() {
+                return;
+            }
+            let reads = Arc::clone(&self.reads);
+            if let Some(stream) = reads.view().streams.get(&id) {
+                self.put(|frame| tables::put_stream(frame, id, stream));
+            }
+        }
+        for id in origins {
+            if self.make_room(TABLES, true).is_err() {
+                return;
+            }
+            let reads = Arc::clone(&self.reads);
+            if let Some(name) = reads.view().origins.get(&id) {
+                self.put(|frame| tables::put_origin(frame, id, name));
+            }
+        }
+        self.flush();
     }
 
     fn origin_id(&mut self, name: &NodeName) -> u32 {
@@ -593,6 +625,7 @@ impl Writer {
         self.put(|frame| tables::put_origin(frame, id, name));
         self.numbers.origins.insert(name.clone(), id);
         self.staged.changes.push(Change::Origin(id, name.clone()));
+        self.repeat.origins.push(id);
         id
     }
 
@@ -604,14 +637,6 @@ impl Writer {
 }
 
 impl Staged {
-    /// What this commit says of a cursor so far.
-    pub(super) fn cursor(&self, id: u32, consumer: &str) -> Option<CursorState> {
-        self.changes.iter().rev().find_map(|change| match change {
-            Change::Cursor(of, name, state) if *of == id && name == consumer => Some(*state),
-            _ => None,
-        })
-    }
-
     /// What this commit has made of a value so far, if it has touched it.
     #[expect(
         clippy::option_option,
@@ -627,7 +652,10 @@ impl Staged {
 
 /// The bytes that steps of consumers take at most.
 fn cursor_bytes(moves: &[CursorMove]) -> usize {
-    moves.iter().map(|one| one.consumer.len() + TABLES).sum()
+    /// A step's numbers, and the definition of a stream that nobody has heard of.
+    const STEP: usize = 2 * RECORD_HEADER + 64;
+    let bytes = |one: &CursorMove| one.consumer.len() + one.stream.name.as_str().len() + STEP;
+    moves.iter().map(bytes).sum::<usize>() + SEAL_OVERHEAD
 }
 
 /// The bytes that an append takes at most.
