@@ -37,7 +37,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
 use crate::metrics::RelayMetrics;
-use crate::retention::Retention;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -46,8 +45,6 @@ pub(crate) struct Admin {
     pub hub: Hub,
     /// Its store.
     pub upkeep: Upkeep,
-    /// How long its streams keep.
-    pub retention: Retention,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -182,7 +179,7 @@ async fn ledger(
 }
 
 async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
-    let table = admin.retention.table(&admin.hub);
+    let table = crate::retention::table(&admin.hub);
     reply(&admin, RETENTION_SCHEMA, table)
 }
 

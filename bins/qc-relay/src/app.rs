@@ -25,7 +25,6 @@ use crate::config::{RelayConfig, StoreSection};
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
-use crate::retention::Retention;
 
 /// How often rates and the disk are sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -73,12 +72,10 @@ pub(crate) async fn run(
         .unwrap_or(config.listen.address)
         .to_string();
     let (certificate, shown) = watch::channel(None);
-    let retention = Retention::of(&config);
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
         upkeep: upkeep(&hub, &node, &dir),
-        retention: retention.clone(),
         metrics: RelayMetrics::new(),
         listeners: vec![address.clone()],
         certificate: shown,
@@ -124,7 +121,6 @@ pub(crate) async fn run(
         hub: hub.clone(),
         credentials,
         read,
-        retention,
         certificate,
         service: service.clone(),
     };
@@ -253,7 +249,6 @@ struct Reloader {
     hub: Hub,
     credentials: Credentials,
     read: ReadConfig,
-    retention: Retention,
     certificate: watch::Sender<Option<CertificateStatus>>,
     service: Service,
 }
@@ -296,7 +291,6 @@ impl Reloader {
             .reconfigure(config.access())
             .await
             .map_err(|error| not_writable(&error))?;
-        self.retention.replace(&config);
         self.show_certificate();
         self.service.notify.ready();
         tracing::info!(code = "QC0021", "Reloaded: streams, certificates, trust.");

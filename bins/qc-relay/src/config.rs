@@ -12,7 +12,7 @@ use qc_core::store::Limits;
 use serde::Deserialize;
 
 use crate::hub::access::{Access, NodePattern, StreamRule};
-use crate::retention::{ClassSection, Rule};
+use crate::retention::{ClassSection, Retention};
 
 /// The main file where `-c` does not name another.
 pub(crate) const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
@@ -431,15 +431,18 @@ impl RelayConfig {
         for class in &config.class {
             problems.extend(class.problem(loaded));
         }
-        for rule in config.rules() {
-            problems.extend(rule.problems(loaded, &config.class));
+        for rule in config.access().streams() {
+            if let Some(class) = config.class(&rule.class) {
+                problems.extend(rule.retention.problems(&rule.name, class, loaded));
+            }
         }
         loaded.refuse(problems)?;
         Ok(config)
     }
 
-    /// How long every declared stream keeps.
-    pub(crate) fn rules(&self) -> Vec<Rule> {
+    /// What holds for every declared stream.
+    pub(crate) fn access(&self) -> Access {
+        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
         let rule = |stream: &StreamSection| {
             let own = Limits {
                 keep: stream.keep,
@@ -447,23 +450,19 @@ impl RelayConfig {
                 max_messages: stream.max_messages,
                 max_bytes: stream.max_bytes,
             };
-            Rule::of(&stream.name, &stream.class, &own, &self.class)
+            StreamRule {
+                name: stream.name.clone(),
+                class: stream.class.clone(),
+                publish: parsed(&stream.publish),
+                subscribe: parsed(&stream.subscribe),
+                retention: Retention::of(&own, self.class(&stream.class)),
+            }
         };
-        self.stream.iter().map(rule).collect()
+        Access::new(self.stream.iter().map(rule), self.class.clone())
     }
 
-    /// The declared streams.
-    pub(crate) fn access(&self) -> Access {
-        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
-        let rules = self.rules().into_iter();
-        let streams = self.stream.iter().zip(rules);
-        Access::new(streams.map(|(stream, rule)| StreamRule {
-            name: rule.name,
-            class: rule.class,
-            publish: parsed(&stream.publish),
-            subscribe: parsed(&stream.subscribe),
-            limits: rule.limits,
-        }))
+    fn class(&self, name: &DataClass) -> Option<&ClassSection> {
+        self.class.iter().find(|class| class.name == *name)
     }
 }
 

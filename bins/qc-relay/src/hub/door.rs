@@ -100,8 +100,7 @@ impl Hub {
     ) -> Result<Vec<Outcome>, Problem> {
         let access = self.access();
         let rule = access
-            .streams()
-            .find(|rule| rule.name == *stream)
+            .stream(stream)
             .ok_or_else(|| denied(&Denied::NoStream(stream.clone())))?;
         self.take(None, rule, messages).await
     }

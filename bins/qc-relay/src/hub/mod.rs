@@ -100,7 +100,7 @@ impl Hub {
     /// Takes over a new configuration of streams.
     pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), AppendError> {
         define(self.streams(), &access).await?;
-        let gone = |rule: &&StreamRule| access.streams().all(|new| new.name != rule.name);
+        let gone = |rule: &&StreamRule| access.stream(&rule.name).is_none();
         for rule in self.access().streams().filter(gone) {
             // what is not declared any more keeps what it has: nothing ends by a limit that is gone
             let key = StreamKey::hub(rule.name.clone());
@@ -230,14 +230,15 @@ impl Hub {
     /// Counts what was not taken into a stream.
     fn count_refused(&self, stream: &StreamName, count: u64) {
         // names are counted only for declared streams: a stranger cannot fill this table
-        if count > 0 && self.access().streams().any(|rule| rule.name == *stream) {
+        if count > 0 && self.access().stream(stream).is_some() {
             let refused = self.inner.refused.lock();
             let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
             *refused.entry(stream.clone()).or_default() += count;
         }
     }
 
-    fn access(&self) -> Arc<Access> {
+    /// What the configuration says of streams and classes.
+    pub(crate) fn access(&self) -> Arc<Access> {
         Arc::clone(
             &self
                 .inner
@@ -287,8 +288,7 @@ impl Hub {
                     })
                     .collect(),
                 class: access
-                    .streams()
-                    .find(|rule| rule.name == info.key.name)
+                    .stream(&info.key.name)
                     .map(|rule| rule.class.to_string()),
                 received: info.last.0,
                 duplicates: info.duplicates,
@@ -406,7 +406,9 @@ impl Hub {
 async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendError> {
     for stream in access.streams() {
         let key = StreamKey::hub(stream.name.clone());
-        streams.define(&key, Some(stream.limits.clone())).await?;
+        streams
+            .define(&key, Some(stream.retention.limits.clone()))
+            .await?;
     }
     Ok(())
 }
