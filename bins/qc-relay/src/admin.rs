@@ -173,7 +173,7 @@ async fn ledger(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<Ledger>>, qc_core::admin::Problem> {
     let ledger = admin.hub.ledger().await.map_err(|error| {
-        Failure::new(Exit::Disk, "QC3004", "the ledger cannot be read").because(&error)
+        Failure::new(Exit::Disk, error.code(), "the ledger cannot be read").because(&error)
     })?;
     Ok(reply(&admin, LEDGER_SCHEMA, ledger))
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use qc_core::model::{DataClass, NameError, NodeName, StreamName};
+use qc_core::model::{DataClass, Epoch, NameError, NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
+use qc_core::store::{DeadNote, StreamKey};
 
 use crate::retention::{ClassSection, Retention};
 
@@ -49,6 +50,26 @@ impl StreamRule {
         Some(format!(
             "{name} holds class '{class}', the message says '{stated}'"
         ))
+    }
+
+    /// The note on a message of `sender` that is a misfit, for `reason`.
+    pub(crate) fn misfit_note(
+        &self,
+        reason: String,
+        sender: Option<&NodeName>,
+        at: Timestamp,
+    ) -> DeadNote {
+        DeadNote {
+            code: WRONG_CLASS.to_owned(),
+            reason,
+            stream: StreamKey::hub(self.name.clone()),
+            sender: sender.cloned(),
+            epoch: Epoch(0),
+            seq: Seq::ZERO,
+            consumer: String::new(),
+            at,
+            attempts: 1,
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
-use qc_core::store::{AppendError, Role, StreamInfo, StreamKey};
-use qc_core::streams::{ReadError, Streams};
+use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
+use qc_core::streams::{LetterId, ReadError, Streams};
 
 use access::{Access, StreamRule, Verb};
 use fleet::Fleet;
@@ -235,6 +235,21 @@ impl Hub {
             let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
             *refused.entry(stream.clone()).or_default() += count;
         }
+    }
+
+    /// Keeps messages that are not taken into `stream`, each with its reason, and counts those that are
+    /// new. Gives the name of the first.
+    async fn bury_refused(
+        &self,
+        stream: &StreamName,
+        dead: Vec<DeadLetter>,
+    ) -> Result<Option<LetterId>, AppendError> {
+        let buried = self.streams().bury(dead).await?;
+        let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
+        self.count_refused(stream, new.count() as u64);
+        Ok(buried
+            .first()
+            .map(|outcome| LetterId::of(stream, outcome.seq())))
     }
 
     /// What the configuration says of streams and classes.

@@ -26,6 +26,17 @@ pub struct LetterId {
     pub seq: Seq,
 }
 
+impl LetterId {
+    /// The letter with this number about a message of `stream`.
+    pub fn of(stream: &StreamName, seq: Seq) -> Self {
+        let tenant = stream.tenant().parse();
+        Self {
+            tenant: tenant.expect("the tenant of a stream is one"),
+            seq,
+        }
+    }
+}
+
 impl fmt::Display for LetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.tenant, self.seq)
