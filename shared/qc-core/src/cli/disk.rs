@@ -1,12 +1,11 @@
 //! `disk` and `disk relieve`, and what `status` says of the store's health: the same on relay and edge.
 
-use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, Progress, human_bytes, human_duration};
+use super::{Confirm, Context, Exit, Failure, Progress, human_bytes, human_duration};
 use crate::admin::Client;
 use crate::admin::api::Reply;
 use crate::admin::disk::{
@@ -315,23 +314,18 @@ impl Relieve {
         if self.yes {
             return Ok(());
         }
-        if context.globals.no_input || !context.out.can_ask() {
-            let message = "giving back space wants --yes where nobody can be asked";
-            let program = context.program.name;
-            return Err(Failure::new(Exit::Usage, "QC3306", message)
-                .help(format!("{program} disk relieve --dry-run")));
-        }
         let size = human_bytes(relief);
-        let _shown = write!(
-            std::io::stderr().lock(),
-            "Free about {size} without losing a message? [y/N] "
-        );
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Refused, "QC3307", "not confirmed"))
+        let confirm = Confirm {
+            question: &format!("Free about {size} without losing a message?"),
+            word: None,
+            what: "giving back space",
+            flags: "--yes",
+            unasked: "QC3306",
+            refused: "QC3307",
+        };
+        let program = context.program.name;
+        let asked = confirm.ask(&context.globals, &context.out);
+        asked.map_err(|failure| failure.help(format!("{program} disk relieve --dry-run")))
     }
 }
 

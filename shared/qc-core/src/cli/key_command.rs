@@ -1,14 +1,13 @@
 //! `key show|rotate|create|destroy`: the same verbs on relay and edge. They ask the daemon; where none
 //! runs they do it themselves, under the lock of the state directory.
 
-use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, Table, human_duration};
+use super::{Confirm, Context, Exit, Failure, Table, human_duration};
 use crate::admin::api::Reply;
 use crate::admin::keys::{KEY_CHANGE_SCHEMA, KEYS_SCHEMA, KeyChange, KeyReport, KeyWish};
 use crate::clock::SystemClock;
@@ -196,23 +195,19 @@ fn offline<T>(
 
 /// The operator types the tenant's name, or nothing happens.
 fn confirm(context: &Context, tenant: &Tenant) -> Result<(), Failure> {
-    let refused = |message: &str| Failure::new(Exit::Usage, "QC3054", message);
-    if context.globals.no_input || !context.out.can_ask() {
-        return Err(refused("nobody can be asked whether this is meant")
-            .help("--yes    if it is: nobody can take it back"));
-    }
-    context.out.warn(&format!(
-        "every body of tenant {tenant} in this store becomes unreadable, and nobody can take that back; \
-         type the tenant's name ({tenant}) to go on:"
-    ));
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| refused("the terminal cannot be read").because(&error))?;
-    if line.trim() == tenant.as_str() {
-        Ok(())
-    } else {
-        Err(refused("another name was typed; nothing has changed"))
-    }
+    let confirm = Confirm {
+        question: &format!(
+            "Every body of tenant {tenant} in this store becomes unreadable,\n\
+             and nobody can take that back.\n\
+             Type the tenant's name ({tenant}) to go on:"
+        ),
+        word: Some(tenant.as_str()),
+        what: "destroying a key",
+        flags: "--yes",
+        unasked: "QC3054",
+        refused: "QC3054",
+    };
+    confirm.ask(&context.globals, &context.out)
 }
 
 fn text(report: &KeyReport, headers: bool) -> String {

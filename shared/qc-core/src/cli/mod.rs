@@ -3,6 +3,7 @@
 
 mod codes;
 mod config_command;
+mod confirm;
 #[cfg(feature = "net")]
 mod context;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -23,6 +24,7 @@ pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
 pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
+pub use confirm::Confirm;
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
 #[cfg(all(feature = "net", feature = "store"))]
