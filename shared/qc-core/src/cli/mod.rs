@@ -8,7 +8,7 @@ mod confirm;
 mod context;
 #[cfg(all(feature = "net", feature = "store"))]
 mod disk;
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "store"))]
 mod dlq;
 mod flags;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -29,7 +29,7 @@ pub use confirm::Confirm;
 pub use context::{Context, Program};
 #[cfg(all(feature = "net", feature = "store"))]
 pub use disk::{DiskCommand, health_lines};
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "store"))]
 pub use dlq::DlqCommand;
 pub use flags::{ColorChoice, Globals, OutputFormat};
 #[cfg(all(feature = "net", feature = "store"))]
