@@ -51,7 +51,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Streams(args) => commands::streams::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
         Command::Dlq(verb) => verb.run(&context),
-        Command::Key(verb) => verb.run(&context, || app::key_place(&context)),
+        Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {

@@ -48,7 +48,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Fleet(args) => commands::fleet::run(&context, &args),
         Command::Ledger(args) => commands::ledger::run(&context, &args),
         Command::Dlq(verb) => verb.run(&context),
-        Command::Key(verb) => verb.run(&context, || app::key_place(&context)),
+        Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Retention(args) => commands::retention::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),

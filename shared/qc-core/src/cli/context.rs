@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::{ConfigCommand, ConfigPlace, Failure, Globals, Output};
 use crate::admin::Client;
 use crate::clock::SystemClock;
-use crate::config::{self, Loaded, Schema};
+use crate::config::{self, AdminSection, Loaded, Schema};
 use crate::model::Timestamp;
 
 /// One daemon binary.
@@ -35,6 +37,12 @@ pub struct Context {
     pub env: Vec<(OsString, OsString)>,
 }
 
+/// What a configuration says of where the daemon answers.
+#[derive(Deserialize)]
+struct Answers {
+    admin: AdminSection,
+}
+
 impl Context {
     /// Now, for output.
     pub fn now(&self) -> Timestamp {
@@ -56,21 +64,15 @@ impl Context {
     /// A client of the running daemon: at the socket that was named, else at the configured one, else
     /// at the usual one.
     pub fn client(&self) -> Result<Client, Failure> {
-        let configured = |loaded: Loaded| {
-            let admin = loaded
-                .table()
-                .get("admin")?
-                .get("socket")?
-                .as_str()?
-                .to_owned();
-            Some(PathBuf::from(admin))
+        let configured = || -> Result<PathBuf, Failure> {
+            let Answers { admin } = self.load()?.parse()?;
+            Ok(admin.socket)
         };
         let socket = match (&self.socket, &self.globals.config) {
-            (Some(socket), _) => Some(socket.clone()),
-            (None, Some(_)) => configured(self.load()?),
-            (None, None) => self.load().ok().and_then(configured),
+            (Some(socket), _) => socket.clone(),
+            (None, Some(_)) => configured()?,
+            (None, None) => configured().unwrap_or_else(|_| PathBuf::from(self.program.socket)),
         };
-        let socket = socket.unwrap_or_else(|| PathBuf::from(self.program.socket));
         Ok(Client::new(socket, self.globals.timeout))
     }
 

@@ -1,10 +1,10 @@
 //! `disk` and `disk relieve`, and what `status` says of the store's health: the same on relay and edge.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::store_place::StorePlace;
 use super::{Confirm, Context, Exit, Failure, Progress, human_bytes, human_duration};
 use crate::admin::Client;
 use crate::admin::api::Reply;
@@ -12,7 +12,6 @@ use crate::admin::disk::{
     DISK_SCHEMA, DiskReport, LaneRow, RELIEF_SCHEMA, ReliefAnswer, ReliefReport, ReliefStep,
     StoreHealth, Taken,
 };
-use crate::config::parse_size;
 use crate::safe_text::safe;
 use crate::upkeep::files_only;
 
@@ -79,17 +78,11 @@ async fn ask(client: &Client) -> Result<DiskReport, Failure> {
 
 /// What can be known of a daemon that is down; `down` is how that was found out.
 fn from_files(context: &Context, down: Failure) -> Result<DiskReport, Failure> {
-    let Ok(loaded) = context.load() else {
+    let Ok(place) = StorePlace::load(context) else {
         return Err(down);
     };
-    let value = |section: &str, key: &str| loaded.table().get(section)?.get(key)?.as_str();
-    let size = |key| value("store", key).and_then(|text| parse_size(text).ok());
-    let (Some(dir), Some(max), Some(min_free)) =
-        (value("node", "state"), size("max"), size("min_free"))
-    else {
-        return Err(down);
-    };
-    let report = files_only(Path::new(dir), max, min_free).map_err(|error| down.because(&error))?;
+    let report = files_only(place.state(), place.store.max, place.store.min_free)
+        .map_err(|error| down.because(&error))?;
     let program = context.program.name;
     context.out.warn(&format!(
         "{program} is down: files were counted, what is in them is not known"

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::store_place::StorePlace;
 use super::{Confirm, Context, Exit, Failure, Table, human_duration};
 use crate::admin::api::Reply;
 use crate::admin::keys::{KEY_CHANGE_SCHEMA, KEYS_SCHEMA, KeyChange, KeyReport, KeyWish};
@@ -79,22 +80,28 @@ enum Verb {
 }
 
 /// Where a store lies, for when no daemon has it open.
-pub struct KeyPlace {
-    /// The state directory.
-    pub state: PathBuf,
-    /// Where its keys come from.
-    pub keys: KeyOptions,
+struct KeyPlace {
+    state: PathBuf,
+    keys: KeyOptions,
     /// The sizes of its log.
-    pub options: Box<dyn FnOnce(LogOptions) -> LogOptions>,
+    options: Box<dyn FnOnce(LogOptions) -> LogOptions>,
+}
+
+impl KeyPlace {
+    fn load(context: &Context) -> Result<Self, Failure> {
+        let place = StorePlace::load(context)?;
+        Ok(Self {
+            state: place.state().clone(),
+            keys: place.keys(context),
+            options: Box::new(move |log| place.store.log_options(log)),
+        })
+    }
 }
 
 impl KeyCommand {
-    /// Runs the verb; `place` is asked for when no daemon answers.
-    pub fn run(
-        &self,
-        context: &Context,
-        place: impl FnOnce() -> Result<KeyPlace, Failure>,
-    ) -> Result<(), Failure> {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let place = || KeyPlace::load(context);
         match &self.verb {
             Verb::Show => show(context, place),
             Verb::Rotate { tenant } => change(context, "rotate", tenant.as_ref(), None, place),

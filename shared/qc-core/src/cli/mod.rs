@@ -19,6 +19,8 @@ mod message_args;
 mod output;
 mod progress;
 mod run_main;
+#[cfg(all(feature = "net", feature = "store"))]
+mod store_place;
 
 pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
@@ -33,10 +35,12 @@ pub use disk::{DiskCommand, health_lines};
 pub use dlq::DlqCommand;
 pub use flags::{ColorChoice, Globals, OutputFormat};
 #[cfg(all(feature = "net", feature = "store"))]
-pub use key_command::{KeyCommand, KeyPlace};
+pub use key_command::KeyCommand;
 #[cfg(feature = "net")]
 pub use ledger::{ledger_text, ledger_verdict};
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
 pub use run_main::run_main;
+#[cfg(all(feature = "net", feature = "store"))]
+pub use store_place::store_problems;
