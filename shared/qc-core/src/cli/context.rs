@@ -73,7 +73,7 @@ impl Context {
             (None, Some(_)) => configured()?,
             (None, None) => configured().unwrap_or_else(|_| PathBuf::from(self.program.socket)),
         };
-        Ok(Client::new(socket, self.globals.timeout))
+        Ok(Client::new(self.program.name, socket, self.globals.timeout))
     }
 
     /// Runs `config check|show|sample|explain`.

@@ -523,7 +523,7 @@ mod tests {
         let socket = dir.path().join("admin.sock");
         let router = admin::dlq::router(source).layer(count_it);
         admin::serve(&socket, router, &drain, None).unwrap();
-        let client = Client::new(socket, Duration::from_secs(20));
+        let client = Client::new("qc-relay", socket, Duration::from_secs(20));
         let find = async |filter: &str, limit, before| {
             asked.store(0, Ordering::Relaxed);
             let list = List {
