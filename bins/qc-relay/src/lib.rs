@@ -46,7 +46,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Tail(args) => commands::tail::run(&context, &args),
         Command::Publish(args) => commands::publish::run(&context, &args),
         Command::Fleet(args) => commands::fleet::run(&context, &args),
-        Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Ledger(verb) => verb.run(&context),
         Command::Dlq(verb) => verb.run(&context),
         Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),

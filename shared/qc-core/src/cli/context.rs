@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigCommand, ConfigPlace, Failure, Globals, Output};
 use crate::admin::Client;
+use crate::admin::api::Reply;
 use crate::clock::SystemClock;
 use crate::config::{self, AdminSection, Loaded, Schema};
 use crate::model::Timestamp;
@@ -89,6 +91,25 @@ impl Context {
             env: &env,
         };
         verb.run(&place, &self.out, self.now(), check)
+    }
+
+    /// Asks the daemon for `path` and prints its answer: as JSON of `schema`, or as the text that `text`
+    /// makes of it.
+    pub fn show<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        schema: &str,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<T, Failure> {
+        let client = self.client()?;
+        let Reply { data, .. } = self.block_on(client.get_json::<Reply<T>>(path))?;
+        self.out.result(schema, self.now(), &data, || text(&data))?;
+        Ok(data)
+    }
+
+    /// Whether tables have their header.
+    pub fn headers(&self) -> bool {
+        !self.out.no_headers()
     }
 
     /// Runs an asynchronous verb to its end.

@@ -118,7 +118,7 @@ impl List {
         let client = context.client()?;
         let now = context.now();
         let found = context.block_on(self.find(&client, &filter, now))?;
-        let headers = !context.out.no_headers();
+        let headers = context.headers();
         context.out.result(DEAD_LETTERS_SCHEMA, now, &found, || {
             table(&found.letters).render(headers)
         })?;
@@ -231,15 +231,9 @@ impl Show {
                 .detail("Reading a body needs a reason and leaves an entry in the audit log. This version keeps no audit log yet, so it shows no body to anybody.")
                 .help(format!("{program} dlq show {id} --meta    shows why it is here and its attributes")));
         }
-        let client = context.client()?;
-        let path = format!("/v1/dlq/{id}");
-        let reply: Reply<DeadLetterMeta> = context.block_on(client.get_json(&path))?;
-        let now = context.now();
-        context
-            .out
-            .result(DEAD_LETTER_SCHEMA, now, &reply.data, || {
-                meta(&reply.data, now)
-            })
+        let (path, now) = (format!("/v1/dlq/{id}"), context.now());
+        let shown = context.show(&path, DEAD_LETTER_SCHEMA, |letter| meta(letter, now));
+        shown.map(drop)
     }
 }
 

@@ -140,7 +140,7 @@ fn show(
         }
         Err(failure) => return Err(failure),
     };
-    let headers = !context.out.no_headers();
+    let headers = context.headers();
     context.out.result(KEYS_SCHEMA, context.now(), &report, || {
         text(&report, headers)
     })

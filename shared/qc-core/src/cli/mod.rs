@@ -37,7 +37,7 @@ pub use flags::{ColorChoice, Globals, OutputFormat};
 #[cfg(all(feature = "net", feature = "store"))]
 pub use key_command::KeyCommand;
 #[cfg(feature = "net")]
-pub use ledger::{ledger_text, ledger_verdict};
+pub use ledger::LedgerCommand;
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
