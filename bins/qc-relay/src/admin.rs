@@ -37,7 +37,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
 use crate::metrics::RelayMetrics;
-use crate::retention::Retention;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -46,8 +45,6 @@ pub(crate) struct Admin {
     pub hub: Hub,
     /// Its store.
     pub upkeep: Upkeep,
-    /// How long its streams keep.
-    pub retention: Retention,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -176,13 +173,13 @@ async fn ledger(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<Ledger>>, qc_core::admin::Problem> {
     let ledger = admin.hub.ledger().await.map_err(|error| {
-        Failure::new(Exit::Disk, "QC3004", "the ledger cannot be read").because(&error)
+        Failure::new(Exit::Disk, error.code(), "the ledger cannot be read").because(&error)
     })?;
     Ok(reply(&admin, LEDGER_SCHEMA, ledger))
 }
 
 async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
-    let table = admin.retention.table(&admin.hub);
+    let table = crate::retention::table(&admin.hub);
     reply(&admin, RETENTION_SCHEMA, table)
 }
 
