@@ -25,7 +25,7 @@ use qc_core::admin::api::{
     RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA,
 };
 use qc_core::admin::disk::RETENTION_SCHEMA;
-use qc_core::admin::dlq;
+use qc_core::admin::{dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
@@ -264,7 +264,7 @@ async fn reload(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<&'static str>>, qc_core::admin::Problem> {
     let (done, outcome) = tokio::sync::oneshot::channel();
-    let gone = || Failure::new(Exit::Unreachable, "QC0601", "the relay is stopping");
+    let gone = || stopping("the relay");
     admin.reload.send(done).await.map_err(|_| gone())?;
     outcome.await.map_err(|_| gone())??;
     Ok(reply(&admin, "qc.reload/1", "reloaded"))

@@ -173,6 +173,13 @@ fn change(
                 (_, None) => keys.rotate().await,
             })?
         }
+        // nobody has stopped it: what was asked for may be done a moment later
+        Err(failure) if failure.code == "QC0602" => {
+            let program = context.program.name;
+            return Err(failure.help(format!(
+                "the change goes on without you; look before you repeat it: {program} key show"
+            )));
+        }
         Err(failure) => return Err(failure),
     };
     context
