@@ -47,7 +47,7 @@ pub struct Args {
 }
 
 /// Longer than a machine runs.
-const LONG: Duration = Duration::from_mins(60);
+const LONG: Duration = Duration::from_hours(1);
 /// Nobody asks these servers for a position.
 const NO_SEQ: u64 = 0;
 

@@ -6,6 +6,7 @@
 //! each message is judged once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use qc_core::cli::Failure;
 
@@ -37,9 +38,10 @@ pub(super) fn cuts(peer: &Peer, share: &Share<'_>, parts: &Parts) -> Result<Tall
         let mut said = Said::default();
         let mut hear = |line: &Line| {
             said.take(line);
-            match last {
-                true => said.checked.then_some(std::time::Duration::ZERO),
-                false => moment.has_come(line, said.acked.len() as u64),
+            if last {
+                said.checked.then_some(Duration::ZERO)
+            } else {
+                moment.has_come(line, said.acked.len() as u64)
             }
         };
         let cut = rig.boot(&args.words(), &mut hear, &mut tally).map_err(io)?;
