@@ -254,7 +254,7 @@ impl Writer {
                 commit,
                 more: false,
             };
-            match segment.seal_batch(frame, start, place) {
+            match segment.seal_batch(frame, start, &place) {
                 Some(tag) => {
                     end.tag = tag;
                     end.batches += 1;

@@ -426,7 +426,7 @@ impl Writer {
             commit: self.next_commit,
             more,
         };
-        let tag = active.segment.seal_batch(frame, start, place);
+        let tag = active.segment.seal_batch(frame, start, &place);
         match tag {
             Some(tag) => {
                 self.end.batches += 1;

@@ -151,7 +151,7 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
             commit: header.commit,
             more: header.more,
         };
-        let sealed = segment.seal_batch(&mut frame, start, place);
+        let sealed = segment.seal_batch(&mut frame, start, &place);
         assert!(sealed.is_some(), "the cipher takes it");
         let used = frame.len().min(again.len() - at);
         again[at..at + used].copy_from_slice(&frame[..used]);
