@@ -14,7 +14,8 @@ use super::files::Files;
 use super::keeper::Keeper;
 use super::numbers::Numbers;
 use super::read::ReadSide;
-use super::recover::{OpenReport, recover};
+use super::recover::recover;
+use super::report::OpenReport;
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
 use super::space::{Pool, RollError};
@@ -213,7 +214,7 @@ impl Log {
             next_commit: found.next_commit,
             pool,
             staged: Staged::default(),
-            scrub: Scrub::since(scrubbed, scrubbing.as_ref()),
+            scrub: Scrub::since(scrubbed, scrubbing.as_ref(), &found.report.damaged),
             compaction: Compaction::default(),
             account: Account::default(),
             full: None,

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use super::files::{Files, Kind};
 use super::index::{Entry, IndexFile, start_of};
 use super::pages::NearPages;
+use super::salvage::{self, is_bad_sector};
+use super::scan::UNREADABLE;
 use super::segment::{BATCH_HEADER, BatchHeader, Segment};
 use super::tail::Tail;
 use super::tenant::TenantKeys;
@@ -269,13 +271,23 @@ impl ReadSide {
         };
         let sound = |bytes: &[u8]| BatchHeader::decode(bytes, number);
         let mut window = vec![0; usize::try_from(WINDOW.min(end - offset)).unwrap_or(0)];
-        let read = file.read_at(&mut window, offset).map_err(io)?;
-        window.truncate(read);
+        let mut read = salvage::read(file.as_ref(), &mut window, offset).map_err(io)?;
+        window.truncate(read.bytes);
+        let is_unread = |read: &salvage::Salvaged, size: usize| {
+            let end = offset + size as u64;
+            read.unread.iter().any(|part| part.0 < end)
+        };
+        if is_unread(&read, BATCH_HEADER) {
+            return Err(damaged(number, offset, UNREADABLE));
+        }
         let first = sound(&window).ok_or_else(|| damaged(number, offset, "the batch header"))?;
         if first.size() > window.len() {
             window.resize(first.size(), 0);
-            let read = file.read_at(&mut window, offset).map_err(io)?;
-            window.truncate(read);
+            read = salvage::read(file.as_ref(), &mut window, offset).map_err(io)?;
+            window.truncate(read.bytes);
+        }
+        if is_unread(&read, first.size()) {
+            return Err(damaged(number, offset, UNREADABLE));
         }
         let mut opened = Vec::new();
         let mut at = 0;
@@ -389,7 +401,8 @@ fn damaged(segment: u64, offset: u64, what: &'static str) -> ReadError {
 }
 
 fn index_error(segment: u64, source: io::Error) -> ReadError {
-    if source.kind() == io::ErrorKind::InvalidData {
+    // what the disk cannot read of an index is made again, as what is damaged is
+    if source.kind() == io::ErrorKind::InvalidData || is_bad_sector(&source) {
         return damaged(segment, 0, "its index");
     }
     ReadError::Io { segment, source }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::NoKey;
-use super::recover::Damage;
+use super::report::Damage;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 
@@ -466,6 +466,10 @@ pub struct LogStats {
     pub scrubbed_bytes: u64,
     /// Damage found since start.
     pub damaged: Vec<Damage>,
+    /// Damage whose copy finds no room: it stays where it is until there is some.
+    pub waiting: Vec<Damage>,
+    /// Segments that could be neither read nor repaired when it was tried last.
+    pub unread: Vec<u64>,
     /// Time the last write and `fdatasync` took, in microseconds.
     pub last_sync_us: u64,
     /// What takes the space, and which lanes are refused.

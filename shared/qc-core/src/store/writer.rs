@@ -195,6 +195,7 @@ impl Writer {
             self.ask_for_index(*number);
         }
         self.view_mut().refresh_sizes();
+        self.show_damage();
         self.look_at_space();
     }
 
@@ -209,6 +210,7 @@ impl Writer {
         {
             self.ask_for_index(number);
         }
+        self.keep_what_waits();
         self.retain();
         self.compact();
         self.scrub_on();
@@ -337,6 +339,8 @@ impl Writer {
                 Done::Indexed(number, Ok((file, filter))) => {
                     let mut view = self.view_mut();
                     let known = view.segments.get_mut(&number);
+                    // what is damaged in it and has no copy is found again only where there is no index
+                    let known = known.filter(|_| !self.scrub.waits(number));
                     let is_there = known.is_some();
                     if let Some(segment) = known {
                         segment.index = Index::File(Arc::new(file));
