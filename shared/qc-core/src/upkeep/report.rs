@@ -95,6 +95,8 @@ pub(super) fn health(upkeep: &Upkeep) -> StoreHealth {
         scrub_percent: stats.scrubbing,
         damaged_ranges: quarantine.files,
         quarantine_bytes: quarantine.bytes,
+        unkept_ranges: stats.waiting.len() as u64,
+        unread_segments: stats.unread.len() as u64,
         lost_messages: upkeep.log.streams().iter().map(|info| info.lost).sum(),
     }
 }
