@@ -306,15 +306,15 @@ impl ReadSide {
             }
         }
         let window = Bytes::from(window);
-        let mut batches = self.batches();
-        let mut wanted = None;
-        for (start, from, to, next) in opened {
-            let batch = (window.slice(from..to), offset + next as u64);
-            if start == 0 {
-                wanted = Some(batch.clone());
-            }
-            batches.put(number, offset + start as u64, batch);
-        }
+        let opened: Vec<_> = opened
+            .into_iter()
+            .map(|(start, from, to, next)| {
+                let batch = (window.slice(from..to), offset + next as u64);
+                ((number, offset + start as u64), batch)
+            })
+            .collect();
+        let wanted = opened.first().map(|(_, batch)| batch.clone());
+        self.batches().put(&window, opened);
         wanted.ok_or_else(|| damaged(number, offset, "the batch ends early"))
     }
 
@@ -411,12 +411,21 @@ fn index_error(segment: u64, source: io::Error) -> ReadError {
 /// A batch in the clear and where the next one begins.
 type Batch = (Bytes, u64);
 
-/// The batches that were read last, by place, up to a number of bytes.
+/// Where a batch stands: its segment and offset.
+type At = (u64, u64);
+
+/// The batches that were read last, by place, up to a number of bytes of memory.
 struct BatchCache {
     limit: usize,
     bytes: usize,
-    batches: HashMap<(u64, u64), Batch>,
-    order: VecDeque<(u64, u64)>,
+    batches: HashMap<At, Batch>,
+    order: VecDeque<Held>,
+}
+
+/// Batches that share their memory, and what of it goes when they go.
+struct Held {
+    bytes: usize,
+    batches: Vec<At>,
 }
 
 impl BatchCache {
@@ -433,26 +442,95 @@ impl BatchCache {
         self.batches.get(&(segment, offset)).cloned()
     }
 
-    fn put(&mut self, segment: u64, offset: u64, batch: Batch) {
-        let size = batch.0.len();
-        if size > self.limit || self.batches.contains_key(&(segment, offset)) {
+    /// Keeps the batches of a window that are not there yet. Each would hold all of the window: where they
+    /// are the smaller part of it, or it is too large, they are copied.
+    fn put(&mut self, window: &Bytes, batches: Vec<(At, Batch)>) {
+        let known = &self.batches;
+        let new: Vec<_> = batches
+            .into_iter()
+            .filter(|(at, _)| !known.contains_key(at))
+            .collect();
+        let bytes: usize = new.iter().map(|(_, batch)| batch.0.len()).sum();
+        if window.len() <= self.limit && bytes * 2 >= window.len() {
+            self.hold(window.len(), new);
             return;
         }
-        while self.bytes + size > self.limit {
+        for (at, (plain, next)) in new {
+            let copy = (Bytes::copy_from_slice(&plain), next);
+            self.hold(plain.len(), vec![(at, copy)]);
+        }
+    }
+
+    fn hold(&mut self, bytes: usize, batches: Vec<(At, Batch)>) {
+        if bytes > self.limit {
+            return;
+        }
+        while self.bytes + bytes > self.limit {
             let Some(oldest) = self.order.pop_front() else {
                 break;
             };
-            self.bytes -= self
-                .batches
-                .remove(&oldest)
-                .map_or(0, |(batch, _)| batch.len());
+            self.bytes -= oldest.bytes;
+            for at in oldest.batches {
+                self.batches.remove(&at);
+            }
         }
-        self.bytes += size;
-        self.order.push_back((segment, offset));
-        self.batches.insert((segment, offset), batch);
+        self.bytes += bytes;
+        self.order.push_back(Held {
+            bytes,
+            batches: batches.iter().map(|(at, _)| *at).collect(),
+        });
+        self.batches.extend(batches);
     }
 
     fn clear(&mut self) {
         *self = Self::new(self.limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of memory that a cache holds, each window once.
+    fn pinned(cache: &BatchCache, windows: &[Bytes]) -> usize {
+        let inside =
+            |window: &Bytes, plain: &Bytes| window.as_ptr_range().contains(&plain.as_ptr());
+        let held = |window: &&Bytes| {
+            cache
+                .batches
+                .values()
+                .any(|(plain, _)| inside(window, plain))
+        };
+        let shared: usize = windows.iter().filter(held).map(Bytes::len).sum();
+        let own = cache.batches.values().map(|(plain, _)| plain);
+        let own = own.filter(|plain| !windows.iter().any(|window| inside(window, plain)));
+        shared + own.map(Bytes::len).sum::<usize>()
+    }
+
+    #[test]
+    fn a_cache_holds_no_more_memory_than_its_limit() {
+        const WINDOW: usize = 1000;
+        for (step, whole) in [(100, true), (100, false), (900, false)] {
+            let mut cache = BatchCache::new(5 * WINDOW);
+            let mut windows = Vec::new();
+            // as somebody reads who goes backwards: of each window only the beginning is new
+            for number in (0..200_u64).rev() {
+                let window = Bytes::from(vec![1; WINDOW]);
+                let ends = if whole { WINDOW / step } else { 1 };
+                let batches = (0..ends).map(|at| {
+                    let plain = window.slice(at * step..(at + 1) * step);
+                    ((1, number * 1000 + at as u64), (plain, 0))
+                });
+                cache.put(&window, batches.collect());
+                windows.push(window);
+            }
+            let held = pinned(&cache, &windows);
+            assert!(held <= 5 * WINDOW, "{step} {whole}: {held} bytes");
+            assert!(
+                held >= 4 * WINDOW && cache.bytes >= held,
+                "{step} {whole}: {held}"
+            );
+            assert_eq!(cache.get(1, 0).unwrap().0.len(), step);
+        }
     }
 }
