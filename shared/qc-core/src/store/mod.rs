@@ -73,6 +73,6 @@ pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 use testing::sim;
 pub use usage::{LaneUse, Quarantine, Usage};
 pub use words::{
-    AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
+    AppendError, Backlog, CursorMove, CursorState, Draft, Head, Hop, LogStats, Outcome, ReadError,
     Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
 };

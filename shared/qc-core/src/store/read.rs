@@ -18,7 +18,7 @@ use super::segment::{BATCH_HEADER, BatchHeader, Segment};
 use super::tail::Tail;
 use super::tenant::TenantKeys;
 use super::view::{Place, Span, Start, View};
-use super::{Backlog, NoKey, ReadError, StreamKey};
+use super::{Backlog, Head, NoKey, ReadError, StreamKey};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
 
@@ -74,7 +74,7 @@ impl ReadSide {
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Vec<Record>, ReadError> {
-        let (id, mut after) = {
+        let (id, after) = {
             let view = self.view();
             let Some(id) = view.by_key.get(stream).copied() else {
                 return Ok(Vec::new());
@@ -93,23 +93,52 @@ impl ReadSide {
             bytes: 0,
             max_records: max_records.max(1),
             max_bytes,
-            keeps_sealed: false,
+            bodies: Bodies::Open,
         };
+        self.read_beyond(id, after, &mut taken)?;
+        Ok(taken.records)
+    }
+
+    /// See [`super::Log::heads`]. No body is opened.
+    pub(super) fn heads(
+        &self,
+        stream: &StreamKey,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Head>, ReadError> {
+        let Some(id) = self.view().by_key.get(stream).copied() else {
+            return Ok(Vec::new());
+        };
+        let mut taken = Taken {
+            records: Vec::new(),
+            bytes: 0,
+            max_records: max_records.max(1),
+            max_bytes,
+            bodies: Bodies::Sealed,
+        };
+        self.read_beyond(id, after, &mut taken)?;
+        let heads = taken.records.into_iter();
+        Ok(heads.map(|record| self.tenants.head(record)).collect())
+    }
+
+    /// Takes what comes after `after`, from disk.
+    fn read_beyond(&self, id: u32, mut after: Seq, taken: &mut Taken) -> Result<(), ReadError> {
         loop {
             let Some(place) = self.view().locate(id, after) else {
-                return Ok(taken.records);
+                return Ok(());
             };
             let number = place.span.segment;
-            match self.read_span(id, &place, after, &mut taken) {
+            match self.read_span(id, &place, after, taken) {
                 Ok(last) => after = last,
                 // what was taken is taken, and the next call meets the error
-                Err(_) if !taken.records.is_empty() => return Ok(taken.records),
+                Err(_) if !taken.records.is_empty() => return Ok(()),
                 // trimmed, moved or repaired since it was looked up
                 Err(_) if self.has_moved(id, after, number) => {}
                 Err(error) => return Err(error),
             }
             if taken.is_full() {
-                return Ok(taken.records);
+                return Ok(());
             }
         }
     }
@@ -127,7 +156,7 @@ impl ReadSide {
             bytes: 0,
             max_records: usize::MAX,
             max_bytes,
-            keeps_sealed: true,
+            bodies: Bodies::OpenUnlessDestroyed,
         };
         let place = self.view().locate(id, after);
         if let Some(place) = place.filter(|place| place.span.segment == span.segment) {
@@ -166,13 +195,19 @@ impl ReadSide {
                     head: plain.slice(start..start + head),
                     body: plain.slice(start + head..at),
                 };
-                let sealed = taken.keeps_sealed.then(|| record.clone());
-                let record = match (self.tenants.open(&place.segment.header.id, record), sealed) {
-                    (Ok(record), _) => record,
-                    // nobody will ever read the body, but its message stays where it is
-                    (Err(NoKey::Destroyed(_)), Some(sealed)) => sealed,
-                    (Err(reason), _) => return Err(ReadError::TenantKey { reason }),
+                let opened = match taken.bodies {
+                    Bodies::Sealed => Ok(record),
+                    Bodies::Open => self.tenants.open(&place.segment.header.id, record),
+                    Bodies::OpenUnlessDestroyed => {
+                        let opened = self.tenants.open(&place.segment.header.id, record.clone());
+                        match opened {
+                            // nobody will ever read the body, but its message stays where it is
+                            Err(NoKey::Destroyed(_)) => Ok(record),
+                            opened => opened,
+                        }
+                    }
                 };
+                let record = opened.map_err(|reason| ReadError::TenantKey { reason })?;
                 if !taken.add(record) || expected >= place.span.last {
                     return Ok(expected);
                 }
@@ -370,8 +405,18 @@ struct Taken {
     bytes: usize,
     max_records: usize,
     max_bytes: usize,
-    /// Whether a body whose key was destroyed is taken as it is.
-    keeps_sealed: bool,
+    bodies: Bodies,
+}
+
+/// What becomes of bodies under a tenant's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// They are opened, or it is an error.
+    Open,
+    /// The same, but one whose key was destroyed is taken as it is.
+    OpenUnlessDestroyed,
+    /// They are taken as they are.
+    Sealed,
 }
 
 impl Taken {

@@ -8,6 +8,7 @@ use super::NoKey;
 use super::report::Damage;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use crate::wire::RecordHeader;
 
 /// Which side of a node a stream stands on. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,6 +265,19 @@ pub enum ReadError {
         /// What does not match.
         what: &'static str,
     },
+}
+
+/// A message without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its head, which is under no tenant's key.
+    pub head: Bytes,
+    /// The length of its body in the clear.
+    pub body_bytes: u64,
+    /// Why nobody can read the body, if so.
+    pub no_key: Option<NoKey>,
 }
 
 /// The state of one stream as of the last commit.
