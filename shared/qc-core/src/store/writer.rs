@@ -247,6 +247,10 @@ impl Writer {
 
     fn write(&mut self) -> Result<(), AppendError> {
         self.seal_batch();
+        if let Some(reason) = &self.poisoned {
+            // the cipher refused: what is staged lies there in the clear
+            return Err(AppendError::Poisoned(reason.clone()));
+        }
         let Some(active) = &mut self.active else {
             return Err(self.poison("no segment to write to"));
         };
