@@ -513,6 +513,9 @@ impl Reading<'_> {
         if is_behind || self.mark.store == [0; 16] {
             let unread = unread.map_or(0, |unread| unread.records);
             self.lost_at_the_end = scanned.lost_records + unread;
+        } else if let Some(unread) = unread {
+            // the mark may lag, and this batch is there
+            self.lost_at_the_end = unread.next_batch;
         }
         if !may_cut {
             // what stays there is not counted: the next segment remembers where this one ends

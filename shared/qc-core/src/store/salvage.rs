@@ -115,9 +115,9 @@ mod tests {
     fn only_the_pages_that_fail_are_zeros() {
         let (disk, path) = (SimDisk::default(), Path::new("/log/a"));
         let file = disk.create(path).unwrap();
-        file.write_all_at(&[7; 5 * PAGE], 0).unwrap();
+        file.write_all_at(&vec![7; 5 * PAGE], 0).unwrap();
         disk.spoil(path, 2 * PAGE as u64, 3 * PAGE as u64);
-        let mut buffer = [1; 4 * PAGE];
+        let mut buffer = vec![1; 4 * PAGE];
         let found = read(file.as_ref(), &mut buffer, 100).unwrap();
         assert_eq!(found.bytes, buffer.len());
         assert_eq!(found.unread, [(2 * PAGE as u64, 3 * PAGE as u64)]);
@@ -139,7 +139,7 @@ mod tests {
     fn a_file_of_which_nothing_can_be_read_is_an_error() {
         let (disk, path) = (SimDisk::default(), Path::new("/log/a"));
         let file = disk.create(path).unwrap();
-        file.write_all_at(&[7; 3 * PAGE], 0).unwrap();
+        file.write_all_at(&vec![7; 3 * PAGE], 0).unwrap();
         disk.spoil(path, 0, 3 * PAGE as u64);
         assert!(read(file.as_ref(), &mut [0; 10], 0).is_err());
     }

@@ -110,7 +110,10 @@ pub(super) struct ScanEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unread {
     pub(super) length: u64,
+    /// At most.
     pub(super) records: u64,
+    /// Those of the batch that comes next, if its header can be read.
+    pub(super) next_batch: u64,
 }
 
 /// What a reading calls damage where it was the disk that failed.
@@ -193,7 +196,7 @@ pub(super) fn scan(
         let torn = header.map_or(0, |header| header.span());
         let next = offset + torn.max(BATCH_HEADER as u64);
         let unread = if end.chain.batches < known && window.is_unread(offset, next) {
-            Some(window.rest(offset)?)
+            Some(window.rest(offset, header.map_or(0, |header| header.records))?)
         } else {
             None
         };
@@ -271,7 +274,7 @@ impl<'a> Window<'a> {
     }
 
     /// What lies behind `from`, where something cannot be read.
-    fn rest(&mut self, from: u64) -> io::Result<Unread> {
+    fn rest(&mut self, from: u64, next_batch: u32) -> io::Result<Unread> {
         let mut written = from;
         let mut offset = from;
         while offset < self.length {
@@ -286,6 +289,7 @@ impl<'a> Window<'a> {
         Ok(Unread {
             length: end.max(written) - from,
             records: (end.max(written) - from) / RECORD_HEADER as u64,
+            next_batch: u64::from(next_batch),
         })
     }
 

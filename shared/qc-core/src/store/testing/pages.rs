@@ -9,7 +9,7 @@ const PAGE: usize = 4096;
 /// Bytes of a file; a clone shares every page.
 #[derive(Clone, Default)]
 pub(super) struct Pages {
-    pages: Vec<Arc<Page>>,
+    content: Vec<Arc<Page>>,
     length: u64,
     /// Pages that cannot be read until they are written as a whole.
     bad: BTreeSet<usize>,
@@ -44,7 +44,7 @@ impl Pages {
         while done < wanted {
             let within = at % PAGE;
             let step = (PAGE - within).min(wanted - done);
-            let page = &self.pages[at / PAGE];
+            let page = &self.content[at / PAGE];
             buffer[done..done + step].copy_from_slice(&page.bytes[within..within + step]);
             (done, at) = (done + step, at + step);
         }
@@ -100,7 +100,7 @@ impl Pages {
 
     pub(super) fn set_len(&mut self, length: u64) {
         let size = usize::try_from(length).unwrap();
-        self.pages.resize_with(size.div_ceil(PAGE), zero);
+        self.content.resize_with(size.div_ceil(PAGE), zero);
         self.bad.retain(|page| *page < size.div_ceil(PAGE));
         let within = size % PAGE;
         if length < self.length && within > 0 {
@@ -117,16 +117,16 @@ impl Pages {
 
     /// Length and every byte in 16 bytes; pages that were not written since are not read again.
     pub(super) fn digest(&self) -> [u8; 16] {
-        let mut all = Vec::with_capacity(8 + 16 * self.pages.len());
+        let mut all = Vec::with_capacity(8 + 16 * self.content.len());
         all.extend_from_slice(&self.length.to_le_bytes());
-        for page in &self.pages {
+        for page in &self.content {
             all.extend_from_slice(page.digest.get_or_init(|| digest(&page.bytes)));
         }
         digest(&all)
     }
 
     fn page(&mut self, at: usize) -> &mut [u8; PAGE] {
-        let page = Arc::make_mut(&mut self.pages[at]);
+        let page = Arc::make_mut(&mut self.content[at]);
         page.digest.take();
         &mut page.bytes
     }

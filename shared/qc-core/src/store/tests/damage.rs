@@ -144,6 +144,52 @@ fn what_a_sector_gives_back_later_stays_lost() {
 }
 
 #[test]
+fn what_comes_back_behind_an_end_does_not_count() {
+    let (disk, stream) = (SimDisk::default(), key("acme/a"));
+    let (log, _) = open(&disk).unwrap();
+    fill(&log, &stream, 0..10);
+    let short = disk.fork();
+    fill(&log, &stream, 10..15);
+    let long = disk.content(&segment_path(1));
+    log.close();
+    let (log, _) = open(&short).unwrap();
+    fill(&log, &stream, 20..25);
+    let there = read_all(&log, &stream);
+    log.close();
+    short.cut(&segment_path(1), long.len() as u64);
+    short.put(&segment_path(1), &long, 0);
+    short.lose(&index_path(1));
+    let (log, report) = open(&short).unwrap();
+    assert_eq!((report.damaged, report.scanned), (vec![], 2));
+    assert!(
+        read_all(&log, &stream) == there,
+        "an acknowledged message is hidden"
+    );
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_keeps_its_numbers_where_the_mark_lags() {
+    let (disk, stream) = (SimDisk::default(), key("acme/a"));
+    let mark = Path::new(DIR).join("durable.mark");
+    let (log, _) = open(&disk).unwrap();
+    fill(&log, &stream, 0..3);
+    // an answer comes before the mark is written; whoever is refused later comes behind it
+    block_on(log.put("any", Some(Seq(9)), None)).unwrap_err();
+    let before = disk.content(&mark);
+    append(&log, &stream, vec![draft(3, 5000)]).unwrap();
+    log.close();
+    disk.put(&mark, &before, 0);
+    let used = disk.content(&segment_path(1));
+    let used = used.iter().rposition(|byte| *byte != 0).unwrap() as u64;
+    disk.spoil(&segment_path(1), used, used + 1);
+    let (log, report) = open(&disk).unwrap();
+    assert_eq!(report.damaged.len(), 1, "{report:?}");
+    let new = append(&log, &stream, vec![draft(4, 10)]).unwrap()[0].seq();
+    assert_eq!(new, Seq(5), "4 was acknowledged");
+    assert_eq!(log.info(&stream).unwrap().lost, 1);
+}
+
+#[test]
 fn an_index_that_cannot_be_read_is_made_again() {
     let (disk, stream) = filled();
     let (log, report) = open(&disk).unwrap();
@@ -180,7 +226,7 @@ fn full() -> (SimDisk, StreamKey) {
 fn copies(disk: &SimDisk) -> usize {
     let names = disk.list(Path::new("/log/quarantine")).unwrap_or_default();
     assert!(
-        names.iter().all(|name| !name.ends_with(".tmp")),
+        names.iter().all(|name| name.ends_with(".damaged")),
         "{names:?}"
     );
     names.len()

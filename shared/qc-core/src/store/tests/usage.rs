@@ -208,7 +208,7 @@ fn a_reading_that_left_something_does_not_end_as_sound() {
     assert_eq!(log.info(&stream).unwrap().lost, 0, "nothing is given up");
     // it answers again: within the hour everything is read, and only then it is sound
     disk.put(&path, &content, 0);
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Duration::from_hours(1));
     assert!(goes_on(&|| log.stats().scrubbed.is_some()));
     assert!(log.stats().unread.is_empty());
     assert_eq!(read_all(&log, &stream).len(), 200);
