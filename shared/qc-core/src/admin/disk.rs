@@ -96,6 +96,10 @@ pub struct StoreHealth {
     pub damaged_ranges: u64,
     /// Bytes in the quarantine.
     pub quarantine_bytes: u64,
+    /// Damaged ranges that stay in their segments until there is room for a copy.
+    pub unkept_ranges: u64,
+    /// Segments that could be neither read nor repaired when it was tried last.
+    pub unread_segments: u64,
     /// Messages that damage has taken.
     pub lost_messages: u64,
 }

@@ -291,6 +291,8 @@ pub const CODES: &[Code] = &[
     code("QC3306", "giving back space wants a yes", "Nobody can be asked here, and --yes was not given.", &["disk relieve --dry-run", "disk relieve --yes"]),
     code("QC3307", "not confirmed", "The question was not answered with yes. Nothing was changed.", &["disk relieve --yes"]),
     code("QC3308", "space is back", "The store takes in all lanes again.", &["nothing"]),
+    code("QC3310", "there is no room to keep damage aside", "Bytes on disk were not what had been written, and the disk is too full for a copy of them in log/quarantine. They stay where they are, their segment is not given back, and the copy is made as soon as there is room. What is lost is a gap in its stream; everything else goes on.", &["df -h DIR", "qc-edge disk relieve, or qc-relay disk relieve", "explain QC3305"]),
+    code("QC3311", "a segment can be neither read nor repaired", "The disk gives nothing of a segment, or what was found there could not be written down. Its messages are not lost: whoever reads them is told so and tries again, and everything is read again within the hour. The reading does not count as done until then.", &["journalctl -k -n 50", "smartctl -a DEVICE", "qc-edge disk, or qc-relay disk", "restart the node when the disk answers again"]),
     // QC40xx: HTTP, in and out
     code("QC4001", "the request is malformed", "Its path, query, headers or flags are wrong; the detail says which.", &["read the detail in the answer"]),
     code("QC4002", "the event is malformed", "The body or the ce- headers are not the CloudEvent that they claim to be.", &["read the detail in the answer", "needed are: id, source, type, specversion 1.0"]),

@@ -26,7 +26,7 @@ use super::usage::{Account, Quarantine};
 use super::view::View;
 use super::writer::Writer;
 use super::{
-    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Keyring, Limits, LogStats,
+    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Head, Keyring, Limits, LogStats,
     NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo, StreamKey,
     Value, ValueError,
 };
@@ -218,7 +218,7 @@ impl Log {
             next_commit: found.next_commit,
             pool,
             staged: Staged::default(),
-            scrub: Scrub::since(scrubbed, scrubbing.as_ref()),
+            scrub: Scrub::since(scrubbed, scrubbing.as_ref(), &found.report.damaged),
             compaction: Compaction::default(),
             account: Account::default(),
             full: None,
@@ -519,12 +519,32 @@ impl Log {
         max_bytes: usize,
     ) -> Result<Vec<Record>, ReadError> {
         let read = self.inner.reads.read(stream, after, max_records, max_bytes);
-        if let Err(ReadError::Damaged { segment, .. }) = &read {
-            // whoever asks again finds the rest, and a gap where this was
+        self.ask_for_repair(&read);
+        read
+    }
+
+    /// As [`Self::read`], without bodies: no tenant's key is needed.
+    pub fn heads(
+        &self,
+        stream: &StreamKey,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Head>, ReadError> {
+        let read = self
+            .inner
+            .reads
+            .heads(stream, after, max_records, max_bytes);
+        self.ask_for_repair(&read);
+        read
+    }
+
+    /// Whoever asks again finds the rest, and a gap where the damage was.
+    fn ask_for_repair<T>(&self, read: &Result<T, ReadError>) {
+        if let Err(ReadError::Damaged { segment, .. }) = read {
             let segment = *segment;
             let _closing = self.inner.commands.send(Command::Repair { segment });
         }
-        read
     }
 
     /// Writes what is queued and ends the writer.

@@ -40,6 +40,7 @@ mod recover;
 mod relieve;
 mod report;
 mod retain;
+mod salvage;
 mod scan;
 mod scrub;
 mod seal;
@@ -63,7 +64,7 @@ pub use dead::{DeadLetter, DeadNote, dead_letters};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
 pub use positions::Positions;
-pub use report::{Damage, LostRange, OpenError, OpenReport};
+pub use report::{Aside, Damage, LostRange, OpenError, OpenReport};
 pub use retain::{Limits, Shed};
 pub use seal::{Keyring, NodeKey, WrappedKey};
 pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
@@ -71,6 +72,6 @@ pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 use testing::sim;
 pub use usage::{LaneUse, Quarantine, Usage};
 pub use words::{
-    AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
+    AppendError, Backlog, CursorMove, CursorState, Draft, Head, Hop, LogStats, Outcome, ReadError,
     Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
 };

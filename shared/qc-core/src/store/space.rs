@@ -17,6 +17,7 @@ use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
 use super::mark::is_full;
 use super::numbers::Repeat;
+use super::salvage::is_bad_sector;
 use super::segment::{BatchPlace, ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
 use super::writer::{Active, TICK, Writer};
@@ -76,7 +77,12 @@ impl Pool {
                 .and_then(|n| n.parse::<u64>().ok());
             next_name = next_name.max(number.unwrap_or(0) + 1);
             let file = files.disk.open(&path)?;
-            let is_fit = file.size()? == length && !is_segment(file.as_ref())?;
+            let is_fit = file.size()? == length
+                && match is_segment(file.as_ref()) {
+                    // what cannot be read is of no use, and nothing is needed of it
+                    Err(error) if is_bad_sector(&error) => false,
+                    known => !known?,
+                };
             if is_fit && ready.len() < KEEP {
                 let file = file.into();
                 ready.push(Free { path, file, length });
@@ -193,10 +199,22 @@ impl Writer {
             + (span + SEAL_OVERHEAD as u64).next_multiple_of(8)
             + self.options.control_reserve;
         let capacity = self.options.segment_bytes.max(needed);
-        let free = self.take_free(needed, capacity, is_control)?;
-        free.file.write_all_at(&segment.header.encode(), 0)?;
-        if !checkpoint.is_empty() {
-            free.file.write_all_at(&checkpoint, FIRST_BATCH)?;
+        let write = |free: &Free| {
+            free.file.write_all_at(&segment.header.encode(), 0)?;
+            match checkpoint.as_slice() {
+                [] => Ok(()),
+                checkpoint => free.file.write_all_at(checkpoint, FIRST_BATCH),
+            }
+        };
+        let mut free = self.take_free(needed, capacity, is_control)?;
+        if let Err(error) = write(&free) {
+            if !is_bad_sector(&error) {
+                return Err(error.into());
+            }
+            // the disk takes nothing in this file any more: once, another one takes its place
+            self.reads.files.disk.remove(&free.path)?;
+            free = self.take_free(needed, capacity, is_control)?;
+            write(&free)?;
         }
         // from here on an error is final, whatever it says: what is on disk is not known
         free.file.sync_data().map_err(RollError::Io)?;
@@ -273,6 +291,9 @@ impl Writer {
 
     /// Has the index of a segment that has ended written, unless nothing in it is needed.
     pub(super) fn ask_for_index(&mut self, number: u64) {
+        if self.scrub.waits(number) {
+            return;
+        }
         let ids = self.ids.of(number);
         let (segment, index, end) = {
             let view = self.reads.view();
@@ -398,7 +419,8 @@ impl Writer {
         let Some(active) = self.active.as_ref().map(|active| active.number) else {
             return;
         };
-        let dead = self.reads.view().dead_segments(active);
+        let mut dead = self.reads.view().dead_segments(active);
+        dead.retain(|number| !self.scrub.waits(*number));
         if dead.is_empty() {
             return;
         }

@@ -8,6 +8,7 @@ use super::Damage;
 use super::NoKey;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use crate::wire::RecordHeader;
 
 /// Which side of a node a stream stands on. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -266,6 +267,19 @@ pub enum ReadError {
     },
 }
 
+/// A message without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its head, which is under no tenant's key.
+    pub head: Bytes,
+    /// The length of its body in the clear.
+    pub body_bytes: u64,
+    /// Why nobody can read the body, if so.
+    pub no_key: Option<NoKey>,
+}
+
 /// The state of one stream as of the last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamInfo {
@@ -466,6 +480,10 @@ pub struct LogStats {
     pub scrubbed_bytes: u64,
     /// Damage found since start.
     pub damaged: Vec<Damage>,
+    /// Damage whose copy finds no room: it stays where it is until there is some.
+    pub waiting: Vec<Damage>,
+    /// Segments that could be neither read nor repaired when it was tried last.
+    pub unread: Vec<u64>,
     /// Time the last write and `fdatasync` took, in microseconds.
     pub last_sync_us: u64,
     /// What takes the space, and which lanes are refused.

@@ -196,6 +196,7 @@ impl Writer {
             self.ask_for_index(*number);
         }
         self.view_mut().refresh_sizes();
+        self.show_damage();
         self.look_at_space();
     }
 
@@ -211,6 +212,7 @@ impl Writer {
         {
             self.ask_for_index(number);
         }
+        self.keep_what_waits();
         self.retain();
         self.compact();
         self.scrub_on();
@@ -247,6 +249,10 @@ impl Writer {
 
     fn write(&mut self) -> Result<(), AppendError> {
         self.seal_batch(false);
+        if let Some(reason) = &self.poisoned {
+            // the cipher refused: what is staged lies there in the clear
+            return Err(AppendError::Poisoned(reason.clone()));
+        }
         let Some(active) = &mut self.active else {
             return Err(self.poison("no segment to write to"));
         };
@@ -339,6 +345,8 @@ impl Writer {
                 Done::Indexed(number, Ok((file, filter))) => {
                     let mut view = self.view_mut();
                     let known = view.segments.get_mut(&number);
+                    // what is damaged in it and has no copy is found again only where there is no index
+                    let known = known.filter(|_| !self.scrub.waits(number));
                     let is_there = known.is_some();
                     if let Some(segment) = known {
                         segment.index = Index::File(Arc::new(file));

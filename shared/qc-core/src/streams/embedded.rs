@@ -13,7 +13,7 @@ use super::{Account, Answer, Bounds, Health, MAX_KEY, MAX_VALUE, ReadError, Rece
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, CursorState, DeadLetter, Draft, Limits, Log, Outcome, Positions,
+    AppendError, Backlog, CursorState, DeadLetter, Draft, Head, Limits, Log, Outcome, Positions,
     StreamInfo, StreamKey, Value, ValueError,
 };
 use crate::wire::Record;
@@ -231,6 +231,17 @@ impl Streams for Embedded {
         bounds: Bounds,
     ) -> Answer<'a, Result<Vec<Record>, ReadError>> {
         Box::pin(async move { self.at_hand(stream, after, bounds) })
+    }
+
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>> {
+        let log = &self.inner.log;
+        let heads = log.heads(stream, after, bounds.records, bounds.bytes);
+        Box::pin(async move { Ok(heads?) })
     }
 
     fn at_hand(

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, DeadLetter, Draft, Limits, Outcome, StreamInfo, StreamKey, Value,
+    AppendError, Backlog, DeadLetter, Draft, Head, Limits, Outcome, StreamInfo, StreamKey, Value,
     ValueError,
 };
 use crate::wire::Record;
@@ -107,6 +107,15 @@ pub trait Streams: Send + Sync {
         after: Seq,
         bounds: Bounds,
     ) -> Answer<'a, Result<Vec<Record>, ReadError>>;
+
+    /// As [`Self::read`], without bodies: heads are under no tenant's key, so they are there whatever became
+    /// of it. For looking at what cannot go on.
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>>;
 
     /// As [`Self::read`], but only what is at hand: in memory, on this machine's disk, in a cache that
     /// is read ahead. Empty may also mean that it is on its way; [`Self::changed`] fires when it came.

@@ -395,6 +395,16 @@ impl Streams for Flawed {
         })
     }
 
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>> {
+        let stream = self.place(stream);
+        Box::pin(async move { self.engine.heads(&stream, after, bounds).await })
+    }
+
     fn at_hand(
         &self,
         stream: &StreamKey,

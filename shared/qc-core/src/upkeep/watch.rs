@@ -1,4 +1,5 @@
-//! The log lines when the store begins to refuse for want of space, and when that is over.
+//! The log lines when the store begins to refuse for want of space, when that is over, and when damage is
+//! found.
 
 use crate::store::{Log, LogStats};
 
@@ -6,12 +7,17 @@ use crate::store::{Log, LogStats};
 #[derive(Debug, Default)]
 pub struct SpaceWatch {
     said: Vec<String>,
+    /// Damage that was told of, what waits for room, and what nobody can read.
+    damage: (usize, usize, Vec<u64>),
 }
 
 impl SpaceWatch {
     /// Logs what has changed since the last look.
     pub fn look(&mut self, log: &Log) {
         let stats = log.stats();
+        for (code, line) in self.damage(&stats) {
+            tracing::error!(code, line, "The store is damaged.");
+        }
         let Some(refused) = self.change(&stats) else {
             return;
         };
@@ -35,6 +41,31 @@ impl SpaceWatch {
         }
     }
 
+    /// A line and its code for what was found since the last look.
+    fn damage(&mut self, stats: &LogStats) -> Vec<(&'static str, String)> {
+        let (told, waiting, unread) = &self.damage;
+        let new = stats.damaged.iter().skip(*told);
+        let mut lines: Vec<_> = new.map(|damage| ("QC3305", damage.line())).collect();
+        if stats.waiting.len() > *waiting {
+            let line = "damage stays in its segments until there is room for a copy";
+            lines.push(("QC3310", format!("{}: {line}", stats.waiting.len())));
+        }
+        let new = stats
+            .unread
+            .iter()
+            .filter(|number| !unread.contains(number));
+        lines.extend(new.map(|number| {
+            let line = format!("segment {number} can be neither read nor repaired");
+            ("QC3311", line)
+        }));
+        self.damage = (
+            stats.damaged.len(),
+            stats.waiting.len(),
+            stats.unread.clone(),
+        );
+        lines
+    }
+
     /// The lanes that are refused now, if others were before.
     fn change(&mut self, stats: &LogStats) -> Option<Vec<String>> {
         let lanes = stats.usage.lanes.iter();
@@ -54,7 +85,7 @@ impl SpaceWatch {
 mod tests {
     use super::*;
     use crate::model::{Lane, Timestamp};
-    use crate::store::LaneUse;
+    use crate::store::{Aside, Damage, LaneUse};
 
     #[test]
     fn a_change_is_said_once() {
@@ -78,5 +109,35 @@ mod tests {
         let both = stats(&[Lane::Low, Lane::Normal]);
         assert_eq!(watch.change(&both), words(&["normal", "low"]));
         assert_eq!(watch.change(&stats(&[])), words(&[]));
+    }
+
+    #[test]
+    fn damage_is_said_once() {
+        let mut watch = SpaceWatch::default();
+        let damage = Damage {
+            segment: 7,
+            offset: 4096,
+            length: 100,
+            what: "checksum",
+            known: false,
+            aside: Aside::NoRoom,
+        };
+        let mut stats = LogStats {
+            damaged: vec![damage.clone()],
+            waiting: vec![damage],
+            unread: vec![9],
+            ..LogStats::default()
+        };
+        let codes = |said: Vec<(&'static str, String)>| -> Vec<_> {
+            said.into_iter().map(|(code, _)| code).collect()
+        };
+        let said = watch.damage(&stats);
+        assert!(said[0].1.contains("segment 7 offset 4096"), "{said:?}");
+        assert_eq!(codes(said), ["QC3305", "QC3310", "QC3311"]);
+        assert!(watch.damage(&stats).is_empty());
+        stats.unread.push(11);
+        assert_eq!(codes(watch.damage(&stats)), ["QC3311"]);
+        (stats.waiting, stats.unread) = (Vec::new(), Vec::new());
+        assert!(watch.damage(&stats).is_empty());
     }
 }

@@ -133,7 +133,7 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
     let file = disk.create(Path::new("/segment")).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     let mut batches = Batches::default();
-    scan(file.as_ref(), &segment, Tail::Ended, &mut batches).unwrap();
+    scan(file.as_ref(), &segment, u64::MAX, Tail::Ended, &mut batches).unwrap();
     assert!(!batches.0.is_empty(), "there is a batch in it");
     for (at, plain) in batches.0 {
         let header = BatchHeader::decode(&bytes[at..], header.number).unwrap();
