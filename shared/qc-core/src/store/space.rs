@@ -26,6 +26,9 @@ const KEEP: usize = 4;
 /// The length of the very first segment.
 const FIRST: u64 = 8 << 20;
 
+/// Letters leave this part of the reserve to cursors and trims.
+const LEFT_BY_LETTERS: u64 = 4;
+
 /// A file that waits to become a segment.
 pub(super) struct Free {
     pub(super) path: PathBuf,
@@ -165,6 +168,22 @@ impl Writer {
                 Err(full(&reason))
             }
             Err(RollError::Io(error)) => Err(self.poison(&format!("new segment: {error}"))),
+        }
+    }
+
+    /// Makes sure that a letter and the step that it allows can be staged. It may use the reserve as
+    /// cursors do, but leaves them enough of it.
+    pub(super) fn make_room_for_letter(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let ordinary = match self.is_known_full() {
+            Some(error) => Err(error),
+            None => self.make_room(bytes, false),
+        };
+        match ordinary {
+            Err(AppendError::Full { .. }) => {
+                let left = usize::try_from(self.options.segment_bytes / LEFT_BY_LETTERS);
+                self.make_room(bytes.saturating_add(left.unwrap_or(usize::MAX)), true)
+            }
+            ordinary => ordinary,
         }
     }
 

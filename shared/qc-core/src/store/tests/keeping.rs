@@ -1,0 +1,112 @@
+//! What holds a log up must not hold it up for ever: letters on a full disk, streams that nobody reads,
+//! free files, keys.
+
+use super::usage::{clock, fill, open_at};
+use super::*;
+
+fn letter(stream: &StreamKey, seq: Seq, consumer: &str, size: usize) -> DeadLetter {
+    let message = draft(seq.0, size);
+    DeadLetter {
+        note: DeadNote {
+            code: "QC4204".to_owned(),
+            reason: "the sink answered 400".to_owned(),
+            stream: stream.clone(),
+            sender: None,
+            epoch: Epoch(1),
+            seq,
+            consumer: consumer.to_owned(),
+            at: Timestamp::from_millis(1_000_000),
+            attempts: 1,
+        },
+        lane: Lane::Low,
+        head: message.head,
+        body: message.body,
+    }
+}
+
+/// A log whose messages have all the room, with a consumer that has taken nothing yet.
+fn full(lanes: &[Lane]) -> (Log, Positions, Arc<ManualClock>, StreamKey) {
+    let (disk, clock) = (SimDisk::default(), clock());
+    let log = open_at(&disk, &clock, |options| {
+        options.prepare_ahead = true;
+        options.segment_bytes = 256 << 10;
+        options.max_bytes = 4 << 20;
+    });
+    let (stream, positions) = (key("acme/a"), Positions::new(log.clone()));
+    block_on(log.define(&stream)).unwrap();
+    positions.begin(&stream, "sink", Seq::ZERO);
+    block_on(positions.flush()).unwrap();
+    for (at, lane) in lanes.iter().enumerate() {
+        assert!(fill(&log, &clock, *lane, at as u64 * 10_000) > 0);
+    }
+    (log, positions, clock, stream)
+}
+
+#[test]
+fn a_message_that_nobody_can_take_does_not_hold_up_a_full_log() {
+    for lanes in [&[Lane::Low][..], &[Lane::Low, Lane::Critical]] {
+        let (log, positions, clock, stream) = full(lanes);
+        let poison = letter(&stream, Seq(1), "sink", 8000);
+        let buried = block_on(positions.bury(&poison));
+        assert!(buried.is_ok(), "{lanes:?}: {buried:?}");
+        let state = log.cursor_state("sink", &stream).unwrap();
+        assert_eq!((state.seq, state.dead), (Seq(1), 1));
+        // the rest goes its way, and low is taken again without anybody's help
+        let last = log.info(&stream).unwrap().last;
+        positions.advance(&stream, "sink", last);
+        block_on(positions.flush()).unwrap();
+        block_on(log.trim(&stream, last)).unwrap();
+        assert!(fill(&log, &clock, Lane::Low, 500_000) > 0, "{lanes:?}");
+        let home = poison.home();
+        assert_eq!(log.info(&home).unwrap().messages, 1);
+    }
+}
+
+#[test]
+fn letters_leave_room_for_the_steps_of_consumers() {
+    let (log, positions, _clock, stream) = full(&[Lane::Low, Lane::Critical]);
+    let last = log.info(&stream).unwrap().last;
+    let mut kept = Seq::ZERO;
+    let refused = (1..=last.0).find_map(|seq| {
+        let poison = letter(&stream, Seq(seq), "sink", 8000);
+        match block_on(positions.bury(&poison)) {
+            Ok(_) => kept = Seq(seq),
+            Err(error) => return Some(error),
+        }
+        None
+    });
+    assert!(
+        matches!(refused, Some(AppendError::Full { .. })),
+        "{refused:?}"
+    );
+    assert!(kept > Seq(4), "the reserve takes some: {kept}");
+    // a letter that is there already needs only the step: it is written, and as what it is
+    let again = letter(&stream, Seq(1), "sink", 8000);
+    let step = CursorMove {
+        stream: stream.clone(),
+        consumer: "other".to_owned(),
+        from: Seq::ZERO,
+        seq: Seq(1),
+        dead: 1,
+    };
+    let outcomes = block_on(log.bury(&again.home(), vec![again.draft()], vec![step])).unwrap();
+    assert!(outcomes[0].is_duplicate());
+    let other = log.cursor_state("other", &stream).unwrap();
+    assert_eq!((other.seq, other.dead, other.acked), (Seq(1), 1, 0));
+    for seq in kept.0..kept.0 + 50 {
+        let step = log.commit_cursor("sink", &stream, Seq(seq));
+        block_on(step).expect("positions have the reserve");
+    }
+}
+
+#[test]
+fn a_publishers_letter_is_refused_as_any_message_is() {
+    let (log, ..) = full(&[Lane::Low]);
+    let mut poison = letter(&key("acme/a"), Seq(1), "", 8000);
+    poison.note.sender = "edge-1.site.acme".parse().ok();
+    let refused = block_on(log.bury(&poison.home(), vec![poison.draft()], Vec::new()));
+    assert!(
+        matches!(refused, Err(AppendError::Full { .. })),
+        "{refused:?}"
+    );
+}
