@@ -212,9 +212,14 @@ impl Writer {
             + self.options.control_reserve;
         let capacity = self.options.segment_bytes.max(needed);
         let free = self.take_free(needed, capacity, is_control)?;
-        free.file.write_all_at(&segment.header.encode(), 0)?;
+        let header = segment.header.encode();
+        let mut written = free.file.write_all_at(&header, 0);
         if !checkpoint.is_empty() {
-            free.file.write_all_at(&checkpoint, FIRST_BATCH)?;
+            written = written.and_then(|()| free.file.write_all_at(&checkpoint, FIRST_BATCH));
+        }
+        if let Err(error) = written {
+            self.give_back(free);
+            return Err(error.into());
         }
         // from here on an error is final, whatever it says: what is on disk is not known
         free.file.sync_data().map_err(RollError::Io)?;
@@ -320,7 +325,10 @@ impl Writer {
             // nothing lies ready yet: a short segment is written over at once, and while it is filled
             // the keeper makes the next one
             let free = self.create_free(needed.max(capacity.min(FIRST)))?;
-            zero_fill(free.file.as_ref(), free.length)?;
+            if let Err(error) = zero_fill(free.file.as_ref(), free.length) {
+                self.give_back(free);
+                return Err(error.into());
+            }
             return Ok(free);
         }
         if capacity > self.options.segment_bytes {
@@ -335,6 +343,17 @@ impl Writer {
         }
         let best = self.pool.ready.pop();
         best.ok_or_else(|| RollError::Full("no segment is left".to_owned()))
+    }
+
+    /// Takes a file back that did not become a segment; one of another size is of no use.
+    fn give_back(&mut self, free: Free) {
+        if free.length == self.options.segment_bytes {
+            self.pool.ready.push(free);
+        } else {
+            drop(free.file);
+            // the next start finds what stays here by mistake
+            let _not_needed = self.reads.files.disk.remove(&free.path);
+        }
     }
 
     fn create_free(&mut self, length: u64) -> Result<Free, RollError> {

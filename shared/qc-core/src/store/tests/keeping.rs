@@ -3,6 +3,8 @@
 
 use super::usage::{clock, fill, open_at};
 use super::*;
+use crate::store::testing::fault::{Failing, Fault, FaultDisk, Operation};
+use crate::store::testing::workload::node_key;
 
 fn letter(stream: &StreamKey, seq: Seq, consumer: &str, size: usize) -> DeadLetter {
     let message = draft(seq.0, size);
@@ -109,4 +111,39 @@ fn a_publishers_letter_is_refused_as_any_message_is() {
         matches!(refused, Err(AppendError::Full { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_free_file_that_cannot_be_written_stays_a_free_file() {
+    let disk = FaultDisk::new(Arc::new(SimDisk::default()), None);
+    let clock = clock();
+    let mut options = options();
+    options.segment_bytes = 64 << 10;
+    let (log, _) = Log::open(Arc::new(disk.clone()), &options, node_key(), clock.clone()).unwrap();
+    let stream = key("acme/a");
+    append(&log, &stream, vec![draft(0, 20_000)]).unwrap();
+    let files = || {
+        let names = disk.list(Path::new(DIR)).unwrap();
+        names.iter().filter(|name| name.ends_with(".tmp")).count()
+    };
+    let before = files();
+    assert!(before > 0);
+    for attempt in 0..12 {
+        // the next segment's header is the first thing that is written
+        disk.fail(Some(Failing {
+            operation: Operation::Write,
+            nth: 0,
+            fault: Fault::Enospc,
+            sticky: false,
+        }));
+        let refused = append(&log, &stream, vec![draft(1 + attempt, 40_000)]);
+        assert!(
+            matches!(refused, Err(AppendError::Full { .. })),
+            "{refused:?}"
+        );
+        clock.advance(Duration::from_secs(1));
+    }
+    disk.fail(None);
+    assert!(files() <= before + 1, "{before} became {}", files());
+    append(&log, &stream, vec![draft(100, 40_000)]).unwrap();
 }
