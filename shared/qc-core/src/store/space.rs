@@ -496,7 +496,8 @@ impl Writer {
         (now.saturating_duration_since(*since) < TICK).then(|| full(reason))
     }
 
-    /// Wraps every data key under `node`, which seals all new segments from now on.
+    /// Wraps every data key under `node`, which seals all new segments from now on. What lies in files
+    /// that wait to become segments has no key any more.
     pub(super) fn rewrap(&mut self, node: NodeKey) -> Result<(), AppendError> {
         let segments: Vec<_> = {
             let view = self.reads.view();
@@ -510,6 +511,13 @@ impl Writer {
             let file = self.reads.files.get(Kind::Segment, segment.header.number);
             let node = &self.keys.current;
             if let Err(error) = file.and_then(|file| segment.rewrap(file.as_ref(), node)) {
+                return Err(self.poison(&format!("key rotation: {error}")));
+            }
+        }
+        let header = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
+        for free in &self.pool.ready {
+            let wiped = free.file.write_all_at(&header, 0);
+            if let Err(error) = wiped.and_then(|()| free.file.sync_data()) {
                 return Err(self.poison(&format!("key rotation: {error}")));
             }
         }

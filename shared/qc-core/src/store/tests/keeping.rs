@@ -147,3 +147,29 @@ fn a_free_file_that_cannot_be_written_stays_a_free_file() {
     assert!(files() <= before + 1, "{before} became {}", files());
     append(&log, &stream, vec![draft(100, 40_000)]).unwrap();
 }
+
+#[test]
+fn a_free_file_is_under_no_earlier_key() {
+    let (disk, clock) = (SimDisk::default(), clock());
+    let log = open_at(&disk, &clock, |_| {});
+    let stream = key("acme/a");
+    for id in 0..60 {
+        append(&log, &stream, vec![draft(id, 800)]).unwrap();
+    }
+    block_on(log.trim(&stream, Seq(60))).unwrap();
+    let free = || {
+        let paths = disk.paths();
+        let free = paths
+            .iter()
+            .filter(|path| path.to_string_lossy().contains("/free-"));
+        free.map(|path| disk.content(path)).collect::<Vec<_>>()
+    };
+    assert!(loop_until(|| !free().is_empty()), "{:?}", disk.paths());
+    block_on(log.rewrap(NodeKey::from_bytes([7; 32]))).unwrap();
+    let left = free();
+    assert!(!left.is_empty());
+    for content in left {
+        let header = segment::SegmentHeader::decode(&content);
+        assert!(header.is_err(), "a free file still holds a wrapped key");
+    }
+}
