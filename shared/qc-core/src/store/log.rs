@@ -26,8 +26,8 @@ use super::view::View;
 use super::writer::Writer;
 use super::{
     AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Keyring, Limits, LogStats,
-    NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo, StreamKey,
-    Value, ValueError,
+    NOBODY, NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo,
+    StreamKey, Value, ValueError,
 };
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
@@ -293,7 +293,15 @@ impl Log {
 
     /// Records durably how far consumers have come, all in one commit.
     pub async fn commit_cursors(&self, moves: Vec<CursorMove>) -> Result<(), AppendError> {
-        self.ask(|done| Command::Cursors { moves, done }).await
+        self.submit_cursors(moves).await
+    }
+
+    /// As [`Self::commit_cursors`], queued before this returns.
+    pub(super) fn submit_cursors(
+        &self,
+        moves: Vec<CursorMove>,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send + 'static + use<> {
+        self.queue(|done| Command::Cursors { moves, done })
     }
 
     /// Appends dead letters and records the steps of consumers that they let go on, in one commit.
@@ -441,6 +449,17 @@ impl Log {
             .collect()
     }
 
+    /// The books that are closed: what ended in a stream while it had no consumer.
+    pub(crate) fn closed_states(&self, stream: &StreamKey) -> Vec<(String, CursorState)> {
+        let view = self.view();
+        let id = view.by_key.get(stream).copied();
+        let nobody = id.and_then(|id| view.cursors.get(&(id, NOBODY.to_owned())).copied());
+        nobody
+            .map(|state| (NOBODY.to_owned(), state))
+            .into_iter()
+            .collect()
+    }
+
     /// Seqs of a stream after `after` that damage has taken.
     pub fn lost_after(&self, stream: &StreamKey, after: Seq) -> u64 {
         let view = self.view();
@@ -536,12 +555,20 @@ impl Log {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, AppendError> {
+        self.queue(command).await
+    }
+
+    /// Queues a question now and gives a future for its answer.
+    fn queue<T, C: FnOnce(Reply<T>) -> Command>(
+        &self,
+        command: C,
+    ) -> impl Future<Output = Result<T, AppendError>> + use<T, C> {
         let (done, receipt) = oneshot::channel();
-        self.inner
-            .commands
-            .send(command(done))
-            .map_err(|_| AppendError::Closed)?;
-        receipt.await.map_err(|_| AppendError::Closed)?
+        let sent = self.inner.commands.send(command(done));
+        async move {
+            sent.map_err(|_| AppendError::Closed)?;
+            receipt.await.map_err(|_| AppendError::Closed)?
+        }
     }
 
     fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {

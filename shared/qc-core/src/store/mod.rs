@@ -69,6 +69,7 @@ pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 #[cfg(test)]
 use testing::sim;
 pub use usage::{LaneUse, Quarantine, Usage};
+pub(crate) use words::NOBODY;
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
     Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,

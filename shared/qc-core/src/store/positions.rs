@@ -35,12 +35,23 @@ impl Positions {
     }
 
     /// `consumer` exists from now on. If it is new it begins after `seq`, and what came before is
-    /// nothing it owes.
+    /// nothing it owes. The log hears of it at once: what makes room there must know whom it waits for.
     pub fn begin(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
-        let known = self.log.cursor_state(consumer, stream);
         let mut fresh = self.fresh();
         let key = (stream.clone(), consumer.to_owned());
         fresh.entry(key).or_insert_with(|| {
+            let known = self.log.cursor_state(consumer, stream);
+            if known.is_none() {
+                let first = CursorMove {
+                    stream: stream.clone(),
+                    consumer: consumer.to_owned(),
+                    from: seq,
+                    seq,
+                    dead: 0,
+                };
+                // the next flush says whether it is written
+                drop(self.log.submit_cursors(vec![first]));
+            }
             let seq = known.map_or(seq, |known| known.seq);
             Fresh {
                 from: seq,

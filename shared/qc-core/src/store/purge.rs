@@ -16,7 +16,14 @@ impl Writer {
         let Some(id) = self.reads.view().by_key.get(key).copied() else {
             return drop(done.send(Ok(())));
         };
-        let (behind, seq) = self.behind(id, seq);
+        let (behind, seq) = {
+            let view = self.reads.view();
+            let seq = view
+                .streams
+                .get(&id)
+                .map_or(seq, |stream| seq.min(stream.last));
+            (view.behind(id, seq, CursorState::purged_to), seq)
+        };
         let cursors: usize = behind.iter().map(|(name, _)| name.len() + TABLE).sum();
         if let Err(error) = self.make_room(cursors + TABLE, true) {
             return drop(done.send(Err(error)));
@@ -26,21 +33,5 @@ impl Writer {
         }
         self.stage_trim(id, seq);
         self.staged.answer(Answer::Unit(done));
-    }
-
-    /// The consumers that have not come to `seq`, with what they will not get, and `seq` if the
-    /// stream goes that far.
-    fn behind(&self, id: u32, seq: Seq) -> (Vec<(String, CursorState)>, Seq) {
-        let view = self.reads.view();
-        let Some(stream) = view.streams.get(&id) else {
-            return (Vec::new(), Seq::ZERO);
-        };
-        let seq = seq.min(stream.last);
-        let cursors = view.cursors_of(id).filter(|(_, state)| state.seq < seq);
-        let purged = cursors.map(|(name, state)| {
-            let lost = stream.lost_between(state.seq, seq);
-            (name.to_owned(), state.purged_to(seq, lost))
-        });
-        (purged.collect(), seq)
     }
 }

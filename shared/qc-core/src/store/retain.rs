@@ -1,7 +1,8 @@
 //! How long messages stay, how much a stream may hold, and who is refused first when space runs out.
 //!
 //! Nothing that a consumer has not taken is dropped to make room: a stream at its limit refuses. Only
-//! `expire`, which somebody declared, ends a message that was not taken, and that is counted.
+//! `expire`, which somebody declared, ends a message that was not taken, and that is counted. Where
+//! nobody has ever subscribed `keep` does so as well, and a stream at its limit refuses all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -9,17 +10,19 @@ use std::time::Duration;
 
 use super::view::{Span, View};
 use super::writer::Writer;
-use super::{AppendError, CursorState, Draft, StreamKey};
+use super::{AppendError, CursorState, Draft, NOBODY, StreamKey};
 use crate::model::{Lane, Seq, Timestamp};
 
 /// How long the messages of a stream stay and how much it may hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a message stays after it was accepted, if every consumer has it.
+    /// How long a message stays after it was accepted, if every consumer has it. Where there is no
+    /// consumer it ends then, too, and is counted.
     pub keep: Option<Duration>,
     /// How long a message stays at most, taken or not.
     pub expire: Option<Duration>,
-    /// The most messages; what every consumer has goes first, then publishers are refused.
+    /// The most messages; what every consumer has goes first, then publishers are refused. As long as
+    /// there is no consumer nothing goes.
     pub max_messages: Option<u64>,
     /// The most bytes, likewise.
     pub max_bytes: Option<u64>,
@@ -154,11 +157,12 @@ impl Writer {
         let Some((max, unit)) = over else {
             return Ok(());
         };
-        let reason = format!(
-            "stream {} holds its {max} {unit}, and not every consumer has them",
-            key.name
-        );
         self.flush();
+        let who = match self.reads.view().cursors_of(id).next() {
+            Some(_) => "not every consumer has them",
+            None => "nobody has subscribed to it yet",
+        };
+        let reason = format!("stream {} holds its {max} {unit}, and {who}", key.name);
         let excess = if unit == "messages" {
             messages - max
         } else {
@@ -188,7 +192,9 @@ impl Writer {
             };
             let (kept, expired) = (before(limits.keep), before(limits.expire));
             let view = self.reads.view();
-            let kept = kept.map(|seq| seq.min(acked_by_all(&view, *id)));
+            // without a consumer there is nobody to wait for
+            let acked = acked_by_all(&view, *id);
+            let kept = kept.map(|seq| acked.map_or(seq, |acked| seq.min(acked)));
             let stream = view.streams.get(id);
             if let (Some(stream), Some(trim)) = (stream, kept.max(expired))
                 && trim > stream.trim
@@ -226,15 +232,7 @@ impl Writer {
 
     /// Trims a stream; consumers that had not come that far count what they will not get.
     fn expire(&mut self, id: u32, trim: Seq) {
-        let behind: Vec<(String, CursorState)> = {
-            let view = self.reads.view();
-            let stream = view.streams.get(&id);
-            let lost = |from| stream.map_or(0, |stream| stream.lost_between(from, trim));
-            let cursors = view.cursors_of(id).filter(|(_, state)| state.seq < trim);
-            cursors
-                .map(|(name, state)| (name.to_owned(), state.expired_to(trim, lost(state.seq))))
-                .collect()
-        };
+        let behind = self.reads.view().behind(id, trim, CursorState::expired_to);
         let bytes = (behind.len() + 1) * 1024;
         if self.make_room(bytes, true).is_err() {
             return;
@@ -246,14 +244,9 @@ impl Writer {
     }
 }
 
-/// How far every consumer of a stream has come; its end when it has none.
-fn acked_by_all(view: &View, id: u32) -> Seq {
-    let slowest = view.cursors_of(id).map(|(_, state)| state.seq).min();
-    let last = view
-        .streams
-        .get(&id)
-        .map_or(Seq::ZERO, |stream| stream.last);
-    slowest.unwrap_or(last)
+/// How far every consumer of a stream has come; none when it has no consumer.
+fn acked_by_all(view: &View, id: u32) -> Option<Seq> {
+    view.cursors_of(id).map(|(_, state)| state.seq).min()
 }
 
 /// Up to where a stream must be trimmed to lose `messages` messages or `bytes` bytes, if everybody has
@@ -277,11 +270,37 @@ fn taken_by_all(view: &View, id: u32, messages: u64, bytes: u64) -> Option<Seq> 
     }
     // a little more than needed, so that not every append has to trim
     let more = Seq(trim.0 + (stream.last.0 - first.0) / 64);
-    let acked = acked_by_all(view, id);
+    let acked = acked_by_all(view, id)?;
     (acked >= trim).then(|| more.min(acked))
 }
 
 impl View {
+    /// The consumers that have not come to `seq`, as they are when everything up to there has ended:
+    /// `settle` takes the position, `seq` and what is lost on the way. Without a consumer nobody counts.
+    pub(super) fn behind(
+        &self,
+        id: u32,
+        seq: Seq,
+        settle: fn(CursorState, Seq, u64) -> CursorState,
+    ) -> Vec<(String, CursorState)> {
+        let Some(stream) = self.streams.get(&id) else {
+            return Vec::new();
+        };
+        let settled = |(name, state): (&str, CursorState)| {
+            let lost = stream.lost_between(state.seq, seq);
+            (name.to_owned(), settle(state, seq, lost))
+        };
+        let cursors = self.cursors_of(id).map(|(name, state)| (name, *state));
+        let mut cursors: Vec<_> = cursors.collect();
+        if cursors.is_empty() {
+            let known = self.cursors.get(&(id, NOBODY.to_owned())).copied();
+            let state = known.unwrap_or_else(|| CursorState::starting_at(stream.trim));
+            cursors.push((NOBODY, state.passed_over(stream.trim)));
+        }
+        let behind = cursors.into_iter().filter(|(_, state)| state.seq < seq);
+        behind.map(settled).collect()
+    }
+
     /// The last seq of a stream that was accepted before `cutoff`, as far as spans and entries in memory
     /// tell; and the span in which it goes on, if that has older and newer messages.
     fn accepted_before(&self, id: u32, cutoff: Timestamp) -> (Seq, Option<Span>) {

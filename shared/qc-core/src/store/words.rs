@@ -307,6 +307,9 @@ pub struct CursorState {
     pub purged: u64,
 }
 
+/// Stands for the consumer of a stream that has none: what ends there is counted by this name.
+pub(crate) const NOBODY: &str = "-";
+
 impl CursorState {
     /// A consumer that begins after `seq`.
     pub fn starting_at(seq: Seq) -> Self {
@@ -314,6 +317,16 @@ impl CursorState {
             seq,
             base: seq,
             ..Self::default()
+        }
+    }
+
+    /// What comes up to `seq` is in the books of others.
+    pub(crate) fn passed_over(self, seq: Seq) -> Self {
+        let passed = seq.0.saturating_sub(self.seq.0);
+        Self {
+            seq: self.seq.max(seq),
+            base: Seq(self.base.0 + passed),
+            ..self
         }
     }
 

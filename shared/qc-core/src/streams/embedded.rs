@@ -13,7 +13,7 @@ use super::{Account, Answer, Bounds, Health, MAX_KEY, MAX_VALUE, ReadError, Rece
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, CursorState, DeadLetter, Draft, Limits, Log, Outcome, Positions,
+    AppendError, Backlog, CursorState, DeadLetter, Draft, Limits, Log, NOBODY, Outcome, Positions,
     StreamInfo, StreamKey, Value, ValueError,
 };
 use crate::wire::Record;
@@ -286,15 +286,21 @@ impl Streams for Embedded {
                 return Ok(Vec::new());
             };
             let mut states = self.inner.log.cursor_states(stream);
+            let mut closed = self.inner.log.closed_states(stream);
             if states.is_empty() {
                 let kept = Seq(info.first.0.saturating_sub(1));
-                states.push(("-".to_owned(), CursorState::starting_at(kept)));
+                let known = closed.iter().position(|(name, _)| name == NOBODY);
+                let known = known.map(|at| closed.swap_remove(at).1);
+                let state = known.unwrap_or_else(|| CursorState::starting_at(kept));
+                states.push((NOBODY.to_owned(), state.passed_over(kept)));
             }
-            let account = |(consumer, state): (String, CursorState)| {
+            let open = states.into_iter().map(|(consumer, state)| {
                 let account = self.account(&info, &state);
                 (consumer, account)
-            };
-            Ok(states.into_iter().map(account).collect())
+            });
+            let closed = closed.into_iter();
+            let closed = closed.map(|(name, state)| (name, Account::of(&state, state.seq, 0, 0)));
+            Ok(open.chain(closed).collect())
         })
     }
 

@@ -73,7 +73,9 @@ pub trait Streams: Send + Sync {
 
     /// Makes sure that a stream exists, so that it has an epoch before its first message. From now on
     /// these limits hold for it, or none. At a limit publishers are refused; nothing that a consumer
-    /// has not taken makes room. What is over `expire` ends, and every consumer counts it.
+    /// has not taken makes room, and as long as there is no consumer nothing does. What is over `expire`
+    /// ends, and every consumer counts it; without a consumer so does what is over `keep`, and the
+    /// account of `-` counts both.
     fn define<'a>(
         &'a self,
         stream: &'a StreamKey,
@@ -125,8 +127,8 @@ pub trait Streams: Send + Sync {
     fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog;
 
     /// `consumer` exists from now on. If it is new it begins after `seq`, and what came before is
-    /// nothing it owes. Durable with the next [`Self::flush`]; until then a crash forgets it, and it
-    /// begins again.
+    /// nothing it owes. From here on limits wait for it. Durable with the next [`Self::flush`]; until
+    /// then a crash may forget it, and it begins again.
     fn begin(&self, stream: &StreamKey, consumer: &str, seq: Seq);
 
     /// `consumer` has everything of `stream` up to `seq`; a smaller one than before changes nothing.
@@ -147,7 +149,8 @@ pub trait Streams: Send + Sync {
 
     /// What became of everything in a stream, for each of its consumers as of the last
     /// [`Self::flush`]. A stream that nobody reads has one account, of the consumer `-`, over what it
-    /// holds. A future, because the books of all machines have to be closed at the same point.
+    /// holds and what has ended there; that stays, closed, when somebody subscribes. A future, because
+    /// the books of all machines have to be closed at the same point.
     fn accounts<'a>(
         &'a self,
         stream: &'a StreamKey,

@@ -71,12 +71,14 @@ enum Flaw {
     GivesNumbersAnew,
     SwapsSubmissions,
     DropsTheOldestAtTheLimit,
+    DropsWhatNobodyReads,
     ReadsTooMuch,
     MixesStreams,
     IsSilent,
     LetsCursorsGoBack,
     SkipsUnwritten,
     ExpiresUncounted,
+    ForgetsWhatEndedUnread,
     PurgesUncounted,
     Miscounts,
     LosesReasons,
@@ -119,6 +121,14 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::LetsCursorsGoBack, "a_cursor_never_goes_back"),
     (Flaw::SkipsUnwritten, "an_unwritten_cursor_only_repeats"),
     (Flaw::ExpiresUncounted, "what_expires_is_counted"),
+    (
+        Flaw::DropsWhatNobodyReads,
+        "a_limit_without_a_consumer_refuses",
+    ),
+    (
+        Flaw::ForgetsWhatEndedUnread,
+        "what_ends_without_a_consumer_is_counted",
+    ),
     (Flaw::PurgesUncounted, "what_is_purged_is_counted"),
     (Flaw::Miscounts, "the_ledger_balances_after_anything"),
     (
@@ -291,6 +301,13 @@ impl Streams for Flawed {
                     self.give_room(&stream).await;
                     self.engine.publish(&stream, drafts).await
                 }
+                Err(AppendError::Limit { .. })
+                    if self.has(Flaw::DropsWhatNobodyReads)
+                        && self.engine.positions(&stream).is_empty() =>
+                {
+                    self.give_room(&stream).await;
+                    self.engine.publish(&stream, drafts).await
+                }
                 Err(AppendError::Closed) if self.has(Flaw::AnswersAfterTheEnd) => {
                     Ok(vec![Outcome::Stored { seq: Seq(1) }; drafts.len()])
                 }
@@ -445,6 +462,12 @@ impl Streams for Flawed {
     ) -> Answer<'a, Result<Vec<(String, Account)>, ReadError>> {
         Box::pin(async move {
             let mut accounts = self.engine.accounts(stream).await?;
+            if self.has(Flaw::ForgetsWhatEndedUnread) {
+                for (_, account) in &mut accounts {
+                    account.received -= account.expired;
+                    account.expired = 0;
+                }
+            }
             if self.has(Flaw::Miscounts) {
                 for (_, account) in &mut accounts {
                     account.acked = account.acked.saturating_sub(account.dead);
