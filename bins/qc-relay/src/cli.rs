@@ -3,7 +3,9 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
-use crate::commands::{fleet, ledger, publish, reload, retention, run, status, streams, tail};
+use crate::commands::{
+    consumer, fleet, ledger, publish, reload, retention, run, status, streams, tail,
+};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -36,6 +38,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Status(status::Args),
     Streams(streams::Args),
+    Consumer(consumer::Args),
     Tail(tail::Args),
     Publish(publish::Args),
     Fleet(fleet::Args),

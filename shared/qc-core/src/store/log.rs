@@ -321,6 +321,21 @@ impl Log {
         .await
     }
 
+    /// Takes a consumer away, queued before this returns: nothing is kept for it any more. Answers how
+    /// many messages it had not taken; none if there is no such consumer.
+    pub(super) fn submit_end(
+        &self,
+        stream: &StreamKey,
+        consumer: &str,
+    ) -> impl Future<Output = Result<Option<u64>, AppendError>> + Send + 'static + use<> {
+        let (stream, consumer) = (stream.clone(), consumer.to_owned());
+        self.queue(|done| Command::End {
+            stream,
+            consumer,
+            done,
+        })
+    }
+
     /// Takes everything up to `seq` away. Consumers that had not come that far count what they will
     /// not get as purged.
     pub async fn purge(&self, stream: &StreamKey, seq: Seq) -> Result<(), AppendError> {
@@ -426,7 +441,8 @@ impl Log {
     pub fn cursor_state(&self, consumer: &str, stream: &StreamKey) -> Option<CursorState> {
         let view = self.view();
         let id = view.by_key.get(stream).copied()?;
-        view.cursors.get(&(id, consumer.to_owned())).copied()
+        let state = view.cursors.get(&(id, consumer.to_owned())).copied();
+        state.filter(|state| !state.ended)
     }
 
     /// Every consumer of a stream that has a cursor.
@@ -449,14 +465,19 @@ impl Log {
             .collect()
     }
 
-    /// The books that are closed: what ended in a stream while it had no consumer.
+    /// The books that are closed: of consumers that were taken away, and of what ended in a stream
+    /// while it had none.
     pub(crate) fn closed_states(&self, stream: &StreamKey) -> Vec<(String, CursorState)> {
         let view = self.view();
-        let id = view.by_key.get(stream).copied();
-        let nobody = id.and_then(|id| view.cursors.get(&(id, NOBODY.to_owned())).copied());
-        nobody
-            .map(|state| (NOBODY.to_owned(), state))
-            .into_iter()
+        let Some(id) = view.by_key.get(stream).copied() else {
+            return Vec::new();
+        };
+        let books = view
+            .cursors
+            .range((id, String::new())..(id + 1, String::new()));
+        let closed = books.filter(|((_, name), state)| name == NOBODY || state.ended);
+        closed
+            .map(|((_, name), state)| (name.clone(), *state))
             .collect()
     }
 

@@ -1,4 +1,4 @@
-//! Taking messages away on purpose: whoever had not come that far counts what it will not get.
+//! Taking messages or a consumer away on purpose: whoever had not come that far counts what it will not get.
 
 use super::command::{Answer, Reply};
 use super::writer::Writer;
@@ -33,5 +33,41 @@ impl Writer {
         }
         self.stage_trim(id, seq);
         self.staged.answer(Answer::Unit(done));
+    }
+
+    /// Stages the end of a consumer. The answer is how many messages are not kept for it any more; none
+    /// if there is no such consumer.
+    pub(super) fn stage_end(
+        &mut self,
+        key: &StreamKey,
+        consumer: String,
+        done: Reply<Option<u64>>,
+    ) {
+        // what it took just now counts
+        self.flush();
+        let found = {
+            let view = self.reads.view();
+            let id = view.by_key.get(key).copied();
+            id.and_then(|id| {
+                let stream = view.streams.get(&id)?;
+                let state = view.cursors_of(id).find(|(name, _)| *name == consumer);
+                let state = *state?.1;
+                let lost = stream.lost_between(state.seq, stream.last);
+                let end = state.purged_to(stream.last, lost);
+                Some((
+                    id,
+                    end.purged - state.purged,
+                    CursorState { ended: true, ..end },
+                ))
+            })
+        };
+        let Some((id, purged, end)) = found else {
+            return drop(done.send(Ok(None)));
+        };
+        if let Err(error) = self.make_room(consumer.len() + TABLE, true) {
+            return drop(done.send(Err(error)));
+        }
+        self.put_cursor(id, consumer, end);
+        self.staged.answer(Answer::Ended(done, purged));
     }
 }

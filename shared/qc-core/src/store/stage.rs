@@ -149,6 +149,11 @@ impl Writer {
                 });
             }
             Command::Purge { stream, seq, done } => self.stage_purge(&stream, seq, done),
+            Command::End {
+                stream,
+                consumer,
+                done,
+            } => self.stage_end(&stream, consumer, done),
             Command::Bury {
                 letters,
                 drafts,
@@ -464,6 +469,8 @@ impl Writer {
                 let stream = view.streams.get(&id);
                 stream.map_or(0, |stream| stream.lost_between(from, to))
             };
+            // whoever was taken away and comes again is new
+            let known = known.filter(|state| !state.ended);
             // what came before a consumer was first heard of was never meant for it
             let state = known.unwrap_or_else(|| CursorState::starting_at(from.min(seq)));
             state.moved_to(seq, dead, lost(state.seq, seq))

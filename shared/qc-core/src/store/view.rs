@@ -433,7 +433,7 @@ impl View {
             .cursors
             .range((id, String::new())..(id + 1, String::new()));
         let of_stream = of_stream.map(|((_, consumer), state)| (consumer.as_str(), state));
-        of_stream.filter(|(consumer, _)| *consumer != NOBODY)
+        of_stream.filter(|(consumer, state)| *consumer != NOBODY && !state.ended)
     }
 }
 

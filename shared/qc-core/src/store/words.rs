@@ -305,6 +305,8 @@ pub struct CursorState {
     pub dead: u64,
     /// Messages that were purged before it took them.
     pub purged: u64,
+    /// The consumer was taken away: nothing is kept for it, and these books are closed.
+    pub ended: bool,
 }
 
 /// Stands for the consumer of a stream that has none: what ends there is counted by this name.

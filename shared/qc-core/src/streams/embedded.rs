@@ -262,6 +262,14 @@ impl Streams for Embedded {
         self.inner.positions.advance(stream, consumer, seq)
     }
 
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>> {
+        Box::pin(self.inner.positions.end(stream, consumer))
+    }
+
     fn position(&self, stream: &StreamKey, consumer: &str) -> Seq {
         self.inner.positions.of(stream, consumer)
     }

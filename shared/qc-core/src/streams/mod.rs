@@ -136,6 +136,16 @@ pub trait Streams: Send + Sync {
     /// only repeats what was acknowledged.
     fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) -> u64;
 
+    /// Takes `consumer` away: nothing is kept for it any more, and no limit waits for it. What it had
+    /// not taken counts as purged in its account, which stays, closed. Answers how many messages that
+    /// are, or none if there is no such consumer. Durable when this answers. Whoever comes again under
+    /// the name is new; one that is at work meanwhile is, too, so its links are ended first.
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>>;
+
     /// How far `consumer` has come, zero if it never said. At hand: what another machine has moved
     /// shows a moment later, and until then is at worst delivered again.
     fn position(&self, stream: &StreamKey, consumer: &str) -> Seq;

@@ -80,6 +80,7 @@ enum Flaw {
     ExpiresUncounted,
     ForgetsWhatEndedUnread,
     PurgesUncounted,
+    KeepsTheEnded,
     Miscounts,
     LosesReasons,
     WritesLettersTwice,
@@ -128,6 +129,10 @@ const FLAWS: &[(Flaw, &str)] = &[
     (
         Flaw::ForgetsWhatEndedUnread,
         "what_ends_without_a_consumer_is_counted",
+    ),
+    (
+        Flaw::KeepsTheEnded,
+        "a_consumer_that_ended_holds_nothing_back",
     ),
     (Flaw::PurgesUncounted, "what_is_purged_is_counted"),
     (Flaw::Miscounts, "the_ledger_balances_after_anything"),
@@ -439,6 +444,20 @@ impl Streams for Flawed {
     fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) -> u64 {
         self.back.lock().unwrap().insert(consumer.to_owned(), seq);
         self.engine.advance(stream, consumer, seq)
+    }
+
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>> {
+        Box::pin(async move {
+            if self.has(Flaw::KeepsTheEnded) {
+                let at = self.engine.position(stream, consumer);
+                return Ok(Some(self.engine.backlog(stream, at).messages));
+            }
+            self.engine.end(stream, consumer).await
+        })
     }
 
     fn position(&self, stream: &StreamKey, consumer: &str) -> Seq {

@@ -128,14 +128,14 @@ fn a_free_file_that_cannot_be_written_stays_a_free_file() {
     };
     let before = files();
     assert!(before > 0);
+    // the next segment's header is the first thing that is written
+    disk.fail(Some(Failing {
+        operation: Operation::Write,
+        nth: 0,
+        fault: Fault::Enospc,
+        sticky: true,
+    }));
     for attempt in 0..12 {
-        // the next segment's header is the first thing that is written
-        disk.fail(Some(Failing {
-            operation: Operation::Write,
-            nth: 0,
-            fault: Fault::Enospc,
-            sticky: false,
-        }));
         let refused = append(&log, &stream, vec![draft(1 + attempt, 40_000)]);
         assert!(
             matches!(refused, Err(AppendError::Full { .. })),

@@ -160,6 +160,46 @@ pub(super) fn what_is_purged_is_counted(make: Make<'_>) -> Verdict {
     Ok(())
 }
 
+/// A consumer that was taken away holds nothing back and keeps its account; whoever comes again under
+/// its name is new.
+pub(super) fn a_consumer_that_ended_holds_nothing_back(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let of = stream("acme/a");
+    let limits = Limits {
+        max_messages: Some(20),
+        ..Limits::default()
+    };
+    let engine = ground.open();
+    get("define", engine.define(&of, Some(limits.clone())))?;
+    engine.begin(&of, "slow", Seq::ZERO);
+    publish(engine.as_ref(), &of, 0..20)?;
+    engine.advance(&of, "fast", Seq(20));
+    // acknowledged before, though not written yet
+    engine.advance(&of, "slow", Seq(5));
+    let nobody = get("end", engine.end(&of, "nobody"))?;
+    ensure!(nobody.is_none(), "an unknown consumer had {nobody:?}");
+    let purged = get("end", engine.end(&of, "slow"))?;
+    ensure!(purged == Some(15), "it had not taken {purged:?} of 20");
+    let engine = cut(ground.as_ref(), engine);
+    get("define", engine.define(&of, Some(limits)))?;
+    let left: Vec<_> = engine.positions(&of).into_keys().collect();
+    ensure!(!left.contains(&"slow".to_owned()), "there are {left:?}");
+    let again = get("end", engine.end(&of, "slow"))?;
+    ensure!(again.is_none(), "it ended twice, with {again:?}");
+    engine.advance(&of, "fast", Seq(20));
+    get("flush", engine.flush())?;
+    // fast has all of it, so there is room
+    publish(engine.as_ref(), &of, 20..25)?;
+    let slow = account(engine.as_ref(), "slow")?;
+    let counts = (slow.received, slow.acked, slow.purged, slow.pending);
+    ensure!(counts == (20, 5, 15, 0) && slow.balances(), "{slow:?}");
+    engine.begin(&of, "slow", Seq(22));
+    let slow = account(engine.as_ref(), "slow")?;
+    let counts = (slow.received, slow.acked, slow.purged, slow.pending);
+    ensure!(counts == (3, 0, 0, 3) && slow.balances(), "{slow:?}");
+    Ok(())
+}
+
 fn account(engine: &dyn Streams, consumer: &str) -> Result<Account, String> {
     let of = stream("acme/a");
     get("flush", engine.flush())?;
