@@ -294,6 +294,8 @@ pub const CODES: &[Code] = &[
     code("QC3310", "the consumer is connected", "A link reads for it right now. Taken away, it would begin again in the next moment and miss what came in between.", &["take its [[sink]] out of edge.toml and restart the edge, or stop the edge", "qc-relay consumer list"]),
     code("QC3311", "no such consumer", "Nobody of that name reads the stream.", &["qc-relay consumer list"]),
     code("QC3312", "removing a consumer wants a yes", "Nobody can be asked here, and --yes was not given.", &["qc-relay consumer list", "qc-relay consumer remove STREAM NAME --yes"]),
+    // QC34xx: time
+    code("QC3402", "the wall clock jumped", "It went from one time to another, and no such time went by: a clock without a battery, a first contact with a time server, a hand that set it. No message becomes older by that; order never depends on it. Time while no process ran counts for a week at most.", &["timedatectl", "qc-edge disk, or qc-relay disk"]),
     // QC40xx: HTTP, in and out
     code("QC4001", "the request is malformed", "Its path, query, headers or flags are wrong; the detail says which.", &["read the detail in the answer"]),
     code("QC4002", "the event is malformed", "The body or the ce- headers are not the CloudEvent that they claim to be.", &["read the detail in the answer", "needed are: id, source, type, specversion 1.0"]),

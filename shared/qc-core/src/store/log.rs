@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::age::{Ages, CLOCK};
 use super::command::{Command, Reply};
 use super::compact::Compaction;
 use super::disk::Disk;
@@ -186,6 +187,8 @@ impl Log {
             .map(|value| value.revision.0);
         let scrubbed = scrubbed.map(Timestamp::from_millis);
         let scrubbing = found.view.values.get(SCRUBBING).cloned();
+        let ages = found.view.values.get(CLOCK);
+        let ages = ages.and_then(|value| Ages::parse(&value.bytes));
         let mut view = found.view;
         view.stats.scrubbed = scrubbed;
         let view = Arc::new(RwLock::new(view));
@@ -216,6 +219,7 @@ impl Log {
             scrub: Scrub::since(scrubbed, scrubbing.as_ref()),
             compaction: Compaction::default(),
             account: Account::default(),
+            ages: ages.unwrap_or_default(),
             full: None,
             poisoned: None,
             may_reclaim: false,

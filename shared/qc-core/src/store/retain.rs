@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::age::{CLOCK, Deadline};
 use super::view::{Span, View};
 use super::writer::Writer;
 use super::{AppendError, CursorState, Draft, NOBODY, StreamKey};
-use crate::model::{Lane, Seq, Timestamp};
+use crate::model::{Lane, Seq};
 
 /// How long the messages of a stream stay and how much it may hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +42,9 @@ const TURN: usize = 16;
 /// Bytes of messages that are read at once to look at them, and how often; the next turn goes on.
 const LOOK: usize = 64 << 10;
 const LOOKS: usize = 16;
+
+/// Room for what is known of the wall clock.
+const CLOCK_BYTES: usize = 8 << 10;
 
 impl Policies {
     pub(super) fn set(&mut self, id: u32, limits: Option<Limits>) {
@@ -179,6 +183,37 @@ impl Writer {
         Err(AppendError::Limit { reason })
     }
 
+    /// Finds out what the wall clock did while there was no process.
+    pub(super) fn begin_time(&mut self) {
+        let now = self.clock.now();
+        let newest: Vec<_> = {
+            let view = self.reads.view();
+            let last = view.streams.values().filter_map(|one| one.spans.back());
+            last.map(|span| span.newest).collect()
+        };
+        let jump = self.ages.begin(now, newest.into_iter());
+        self.note_jump(jump.is_some());
+        self.look_at_clock();
+    }
+
+    /// Notes it when the wall clock jumps, before anything is stored by its new time.
+    pub(super) fn look_at_clock(&mut self) {
+        let (now, at) = (self.clock.now(), self.clock.instant());
+        let jump = self.ages.look(now, at);
+        self.note_jump(jump.is_some());
+        // without room it is tried again; until then no message gets any
+        if self.ages.is_unsaved && self.make_room(CLOCK_BYTES, true).is_ok() {
+            self.ages.is_unsaved = false;
+            self.set_value(CLOCK, Some(self.ages.to_text()));
+        }
+    }
+
+    fn note_jump(&self, is_new: bool) {
+        let mut view = self.view_mut();
+        view.stats.jumps += u64::from(is_new);
+        view.stats.jump = self.ages.last_jump();
+    }
+
     /// Ends what is over its time.
     pub(super) fn retain(&mut self) {
         let now = self.clock.now();
@@ -186,9 +221,8 @@ impl Writer {
         let mut due = Vec::new();
         for (id, limits) in &self.policies.by_stream {
             let before = |age: Option<Duration>| {
-                let age = u64::try_from(age?.as_millis()).unwrap_or(u64::MAX);
-                let cutoff = Timestamp::from_millis(now.as_millis().checked_sub(age)?);
-                Some(self.accepted_before(*id, cutoff, exactly.contains(id)))
+                let deadline = self.ages.deadline(now, age?)?;
+                Some(self.accepted_before(*id, deadline, exactly.contains(id)))
             };
             let (kept, expired) = (before(limits.keep), before(limits.expire));
             let view = self.reads.view();
@@ -208,10 +242,10 @@ impl Writer {
         self.flush();
     }
 
-    /// The last seq of a stream that was accepted before `cutoff`: `exactly`, or as far as spans and the
-    /// index in memory tell.
-    fn accepted_before(&self, id: u32, cutoff: Timestamp, exactly: bool) -> Seq {
-        let (mut last, straddling) = self.reads.view().accepted_before(id, cutoff);
+    /// The last seq of a stream that is over its time: `exactly`, or as far as spans and the index in
+    /// memory tell.
+    fn accepted_before(&self, id: u32, deadline: Deadline<'_>, exactly: bool) -> Seq {
+        let (mut last, straddling) = self.reads.view().accepted_before(id, deadline);
         let Some(span) = straddling.filter(|_| exactly) else {
             return last;
         };
@@ -221,7 +255,9 @@ impl Writer {
                 break;
             };
             let mut older = records.iter().map(|record| &record.header);
-            let older = older.by_ref().take_while(|header| header.accepted < cutoff);
+            let older = older
+                .by_ref()
+                .take_while(|header| deadline.is_over(header.accepted));
             match older.map(|header| header.seq).last() {
                 Some(seq) if seq > last => last = seq,
                 _ => break,
@@ -301,26 +337,29 @@ impl View {
         behind.map(settled).collect()
     }
 
-    /// The last seq of a stream that was accepted before `cutoff`, as far as spans and entries in memory
-    /// tell; and the span in which it goes on, if that has older and newer messages.
-    fn accepted_before(&self, id: u32, cutoff: Timestamp) -> (Seq, Option<Span>) {
+    /// The last seq of a stream that is over its time, as far as spans and entries in memory tell; and
+    /// the span in which it goes on, if that has older and newer messages.
+    fn accepted_before(&self, id: u32, deadline: Deadline<'_>) -> (Seq, Option<Span>) {
         let Some(stream) = self.streams.get(&id) else {
             return (Seq::ZERO, None);
         };
         let mut last = stream.trim;
         for span in &stream.spans {
-            if span.newest < cutoff {
+            if deadline.is_over(span.newest) {
                 last = span.last;
                 continue;
             }
             if let Some(entries) = self.entries_in_memory(id, span.first) {
                 let older = entries
                     .iter()
-                    .take_while(|entry| entry.accepted < cutoff)
+                    .take_while(|entry| deadline.is_over(entry.accepted))
                     .last();
                 last = older.map_or(last, |entry| last.max(Seq(entry.seq.0.saturating_sub(1))));
             }
-            return (last, Some(*span).filter(|span| span.oldest < cutoff));
+            return (
+                last,
+                Some(*span).filter(|span| deadline.is_over(span.oldest)),
+            );
         }
         (last, None)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::NoKey;
+use super::age::ClockJump;
 use super::recover::Damage;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
@@ -473,6 +474,10 @@ pub struct LogStats {
     pub live_bytes: u64,
     /// Memory that knowing every id again takes.
     pub dedupe_bytes: u64,
+    /// The last time the wall clock jumped, which made no message older.
+    pub jump: Option<ClockJump>,
+    /// How often it did since start, the start included.
+    pub jumps: u64,
     /// When everything had been read again and was sound or repaired.
     pub scrubbed: Option<Timestamp>,
     /// How much of a reading under way is done, in percent.

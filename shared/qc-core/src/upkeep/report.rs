@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::Upkeep;
-use crate::admin::disk::{DiskReport, LaneRow, StoreHealth, Taken};
+use crate::admin::disk::{ClockJumpRow, DiskReport, LaneRow, StoreHealth, Taken};
 use crate::store::{RealDisk, Role, dead_letters};
 
 /// What is known while the daemon runs.
@@ -95,6 +95,10 @@ pub(super) fn health(upkeep: &Upkeep) -> StoreHealth {
         scrub_percent: stats.scrubbing,
         damaged_ranges: quarantine.files,
         quarantine_bytes: quarantine.bytes,
+        clock_jump: stats.jump.map(|jump| ClockJumpRow {
+            from: jump.from.to_string(),
+            to: jump.to.to_string(),
+        }),
         lost_messages: upkeep.log.streams().iter().map(|info| info.lost).sum(),
     }
 }

@@ -114,6 +114,44 @@ fn a_publishers_letter_is_refused_as_any_message_is() {
 }
 
 #[test]
+fn a_clock_that_jumps_ends_no_message() {
+    const YEAR: u64 = 365 * 86_400_000;
+    let disk = SimDisk::default();
+    let stream = key("acme/a");
+    let limits = Limits {
+        // a week is believed of each of the two starts ten years ahead
+        expire: Some(Duration::from_hours(15 * 24)),
+        ..Limits::default()
+    };
+    let mut held = 0;
+    // right, ten years ahead, not set at all, right again; each within a process and over a restart
+    let today = 1_795_000_000_000;
+    for (turn, year) in [0, 10 * YEAR, 0, 10 * YEAR].into_iter().enumerate() {
+        let now = today + year + turn as u64 * 1_000_000;
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(now)));
+        let log = open_at(&disk, &clock, |_| {});
+        block_on(log.define_with(&stream, Some(limits.clone()))).unwrap();
+        for set in [5000, now + 20 * YEAR, now + 60_000] {
+            clock.set(Timestamp::from_millis(set));
+            append(&log, &stream, vec![draft(held, 300)]).unwrap();
+            held += 1;
+            clock.advance(Duration::from_mins(10));
+            std::thread::sleep(Duration::from_millis(600));
+            let kept = log.info(&stream).unwrap().messages;
+            assert_eq!(kept, held, "turn {turn}, set to {set}");
+        }
+        assert!(log.stats().jumps >= 3, "{:?}", log.stats().jumps);
+        log.close();
+    }
+    // and what is really over its time goes
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(today)));
+    let log = open_at(&disk, &clock, |_| {});
+    block_on(log.define_with(&stream, Some(limits))).unwrap();
+    clock.advance(Duration::from_hours(16 * 24));
+    assert!(loop_until(|| log.info(&stream).unwrap().messages == 0));
+}
+
+#[test]
 fn a_free_file_that_cannot_be_written_stays_a_free_file() {
     let disk = FaultDisk::new(Arc::new(SimDisk::default()), None);
     let clock = clock();
