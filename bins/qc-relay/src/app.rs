@@ -178,6 +178,7 @@ fn log_options(log: LogOptions, store: &StoreSection) -> LogOptions {
     LogOptions {
         segment_bytes: store.segment,
         max_bytes: store.max,
+        dead_bytes: store.dead_bytes(),
         min_free: store.min_free,
         ..log
     }

@@ -102,6 +102,13 @@ pub(crate) const SCHEMA: Schema = Schema {
                     "Bytes of the disk that are left to others.",
                 )
                 .default("\"256MiB\""),
+                Key::new(
+                    "dead_letters",
+                    Kind::Size,
+                    "The most bytes of messages kept with the reason why they were refused. The default \
+                     is 5% of max, 1GiB at most; beyond it publishers are refused without a copy.",
+                )
+.example("\"1GiB\""),
                 PASSPHRASE_FILE,
             ],
             variants: &[],
@@ -331,8 +338,19 @@ pub(crate) struct StoreSection {
     /// Bytes left to others.
     #[serde(deserialize_with = "de::size")]
     pub min_free: u64,
+    /// The most bytes of dead letters, if it is said.
+    #[serde(default, deserialize_with = "de::maybe_size")]
+    pub dead_letters: Option<u64>,
     /// The passphrase of the node key.
     pub passphrase_file: Option<PathBuf>,
+}
+
+impl StoreSection {
+    /// The most bytes of dead letters that are kept for publishers.
+    pub(crate) fn dead_bytes(&self) -> u64 {
+        const MOST: u64 = 1 << 30;
+        self.dead_letters.unwrap_or((self.max / 20).min(MOST))
+    }
 }
 
 /// `[http]`

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
 use qc_core::model::{AttrValue, Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
-use qc_core::store::{DeadLetter, DeadNote, Draft, Outcome, StreamKey};
+use qc_core::store::{AppendError, DeadLetter, DeadNote, Draft, Outcome, StreamKey};
 use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
 
@@ -128,8 +128,17 @@ impl Hub {
             let stored = self.streams().publish(&key, drafts).await;
             return stored.map_err(|error| Problem::from(&error));
         };
-        let buried = self.streams().bury(dead).await;
-        let buried = buried.map_err(|error| Problem::from(&error))?;
+        let count = dead.len() as u64;
+        let buried = match self.streams().bury(dead).await {
+            // the caller hears the same and keeps its message; only the copy is missing
+            Err(AppendError::Limit { reason: limit }) => {
+                self.count_refused(&rule.name, count);
+                return Err(Problem::unprocessable(format!(
+                    "{reason}; not kept: {limit}"
+                )));
+            }
+            buried => buried.map_err(|error| Problem::from(&error))?,
+        };
         let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
         self.count_refused(&rule.name, new.count() as u64);
         let seq = buried.first().map_or(0, |outcome| outcome.seq().0);

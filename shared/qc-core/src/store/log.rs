@@ -43,6 +43,9 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most bytes all segments together may take.
     pub max_bytes: u64,
+    /// The most bytes of dead letters that are kept for publishers. What a consumer cannot take is kept
+    /// beyond it: it was stored before.
+    pub dead_bytes: u64,
     /// Bytes of the disk that are left alone.
     pub min_free: u64,
     /// Bytes at the end of a segment kept for cursors and trims when messages no longer fit.
@@ -69,6 +72,7 @@ impl LogOptions {
             dir: dir.into(),
             segment_bytes: 32 << 20,
             max_bytes: u64::MAX,
+            dead_bytes: u64::MAX,
             min_free: 64 << 20,
             control_reserve: 64 << 10,
             tail_bytes: 16 << 20,

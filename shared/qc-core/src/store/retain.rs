@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::age::{CLOCK, Deadline};
 use super::view::{Span, View};
 use super::writer::Writer;
-use super::{AppendError, CursorState, Draft, NOBODY, StreamKey};
+use super::{AppendError, CursorState, Draft, NOBODY, Role, StreamKey};
 use crate::model::{Lane, Seq};
 
 /// How long the messages of a stream stay and how much it may hold.
@@ -118,6 +118,7 @@ impl Writer {
             return Err(error);
         }
         self.check_lane(drafts)?;
+        self.check_letters(key, drafts)?;
         self.check_limits(key, drafts)?;
         self.make_room(bytes, false)
     }
@@ -133,6 +134,27 @@ impl Writer {
             return Err(super::space::full(&reason));
         }
         Ok(())
+    }
+
+    /// Letters that nobody has to get out of the way have a share of the log, over all tenants.
+    fn check_letters(&self, key: &StreamKey, drafts: &[Draft]) -> Result<(), AppendError> {
+        let max = self.options.dead_bytes;
+        if key.role != Role::Dead || max == u64::MAX {
+            return Ok(());
+        }
+        let sizes = drafts
+            .iter()
+            .map(|draft| draft.head.len() + draft.body.len());
+        let new = sizes.sum::<usize>() as u64;
+        let homes = self.numbers.streams.iter();
+        let homes = homes.filter(|(home, _)| home.role == Role::Dead);
+        let held = homes.filter_map(|(_, id)| self.numbers.positions.get(id));
+        let held: u64 = held.map(|position| position.bytes).sum();
+        if held.saturating_add(new) <= max {
+            return Ok(());
+        }
+        let reason = format!("the dead letters hold their {max} bytes");
+        Err(AppendError::Limit { reason })
     }
 
     fn check_limits(&mut self, key: &StreamKey, drafts: &[Draft]) -> Result<(), AppendError> {

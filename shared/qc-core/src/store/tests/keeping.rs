@@ -114,6 +114,34 @@ fn a_publishers_letter_is_refused_as_any_message_is() {
 }
 
 #[test]
+fn letters_of_publishers_have_a_limit_and_those_of_consumers_do_not() {
+    let (disk, clock) = (SimDisk::default(), clock());
+    let log = open_at(&disk, &clock, |options| options.dead_bytes = 3000);
+    let (stream, positions) = (key("acme/a"), Positions::new(log.clone()));
+    for id in 0..9 {
+        append(&log, &stream, vec![draft(id, 1000)]).unwrap();
+    }
+    let publish = |seq, of: &StreamKey| {
+        let mut dead = letter(of, Seq(seq), "", 1000);
+        dead.note.sender = "edge-1.site.acme".parse().ok();
+        block_on(log.bury(&dead.home(), vec![dead.draft()], Vec::new()))
+    };
+    assert!(publish(100, &stream).is_ok() && publish(101, &stream).is_ok());
+    for of in [&stream, &key("other/b")] {
+        // one limit for all tenants: it is the disk that is limited
+        let refused = publish(102, of).unwrap_err();
+        assert!(matches!(refused, AppendError::Limit { .. }), "{refused}");
+    }
+    let again = publish(100, &stream).unwrap();
+    assert!(again[0].is_duplicate(), "what is kept is known");
+    for seq in 1..9 {
+        let poison = letter(&stream, Seq(seq), "sink", 1000);
+        block_on(positions.bury(&poison)).expect("a consumer goes on");
+    }
+    assert_eq!(log.cursor_state("sink", &stream).unwrap().dead, 8);
+}
+
+#[test]
 fn a_clock_that_jumps_ends_no_message() {
     const YEAR: u64 = 365 * 86_400_000;
     let disk = SimDisk::default();
@@ -157,6 +185,7 @@ fn a_free_file_that_cannot_be_written_stays_a_free_file() {
     let clock = clock();
     let mut options = options();
     options.segment_bytes = 64 << 10;
+    options.scrub = false;
     let (log, _) = Log::open(Arc::new(disk.clone()), &options, node_key(), clock.clone()).unwrap();
     let stream = key("acme/a");
     append(&log, &stream, vec![draft(0, 20_000)]).unwrap();
