@@ -349,7 +349,8 @@ impl StoreSection {
     /// The most bytes of dead letters that are kept for publishers.
     pub(crate) fn dead_bytes(&self) -> u64 {
         const MOST: u64 = 1 << 30;
-        self.dead_letters.unwrap_or((self.max / 20).min(MOST))
+        self.dead_letters
+            .unwrap_or_else(|| (self.max / 20).min(MOST))
     }
 }
 

@@ -108,7 +108,7 @@ impl Remove {
             let rows = ask(context, Some(&self.stream))?;
             // one that is not there is the relay's to refuse
             if let Some(row) = rows.iter().find(|row| row.name == self.name) {
-                self.confirm(context, row)?;
+                confirm(context, row)?;
             }
         }
         let client = context.client()?;
@@ -125,27 +125,28 @@ impl Remove {
                 text(&reply.data)
             })
     }
+}
 
-    fn confirm(&self, context: &Context, row: &ConsumerInfo) -> Result<(), Failure> {
-        let (name, stream) = (safe(&row.name, 300), safe(&row.stream, 200));
-        let waiting = row.pending;
-        if context.globals.no_input || !context.out.can_ask() {
-            let message = "removing a consumer wants --yes where nobody can be asked";
-            return Err(Failure::new(Exit::Usage, "QC3312", message).help(format!(
-                "{waiting} messages are kept for '{name}' of {stream}"
-            )));
-        }
-        let _shown = write!(
-            std::io::stderr().lock(),
-            "Remove '{name}' from {stream}? {waiting} messages will no longer be kept for it. [y/N] "
-        );
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Refused, "QC3307", "not confirmed"))
+/// The operator hears what is not kept any more, and says yes.
+fn confirm(context: &Context, row: &ConsumerInfo) -> Result<(), Failure> {
+    let (name, stream) = (safe(&row.name, 300), safe(&row.stream, 200));
+    let waiting = row.pending;
+    if context.globals.no_input || !context.out.can_ask() {
+        let message = "removing a consumer wants --yes where nobody can be asked";
+        return Err(Failure::new(Exit::Usage, "QC3312", message).help(format!(
+            "{waiting} messages are kept for '{name}' of {stream}"
+        )));
     }
+    let _shown = write!(
+        std::io::stderr().lock(),
+        "Remove '{name}' from {stream}? {waiting} messages will no longer be kept for it. [y/N] "
+    );
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, "QC3307", "not confirmed"))
 }
 
 fn text(removed: &ConsumerRemoved) -> String {

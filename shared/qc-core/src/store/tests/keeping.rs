@@ -191,7 +191,7 @@ fn a_free_file_that_cannot_be_written_stays_a_free_file() {
     append(&log, &stream, vec![draft(0, 20_000)]).unwrap();
     let files = || {
         let names = disk.list(Path::new(DIR)).unwrap();
-        names.iter().filter(|name| name.ends_with(".tmp")).count()
+        names.iter().filter(|name| space::is_free(name)).count()
     };
     let before = files();
     assert!(before > 0);
