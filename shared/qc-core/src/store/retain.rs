@@ -211,7 +211,9 @@ impl Writer {
         let newest: Vec<_> = {
             let view = self.reads.view();
             let last = view.streams.values().filter_map(|one| one.spans.back());
-            last.map(|span| span.newest).collect()
+            // where no message comes for weeks, the reading of everything shows that a process ran
+            let read = view.stats.scrubbed;
+            last.map(|span| span.newest).chain(read).collect()
         };
         let jump = self.ages.begin(now, newest.into_iter());
         self.note_jump(jump.is_some());
