@@ -102,7 +102,7 @@ fn a_consumer_that_will_not_come_again_is_taken_away() {
     asked.refused(2, "wants --yes where nobody can be asked");
     let sure = [&remove[..], &["--yes", "--reason", "site B is closed"]].concat();
     let connected = relay.ask(&sure);
-    assert!(connected.err.contains("QC3310"), "{connected:?}");
+    assert!(connected.err.contains("QC3313"), "{connected:?}");
     assert!(connected.err.contains("help: "), "{connected:?}");
 
     // the ledger writes positions before it counts
@@ -122,7 +122,7 @@ fn a_consumer_that_will_not_come_again_is_taken_away() {
     );
     relay.logs(&["QC3309", name, "site B is closed"]);
     let again = relay.ask(&sure);
-    assert!(again.err.contains("QC3311"), "{again:?}");
+    assert!(again.err.contains("QC3314"), "{again:?}");
 
     // it stays away and its account stays, over a crash, too
     relay.kill();

@@ -259,7 +259,7 @@ async fn remove_consumer(
     let (stream, name) = (safe(&wish.stream, 200), safe(&wish.name, 300));
     let unknown = || {
         let message = format!("stream {stream} has no consumer '{name}'");
-        Failure::new(Exit::NotFound, "QC3311", message)
+        Failure::new(Exit::NotFound, "QC3314", message)
             .help(format!("qc-relay consumer list {stream}"))
     };
     let parsed: StreamName = wish.stream.parse().map_err(|_| unknown())?;
@@ -268,9 +268,9 @@ async fn remove_consumer(
         EndError::Unknown { .. } => unknown(),
         EndError::Connected { .. } => {
             let message = format!("consumer '{name}' of stream {stream} is connected");
-            Failure::new(Exit::Refused, "QC3310", message)
+            Failure::new(Exit::Refused, "QC3313", message)
                 .help("take its [[sink]] out of edge.toml and restart the edge, or stop the edge")
-                .help("qc-relay explain QC3310")
+                .help("qc-relay explain QC3313")
         }
         EndError::Store(store) => {
             Failure::new(Exit::Disk, store.code(), "the consumer was not removed").because(store)

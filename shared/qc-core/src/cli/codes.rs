@@ -291,9 +291,9 @@ pub const CODES: &[Code] = &[
     code("QC3307", "not confirmed", "The question was not answered with yes. Nothing was changed.", &["disk relieve --yes, or consumer remove --yes"]),
     code("QC3308", "space is back", "The store takes in all lanes again.", &["nothing"]),
     code("QC3309", "a consumer was removed", "An operator took it away. Nothing is kept for it any more; what it had not taken counts as purged in its account.", &["qc-relay ledger check"]),
-    code("QC3310", "the consumer is connected", "A link reads for it right now. Taken away, it would begin again in the next moment and miss what came in between.", &["take its [[sink]] out of edge.toml and restart the edge, or stop the edge", "qc-relay consumer list"]),
-    code("QC3311", "no such consumer", "Nobody of that name reads the stream.", &["qc-relay consumer list"]),
     code("QC3312", "removing a consumer wants a yes", "Nobody can be asked here, and --yes was not given.", &["qc-relay consumer list", "qc-relay consumer remove STREAM NAME --yes"]),
+    code("QC3313", "the consumer is connected", "A link reads for it right now. Taken away, it would begin again in the next moment and miss what came in between.", &["take its [[sink]] out of edge.toml and restart the edge, or stop the edge", "qc-relay consumer list"]),
+    code("QC3314", "no such consumer", "Nobody of that name reads the stream.", &["qc-relay consumer list"]),
     // QC34xx: time
     code("QC3402", "the wall clock jumped", "It went from one time to another, and no such time went by: a clock without a battery, a first contact with a time server, a hand that set it. No message becomes older by that; order never depends on it. Time while no process ran counts for a week at most.", &["timedatectl", "qc-edge disk, or qc-relay disk"]),
     // QC40xx: HTTP, in and out
