@@ -45,6 +45,7 @@ complete -c qc-relay -n "__fish_qc_relay_needs_command" -s V -l version -d 'Prin
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "run" -d 'Run the relay in the foreground until SIGTERM'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "status" -d 'Show how the relay fares: store, links, certificate'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "streams" -d 'Look at the streams of the relay'
+complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "consumer" -d 'Look at who reads the streams, and take away who will not come again'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
@@ -133,6 +134,68 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand streams; and __fish_se
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand streams; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand streams; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand streams; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -f -a "list" -d 'List the consumers with what waits for each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -f -a "remove" -d 'Stop keeping messages for a consumer that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and not __fish_seen_subcommand_from list remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l reason -d 'Why, for the log' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the consumers with what waits for each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Stop keeping messages for a consumer that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand consumer; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand tail" -l after -d 'Begin after this number' -r
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand tail" -s N -l limit -d 'Stop after this many messages' -r
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand tail" -s c -l config -d 'Read this configuration file' -r -F
@@ -643,6 +706,8 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_s
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key disk retention reload config explain help" -f -a "explain" -d 'Explain an error or event code'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams tail publish fleet ledger dlq key disk retention reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "list" -d 'List the consumers with what waits for each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "remove" -d 'Stop keeping messages for a consumer that will not come again'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "show" -d 'Show why one is here, and its attributes'

@@ -102,6 +102,18 @@ pub struct StoreHealth {
     pub unread_segments: u64,
     /// Messages that damage has taken.
     pub lost_messages: u64,
+    /// The last jump of the wall clock, which made no message older.
+    pub clock_jump: Option<ClockJumpRow>,
+}
+
+/// The wall clock went from one time to another, and no such time went by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClockJumpRow {
+    /// What it should have shown.
+    pub from: String,
+    /// What it showed.
+    pub to: String,
 }
 
 /// One step of `disk relieve`.

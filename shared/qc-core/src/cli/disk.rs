@@ -259,10 +259,11 @@ pub fn health_lines(health: &StoreHealth) -> Vec<String> {
     };
     let (ranges, lost) = (health.damaged_ranges, health.lost_messages);
     let (waiting, unread) = (health.unkept_ranges, health.unread_segments);
-    if (ranges, lost, waiting, unread) == (0, 0, 0, 0) {
-        return vec![format!("{read}, no damage")];
-    }
-    let mut lines = vec![read];
+    let mut lines = if (ranges, lost, waiting, unread) == (0, 0, 0, 0) {
+        vec![format!("{read}, no damage")]
+    } else {
+        vec![read]
+    };
     if (ranges, lost) != (0, 0) {
         let size = human_bytes(health.quarantine_bytes);
         lines.push(format!(
@@ -278,6 +279,12 @@ pub fn health_lines(health: &StoreHealth) -> Vec<String> {
         lines.push(format!(
             "UNREADABLE and not repaired: {unread} segments (QC3311)"
         ));
+    }
+    if let Some(jump) = &health.clock_jump {
+        // to the second, so that both fit into a line
+        let time = |text: &str| safe(text.get(..19).unwrap_or(text), 40);
+        let (from, to) = (time(&jump.from), time(&jump.to));
+        lines.push(format!("the clock jumped from {from} to {to} (QC3402)"));
     }
     lines
 }
@@ -370,6 +377,7 @@ fn work(context: &Context, client: &Client, before: u64, relief: u64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::disk::ClockJumpRow;
 
     fn report() -> DiskReport {
         let taken = |what: &str, bytes, count| Taken {
@@ -433,6 +441,20 @@ mod tests {
              health    read again 3h12m ago, no damage"
         );
         assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn a_jump_of_the_clock_is_shown() {
+        let health = StoreHealth {
+            clock_jump: Some(ClockJumpRow {
+                from: "1970-01-01T01:00:00.000Z".to_owned(),
+                to: "2026-11-21T12:13:15.123Z".to_owned(),
+            }),
+            ..StoreHealth::default()
+        };
+        let lines = health_lines(&health);
+        let line = "the clock jumped from 1970-01-01T01:00:00 to 2026-11-21T12:13:15 (QC3402)";
+        assert_eq!(lines, ["never read again yet, no damage", line]);
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! the whole table of streams, cursors and marks, so any older segment can go once its messages are
 //! trimmed; a failed `fdatasync` is final for the process; all I/O passes through [`Disk`].
 
+mod age;
 mod census;
 mod command;
 mod compact;
@@ -59,6 +60,7 @@ mod view;
 mod words;
 mod writer;
 
+pub use age::ClockJump;
 pub use census::segment_keys;
 pub use dead::{DeadLetter, DeadNote, dead_letters};
 pub use disk::{Disk, DiskFile, RealDisk};
@@ -71,6 +73,7 @@ pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 #[cfg(test)]
 use testing::sim;
 pub use usage::{LaneUse, Quarantine, Usage};
+pub(crate) use words::NOBODY;
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Head, Hop, LogStats, Outcome, ReadError,
     Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,

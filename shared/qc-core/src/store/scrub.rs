@@ -207,7 +207,7 @@ impl Writer {
         }
     }
 
-    fn set_value(&mut self, key: &str, text: Option<String>) {
+    pub(super) fn set_value(&mut self, key: &str, text: Option<String>) {
         let revision = Seq(self.clock.now().as_millis());
         let value = text.map(|text| Value {
             revision,

@@ -28,6 +28,9 @@ const KEEP: usize = 4;
 /// The length of the very first segment.
 const FIRST: u64 = 8 << 20;
 
+/// Letters leave this part of the reserve to cursors and trims.
+const LEFT_BY_LETTERS: u64 = 4;
+
 /// A file that waits to become a segment.
 pub(super) struct Free {
     pub(super) path: PathBuf,
@@ -175,6 +178,22 @@ impl Writer {
         }
     }
 
+    /// Makes sure that a letter and the step that it allows can be staged. It may use the reserve as
+    /// cursors do, but leaves them enough of it.
+    pub(super) fn make_room_for_letter(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let ordinary = match self.is_known_full() {
+            Some(error) => Err(error),
+            None => self.make_room(bytes, false),
+        };
+        match ordinary {
+            Err(AppendError::Full { .. }) => {
+                let left = usize::try_from(self.options.segment_bytes / LEFT_BY_LETTERS);
+                self.make_room(bytes.saturating_add(left.unwrap_or(usize::MAX)), true)
+            }
+            ordinary => ordinary,
+        }
+    }
+
     fn make_reserve(&mut self) -> Result<(), RollError> {
         if self.pool.ready.is_empty() {
             let free = self.create_free(self.options.segment_bytes)?;
@@ -207,14 +226,16 @@ impl Writer {
             }
         };
         let mut free = self.take_free(needed, capacity, is_control)?;
-        if let Err(error) = write(&free) {
-            if !is_bad_sector(&error) {
-                return Err(error.into());
-            }
+        let mut written = write(&free);
+        if written.as_ref().is_err_and(is_bad_sector) {
             // the disk takes nothing in this file any more: once, another one takes its place
             self.reads.files.disk.remove(&free.path)?;
             free = self.take_free(needed, capacity, is_control)?;
-            write(&free)?;
+            written = write(&free);
+        }
+        if let Err(error) = written {
+            self.give_back(free);
+            return Err(error.into());
         }
         // from here on an error is final, whatever it says: what is on disk is not known
         free.file.sync_data().map_err(RollError::Io)?;
@@ -331,7 +352,10 @@ impl Writer {
             // nothing lies ready yet: a short segment is written over at once, and while it is filled
             // the keeper makes the next one
             let free = self.create_free(needed.max(capacity.min(FIRST)))?;
-            zero_fill(free.file.as_ref(), free.length)?;
+            if let Err(error) = zero_fill(free.file.as_ref(), free.length) {
+                self.give_back(free);
+                return Err(error.into());
+            }
             return Ok(free);
         }
         if capacity > self.options.segment_bytes {
@@ -346,6 +370,17 @@ impl Writer {
         }
         let best = self.pool.ready.pop();
         best.ok_or_else(|| RollError::Full("no segment is left".to_owned()))
+    }
+
+    /// Takes a file back that did not become a segment; one of another size is of no use.
+    fn give_back(&mut self, free: Free) {
+        if free.length == self.options.segment_bytes {
+            self.pool.ready.push(free);
+        } else {
+            drop(free.file);
+            // the next start finds what stays here by mistake
+            let _not_needed = self.reads.files.disk.remove(&free.path);
+        }
     }
 
     fn create_free(&mut self, length: u64) -> Result<Free, RollError> {
@@ -489,7 +524,8 @@ impl Writer {
         (now.saturating_duration_since(*since) < TICK).then(|| full(reason))
     }
 
-    /// Wraps every data key under `node`, which seals all new segments from now on.
+    /// Wraps every data key under `node`, which seals all new segments from now on. What lies in files
+    /// that wait to become segments has no key any more.
     pub(super) fn rewrap(&mut self, node: NodeKey) -> Result<(), AppendError> {
         let segments: Vec<_> = {
             let view = self.reads.view();
@@ -503,6 +539,13 @@ impl Writer {
             let file = self.reads.files.get(Kind::Segment, segment.header.number);
             let node = &self.keys.current;
             if let Err(error) = file.and_then(|file| segment.rewrap(file.as_ref(), node)) {
+                return Err(self.poison(&format!("key rotation: {error}")));
+            }
+        }
+        let header = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
+        for free in &self.pool.ready {
+            let wiped = free.file.write_all_at(&header, 0);
+            if let Err(error) = wiped.and_then(|()| free.file.sync_data()) {
                 return Err(self.poison(&format!("key rotation: {error}")));
             }
         }

@@ -150,6 +150,11 @@ impl Writer {
                 });
             }
             Command::Purge { stream, seq, done } => self.stage_purge(&stream, seq, done),
+            Command::End {
+                stream,
+                consumer,
+                done,
+            } => self.stage_end(&stream, consumer, done),
             Command::Bury {
                 letters,
                 drafts,
@@ -204,8 +209,14 @@ impl Writer {
             Ok(bytes) => bytes + cursor_bytes(&moves),
             Err(error) => return drop(done.send(Err(error))),
         };
-        if let Err(error) = self.may_append(&key, &drafts, bytes) {
-            return match self.known_already(&key, &drafts) {
+        // what lets a consumer go on gives room back, so it is not refused as a message is
+        let may = if moves.is_empty() {
+            self.may_append(&key, &drafts, bytes)
+        } else {
+            self.make_room_for_letter(bytes)
+        };
+        if let Err(error) = may {
+            return match self.known_already(&key, &drafts, moves) {
                 Some(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
                 None => drop(done.send(Err(error))),
             };
@@ -222,8 +233,13 @@ impl Writer {
     }
 
     /// The outcomes of an append that needs no room, because all of it is stored: whoever sends it again
-    /// is told so, however full the store is.
-    fn known_already(&mut self, key: &StreamKey, drafts: &[Draft]) -> Option<Vec<Outcome>> {
+    /// is told so, however full the store is. Steps that came with it are staged.
+    fn known_already(
+        &mut self,
+        key: &StreamKey,
+        drafts: &[Draft],
+        moves: Vec<CursorMove>,
+    ) -> Option<Vec<Outcome>> {
         let id = self.numbers.streams.get(key).copied()?;
         let known = self.find_ids(id, drafts).ok()?.into_iter();
         let outcomes: Option<Vec<_>> = known
@@ -234,6 +250,12 @@ impl Writer {
             })
             .collect();
         let count = outcomes.as_ref()?.len() as u64;
+        if !moves.is_empty() {
+            self.make_room(cursor_bytes(&moves), true).ok()?;
+        }
+        for one in moves {
+            self.stage_cursor(one);
+        }
         self.staged.changes.push(Change::Duplicates(id, count));
         outcomes
     }
@@ -455,6 +477,8 @@ impl Writer {
                 let stream = view.streams.get(&id);
                 stream.map_or(0, |stream| stream.lost_between(from, to))
             };
+            // whoever was taken away and comes again is new
+            let known = known.filter(|state| !state.ended);
             // what came before a consumer was first heard of was never meant for it
             let state = known.unwrap_or_else(|| CursorState::starting_at(from.min(seq)));
             state.moved_to(seq, dead, lost(state.seq, seq))

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Damage;
 use super::NoKey;
+use super::age::ClockJump;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 use crate::wire::RecordHeader;
@@ -319,7 +320,12 @@ pub struct CursorState {
     pub dead: u64,
     /// Messages that were purged before it took them.
     pub purged: u64,
+    /// The consumer was taken away: nothing is kept for it, and these books are closed.
+    pub ended: bool,
 }
+
+/// Stands for the consumer of a stream that has none: what ends there is counted by this name.
+pub(crate) const NOBODY: &str = "-";
 
 impl CursorState {
     /// A consumer that begins after `seq`.
@@ -328,6 +334,16 @@ impl CursorState {
             seq,
             base: seq,
             ..Self::default()
+        }
+    }
+
+    /// What comes up to `seq` is in the books of others.
+    pub(crate) fn passed_over(self, seq: Seq) -> Self {
+        let passed = seq.0.saturating_sub(self.seq.0);
+        Self {
+            seq: self.seq.max(seq),
+            base: Seq(self.base.0 + passed),
+            ..self
         }
     }
 
@@ -472,6 +488,10 @@ pub struct LogStats {
     pub live_bytes: u64,
     /// Memory that knowing every id again takes.
     pub dedupe_bytes: u64,
+    /// The last time the wall clock jumped, which made no message older.
+    pub jump: Option<ClockJump>,
+    /// How often it did since start, the start included.
+    pub jumps: u64,
     /// When everything had been read again and was sound or repaired.
     pub scrubbed: Option<Timestamp>,
     /// How much of a reading under way is done, in percent.

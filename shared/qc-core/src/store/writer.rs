@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::AppendError;
+use super::age::Ages;
 use super::command::{Answer, Command};
 use super::compact::Compaction;
 use super::disk::DiskFile;
@@ -67,6 +68,8 @@ pub(super) struct Writer {
     pub(super) scrub: Scrub,
     pub(super) compaction: Compaction,
     pub(super) account: Account,
+    /// How old messages are, whatever the wall clock shows.
+    pub(super) ages: Ages,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
     /// Ended segments whose index found no room on the disk.
@@ -147,6 +150,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             let is_idle = first.is_none();
+            self.look_at_clock();
             self.collect();
             let (mut next, mut count, mut stop) = (first, 0, false);
             while let Some(command) = next {
@@ -183,6 +187,7 @@ impl Writer {
 
     /// The first things a new process does: says what is lost, and has indexes made that are missing.
     pub(super) fn begin(&mut self, gaps: &[(u32, Seq, Seq)], unindexed: &[u64]) {
+        self.begin_time();
         for (id, first, last) in gaps {
             // a gap that cannot be written now is found again at the next start
             if self.make_room(1024, true).is_err() {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::Upkeep;
-use crate::admin::disk::{DiskReport, LaneRow, StoreHealth, Taken};
+use crate::admin::disk::{ClockJumpRow, DiskReport, LaneRow, StoreHealth, Taken};
 use crate::store::{RealDisk, Role};
 
 /// What is known while the daemon runs.
@@ -97,6 +97,10 @@ pub(super) fn health(upkeep: &Upkeep) -> StoreHealth {
         quarantine_bytes: quarantine.bytes,
         unkept_ranges: stats.waiting.len() as u64,
         unread_segments: stats.unread.len() as u64,
+        clock_jump: stats.jump.map(|jump| ClockJumpRow {
+            from: jump.from.to_string(),
+            to: jump.to.to_string(),
+        }),
         lost_messages: upkeep.log.streams().iter().map(|info| info.lost).sum(),
     }
 }

@@ -1,7 +1,7 @@
-//! The log lines when the store begins to refuse for want of space, when that is over, and when damage is
-//! found.
+//! The log lines when the store begins to refuse for want of space, when that is over, when damage is
+//! found, and when the wall clock jumps.
 
-use crate::store::{Log, LogStats};
+use crate::store::{ClockJump, Log, LogStats};
 
 /// What was said last. Looked at every few seconds by a daemon's sampler.
 #[derive(Debug, Default)]
@@ -9,6 +9,7 @@ pub struct SpaceWatch {
     said: Vec<String>,
     /// Damage that was told of, what waits for room, and what nobody can read.
     damage: (usize, usize, Vec<u64>),
+    jumps: u64,
 }
 
 impl SpaceWatch {
@@ -17,6 +18,14 @@ impl SpaceWatch {
         let stats = log.stats();
         for (code, line) in self.damage(&stats) {
             tracing::error!(code, line, "The store is damaged.");
+        }
+        if let Some(jump) = self.jumped(&stats) {
+            tracing::warn!(
+                code = "QC3402",
+                from = %jump.from,
+                to = %jump.to,
+                "The wall clock jumped; no message is older by that."
+            );
         }
         let Some(refused) = self.change(&stats) else {
             return;
@@ -66,6 +75,13 @@ impl SpaceWatch {
         lines
     }
 
+    /// The last jump of the wall clock, if there was one since the last look.
+    fn jumped(&mut self, stats: &LogStats) -> Option<ClockJump> {
+        let is_new = stats.jumps > self.jumps;
+        self.jumps = stats.jumps;
+        stats.jump.filter(|_| is_new)
+    }
+
     /// The lanes that are refused now, if others were before.
     fn change(&mut self, stats: &LogStats) -> Option<Vec<String>> {
         let lanes = stats.usage.lanes.iter();
@@ -86,6 +102,23 @@ mod tests {
     use super::*;
     use crate::model::{Lane, Timestamp};
     use crate::store::{Aside, Damage, LaneUse};
+
+    #[test]
+    fn a_jump_is_said_once() {
+        let mut watch = SpaceWatch::default();
+        let jump = ClockJump {
+            from: Timestamp::from_millis(1),
+            to: Timestamp::from_millis(2),
+        };
+        let stats = |jumps| LogStats {
+            jumps,
+            jump: Some(jump),
+            ..LogStats::default()
+        };
+        // one of an earlier process was said by that
+        let said = [0, 1, 1, 2].map(|jumps| watch.jumped(&stats(jumps)).is_some());
+        assert_eq!(said, [false, true, false, true]);
+    }
 
     #[test]
     fn a_change_is_said_once() {

@@ -39,6 +39,11 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
         expired: 4,
         dead: 3,
         purged: 2,
+        ended: false,
+    };
+    let ended = CursorState {
+        ended: true,
+        ..cursor
     };
     let value = Value {
         revision: Seq(5),
@@ -84,6 +89,10 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
         (
             "gap",
             put(&|out| tables::put_gap(out, 1, Seq(100), Seq(103))),
+        ),
+        (
+            "cursor, ended",
+            put(&|out| tables::put_cursor(out, 1, "sink", &ended)),
         ),
         (
             "cursor",

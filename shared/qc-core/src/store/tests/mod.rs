@@ -2,6 +2,7 @@
 //! once, after every crash; what is damaged is reported and nothing else is touched.
 
 mod damage;
+mod keeping;
 mod names;
 mod upkeep;
 mod usage;

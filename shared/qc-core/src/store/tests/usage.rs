@@ -5,7 +5,11 @@ use super::*;
 use crate::clock::Clock as _;
 use crate::store::scrub::SCRUBBING;
 
-fn open_at(disk: &SimDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut LogOptions)) -> Log {
+pub(super) fn open_at(
+    disk: &SimDisk,
+    clock: &Arc<ManualClock>,
+    change: impl FnOnce(&mut LogOptions),
+) -> Log {
     let mut options = options();
     change(&mut options);
     let key = NodeKey::from_bytes([9; 32]);
@@ -15,12 +19,12 @@ fn open_at(disk: &SimDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Lo
         .0
 }
 
-fn clock() -> Arc<ManualClock> {
+pub(super) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)))
 }
 
 /// Appends in one lane until it is refused, while time goes on. Returns how many were taken.
-fn fill(log: &Log, clock: &ManualClock, lane: Lane, from: u64) -> u64 {
+pub(super) fn fill(log: &Log, clock: &ManualClock, lane: Lane, from: u64) -> u64 {
     let stream = key("acme/a");
     for id in 0..10_000 {
         if id % 8 == 0 {
