@@ -39,6 +39,7 @@ mod quarantine;
 mod read;
 mod recover;
 mod relieve;
+mod repeat;
 mod report;
 mod retain;
 mod salvage;

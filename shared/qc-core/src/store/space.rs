@@ -16,7 +16,7 @@ use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
 use super::mark::is_full;
-use super::numbers::Repeat;
+use super::repeat::Repeat;
 use super::salvage::is_bad_sector;
 use super::segment::{BatchPlace, ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};

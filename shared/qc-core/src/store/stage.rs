@@ -9,7 +9,7 @@ use super::command::{Answer, Command, Reply};
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
-use super::numbers::{Position, Repeat};
+use super::numbers::Position;
 use super::segment::{BATCH_HEADER, BatchPlace, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
@@ -613,31 +613,6 @@ impl Writer {
         self.staged.changes.push(Change::Stream(id, stream));
         self.repeat.streams.push(id);
         id
-    }
-
-    /// Says once more what is new since the segment began, in a commit of its own.
-    pub(super) fn repeat_definitions(&mut self) {
-        let Repeat { streams, origins } = std::mem::take(&mut self.repeat);
-        for id in streams {
-            // a segment that begins for want of room begins with all of them
-            if self.make_room(TABLES, true).is_err() {
-                return;
-            }
-            let reads = Arc::clone(&self.reads);
-            if let Some(stream) = reads.view().streams.get(&id) {
-                self.put(|frame| tables::put_stream(frame, id, stream));
-            }
-        }
-        for id in origins {
-            if self.make_room(TABLES, true).is_err() {
-                return;
-            }
-            let reads = Arc::clone(&self.reads);
-            if let Some(name) = reads.view().origins.get(&id) {
-                self.put(|frame| tables::put_origin(frame, id, name));
-            }
-        }
-        self.flush();
     }
 
     fn origin_id(&mut self, name: &NodeName) -> u32 {
