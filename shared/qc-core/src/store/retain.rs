@@ -123,13 +123,15 @@ impl Writer {
         self.make_room(bytes, false)
     }
 
-    fn check_lane(&self, drafts: &[Draft]) -> Result<(), AppendError> {
+    fn check_lane(&mut self, drafts: &[Draft]) -> Result<(), AppendError> {
         let most_urgent = drafts.iter().map(|draft| draft.lane);
         let Some(lane) = most_urgent.min_by_key(|lane| *lane as u8) else {
             return Ok(());
         };
         let share = self.options.shed.of(lane);
-        if self.room().refuses(share) {
+        let is_refused = self.account.refused.contains(&lane);
+        if self.room().refuses(share, is_refused) {
+            self.account.refused.insert(lane);
             let reason = format!("{lane} messages are refused when {share} % are taken");
             return Err(super::space::full(&reason));
         }
