@@ -430,9 +430,16 @@ impl Store {
                 Err(OpenError::Io { source, .. }) => {
                     return vec![Violation::new(Rule::Opens, source.to_string())];
                 }
-                Err(_format_or_key) => {
+                // only a file from elsewhere may say so: a start is not stopped by damage
+                Err(error) => {
                     tried.refused += 1;
-                    return Vec::new();
+                    let is_foreign = matches!(damage, Damage::Foreign);
+                    let text = error.to_string();
+                    return if is_foreign {
+                        Vec::new()
+                    } else {
+                        vec![Violation::new(Rule::Opens, text)]
+                    };
                 }
             };
             let found = expected.inspect_with(&log, REPAIRS);
