@@ -357,7 +357,7 @@ impl<A: LinkApp> Driver<'_, A> {
         let now = self.clock.instant();
         let mut left = READS_IN_A_ROW;
         while left > 0 {
-            let Some(permit) = self.session.next_read() else {
+            let Some(permit) = self.session.next_read(now) else {
                 return;
             };
             let found = self

@@ -1,5 +1,6 @@
 //! Acknowledgements, windows, turns: what flows and when.
 
+use qc_core::clock::Clock as _;
 use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, ORDER, PROTOCOL, WINDOW};
 use qc_core::model::{Epoch, Lane, Seq};
 use qc_core::wire::{Ack, ChannelKind, Control, FrameDecoder, Heartbeat, Mark, OpenAck, Refusal};
@@ -106,7 +107,7 @@ fn a_drain_waits_for_acknowledgements_and_begins_nothing() {
     let mut pair = sending();
     pair.nodes[1].drain();
     assert_eq!(pair.events(1), []);
-    assert_eq!(pair.nodes[1].next_read(), None);
+    assert_eq!(pair.nodes[1].next_read(pair.clock.instant()), None);
     pair.say(&ack(2, 77, 3));
     assert_eq!(pair.events(1), [Event::Acked(2, Seq(3)), Event::Drained]);
     pair.nodes[1].close(Refusal::new(GOING_AWAY, "bye"));
@@ -137,7 +138,7 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
     }
     let mut turns = Vec::new();
     let mut quiet = 0;
-    while let Some(permit) = pair.nodes[1].next_read() {
+    while let Some(permit) = pair.nodes[1].next_read(pair.clock.instant()) {
         turns.push(permit.channel);
         let chunk = if turns.len() <= 6 && permit.channel != 8 {
             Chunk {
@@ -148,7 +149,7 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
             quiet += 1;
             Chunk::default()
         };
-        pair.nodes[1].send(permit, &chunk);
+        pair.nodes[1].send(permit, &chunk, pair.clock.instant());
     }
     assert_eq!(turns[..6], [8, 4, 6, 4, 6, 4]);
     assert_eq!(*turns.last().unwrap(), 2);

@@ -1,6 +1,6 @@
 //! A pair of sessions that have greeted each other.
 
-use qc_core::clock::ManualClock;
+use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{Chunk, Event, Now, OutboundChannel, Session};
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
@@ -95,6 +95,7 @@ pub(crate) fn batch_of(channel: u32, records: &[(u64, u64)]) -> Frame {
         lane: Lane::Normal as u16,
         channel,
         count: u32::try_from(records.len()).unwrap(),
+        more: false,
     };
     let mut bytes = Vec::new();
     header.encode(&mut bytes, |out| {
@@ -144,12 +145,12 @@ pub(crate) fn sending() -> Pair {
         mark: Mark::default(),
         window: 10_000,
     }));
-    let permit = pair.nodes[1].next_read().unwrap();
+    let permit = pair.nodes[1].next_read(pair.clock.instant()).unwrap();
     let chunk = Chunk {
         records: (1..=3).map(|seq| record(seq, 10)).collect(),
         through: Seq::ZERO,
     };
-    pair.nodes[1].send(permit, &chunk);
+    pair.nodes[1].send(permit, &chunk, pair.clock.instant());
     pair
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use qc_core::clock::ManualClock;
+use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{Event, HELLO_TIMEOUT, Now, OutboundChannel, SILENT, Session};
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{ChannelKind, FrameDecoder, Mark, Open, Status, Subscribe};
@@ -175,10 +175,10 @@ impl World {
 
     fn send(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        while let Some(permit) = node.session.next_read() {
+        while let Some(permit) = node.session.next_read(self.clock.instant()) {
             let stream = node.stream(permit.channel).unwrap();
             let chunk = stream.read(permit.after, permit.max_records, permit.max_bytes);
-            if node.session.send(permit, &chunk) && self.rng.bool() {
+            if node.session.send(permit, &chunk, self.clock.instant()) && self.rng.bool() {
                 return;
             }
         }

@@ -75,6 +75,7 @@ impl Session {
                 Ok(())
             }
             (_, Control::Heartbeat(beat)) => self.on_heartbeat(beat, now),
+            (_, Control::Received(bytes)) => self.pace.on_received(bytes, now.instant),
             (_, Control::Status(status)) => {
                 self.events.push_back(Event::Status(status));
                 Ok(())

@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod inbound;
 mod outbound;
+mod pace;
 mod receiving;
 mod sending;
 
@@ -32,12 +33,15 @@ pub use config::{Event, Now, ReadPermit, SessionConfig, Side};
 
 use self::inbound::Inbound;
 use self::outbound::Outbound;
+use self::pace::Pace;
 use super::codes::{FRAME, HELLO_TIMEOUT, PROTOCOL as BROKEN, SILENT, SLOW};
 use crate::model::NodeName;
 use crate::wire::{Control, Frame, FrameKind, PROTOCOL, Refusal, Subscribe};
 
 /// Batches are queued for sending only while fewer bytes than this wait.
 const OUTPUT_FOR_BATCHES: usize = 256 * 1024;
+/// After how many bytes the peer is told that they have arrived.
+const RECEIVED_STEP: u64 = 4 * 1024;
 /// A peer that makes us answer more than this without reading it is cut off.
 const OUTPUT_FOR_ANSWERS: usize = 1024 * 1024;
 
@@ -68,6 +72,10 @@ pub struct Session {
     peer_window: u64,
     bytes_in_flight: u64,
     unacked_bytes: u64,
+    /// Bytes of batches that have arrived, and how many of them the peer was told of.
+    received: u64,
+    received_told: u64,
+    pace: Pace,
     next_number: u32,
     highest_of_peer: u32,
     outbound: BTreeMap<u32, Outbound>,
@@ -103,6 +111,9 @@ impl Session {
             peer_window: 0,
             bytes_in_flight: 0,
             unacked_bytes: 0,
+            received: 0,
+            received_told: 0,
+            pace: Pace::new(now.instant),
             next_number: match side {
                 Side::Dialer => 1,
                 Side::Acceptor => 2,

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::link::codes::{FORGED_ACK, REWOUND};
 use crate::model::{Lane, Seq};
-use crate::wire::{Mark, Open, OpenAck, Refusal};
+use crate::wire::{FrameHeader, FrameKind, Mark, Open, OpenAck, Refusal};
 
 /// Below this much room a channel waits for acknowledgements instead of sending crumbs.
 const CRUMB: u64 = 16 * 1024;
@@ -25,6 +27,8 @@ pub(super) struct Outbound {
     pub(super) acked: Seq,
     window: u64,
     in_flight: VecDeque<Sent>,
+    /// What is left of a batch of which pieces were sent.
+    pub(super) rest: Option<Rest>,
     pub(super) bytes_in_flight: u64,
     /// The size of a record that did not fit.
     needs: u64,
@@ -35,6 +39,15 @@ struct Sent {
     last: Seq,
     /// 0 for seqs that were skipped behind what is in flight.
     bytes: u64,
+}
+
+/// A batch that goes in pieces.
+#[derive(Debug)]
+pub(super) struct Rest {
+    payload: Bytes,
+    count: u32,
+    /// The seq of its last record.
+    last: Seq,
 }
 
 impl Outbound {
@@ -49,6 +62,7 @@ impl Outbound {
             acked: Seq::ZERO,
             window: 0,
             in_flight: VecDeque::new(),
+            rest: None,
             bytes_in_flight: 0,
             needs: 0,
         }
@@ -119,12 +133,46 @@ impl Outbound {
         if room >= least { room } else { 0 }
     }
 
-    /// Notes that everything up to `last` has been sent, in `bytes`.
+    /// Notes that a batch up to `last` has been sent, in `bytes`.
     pub(super) fn note_sent(&mut self, last: Seq, bytes: u64) {
+        self.note_begun(last, bytes);
+        self.sent = last;
+    }
+
+    /// Notes that a batch up to `last` goes in pieces.
+    pub(super) fn begin(&mut self, payload: Vec<u8>, count: u32, last: Seq) {
+        self.note_begun(last, payload.len() as u64);
+        self.rest = Some(Rest {
+            payload: Bytes::from(payload),
+            count,
+            last,
+        });
+    }
+
+    fn note_begun(&mut self, last: Seq, bytes: u64) {
         self.in_flight.push_back(Sent { last, bytes });
         self.bytes_in_flight += bytes;
-        (self.read, self.sent) = (last, last);
+        self.read = last;
         self.needs = 0;
+    }
+
+    /// The next piece of a batch that was begun, no longer than `longest`, and its header.
+    pub(super) fn next_piece(&mut self, longest: usize) -> Option<(FrameHeader, Bytes)> {
+        let rest = self.rest.as_mut()?;
+        let piece = rest.payload.split_to(longest.min(rest.payload.len()));
+        let more = !rest.payload.is_empty();
+        let header = FrameHeader {
+            kind: FrameKind::Batch,
+            lane: self.open.lane as u16,
+            channel: self.open.channel,
+            count: if more { 0 } else { rest.count },
+            more,
+        };
+        if !more {
+            self.sent = rest.last;
+            self.rest = None;
+        }
+        Some((header, piece))
     }
 
     /// Notes that nothing up to `through` is to be sent. With nothing in flight that is as good as

@@ -272,6 +272,8 @@ pub enum Control {
     SubscribeAck(u32),
     /// How the node fares.
     Status(Status),
+    /// How many bytes of batches have arrived in this session, whether on disk or not.
+    Received(u64),
 }
 
 impl Control {
@@ -310,6 +312,7 @@ impl Control {
             }
             Self::SubscribeAck(number) => put(out, FrameKind::SubscribeAck, *number, &pb::Empty {}),
             Self::Status(status) => put(out, FrameKind::Status, 0, &pb::Status::from(status)),
+            Self::Received(bytes) => put(out, FrameKind::Received, 0, &pb::Count { count: *bytes }),
         }
     }
 
@@ -323,6 +326,7 @@ impl Control {
                 | FrameKind::Close
                 | FrameKind::Heartbeat
                 | FrameKind::Status
+                | FrameKind::Received
         );
         if about_session != (channel == 0) {
             return Err(WireError::Malformed("channel number"));
@@ -347,6 +351,7 @@ impl Control {
                 Self::SubscribeAck(channel)
             }
             FrameKind::Status => Self::Status(parse::<pb::Status>(frame)?.try_into()?),
+            FrameKind::Received => Self::Received(parse::<pb::Count>(frame)?.count),
             FrameKind::Batch => return Err(WireError::Malformed("control message")),
         })
     }
