@@ -141,6 +141,12 @@ fn a_message_that_a_webhook_refuses_steps_aside_with_its_reason() {
     };
     let id = check(&edge_b);
 
+    // the disk shows them apart from what is kept for somebody
+    let takes = edge_b.ask(&["disk", "--json"]).data()["takes"].clone();
+    let dead = takes.as_array().unwrap().iter();
+    let dead: Vec<_> = dead.filter(|row| row["what"] == "dead_letters").collect();
+    assert_eq!(dead[0]["count"], 1, "{takes}");
+
     // what a person sees: why, and every attribute, and no body
     let list = edge_b.ask(&["dead-letters", "ls"]).ok();
     assert!(list.contains(&id) && list.contains("sink.hook"), "{list}");

@@ -288,12 +288,31 @@ fn a_destroyed_tenant_is_unreadable_and_the_other_one_is_not() {
 }
 
 #[test]
+fn a_change_that_takes_longer_than_the_command_waits_goes_on() {
+    let site = Site::new();
+    let kek = site.write("acme.kek", [9; 32]);
+    let script = format!("sleep 2; cat {}", kek.display());
+    let script = qc_tests::quoted(Path::new(&script));
+    let mut relay = site.relay(&format!(
+        "[[tenant_key]]\nname = \"acme\"\nexec = [\"/bin/sh\", \"-c\", {script}]\n"
+    ));
+    relay.start();
+    let hasty = ["key", "rotate", "--tenant", "acme", "--timeout", "500ms"];
+    let ran = relay.ask(&hasty);
+    ran.refused(6, "error[QC0602]");
+    assert!(ran.err.contains("qc-relay key show"), "{ran:?}");
+    until("it is done all the same", || {
+        relay.ask(&["key", "show", "--json"]).data()["tenants"][0]["generation"] == 2
+    });
+}
+
+#[test]
 fn a_destruction_wants_the_tenants_name_from_a_person() {
     let site = Site::new();
     let mut relay = two_tenants(&site);
     relay.start();
     let path = site.path("relay/keys/tenants/acme.key");
-    for (answer, said, code) in [("other", "QC3054", 2), ("acme", "done: the key of acme", 0)] {
+    for (answer, said, code) in [("other", "QC3054", 7), ("acme", "done: the key of acme", 0)] {
         assert!(path.exists());
         let command = format!(
             "{} -c {} key destroy --tenant acme --reason test; echo ended with $?; sleep 600",

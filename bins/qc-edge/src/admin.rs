@@ -23,7 +23,7 @@ use qc_core::admin::api::{
     ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
     LinkStatus, Reply, STREAM_LIST_SCHEMA, StreamRow,
 };
-use qc_core::admin::{Problem, dlq};
+use qc_core::admin::{Problem, dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
@@ -195,7 +195,7 @@ fn not_taken(error: &IntakeError) -> Failure {
 
 async fn reload(State(admin): State<Admin>) -> Result<Json<Reply<&'static str>>, Problem> {
     let (done, outcome) = oneshot::channel();
-    let gone = || Failure::new(Exit::Unreachable, "QC0601", "the edge is stopping");
+    let gone = || stopping("the edge");
     admin.reload.send(done).await.map_err(|_| gone())?;
     outcome.await.map_err(|_| gone())??;
     Ok(admin.reply("qc.reload/1", "reloaded"))

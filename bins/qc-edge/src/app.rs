@@ -1,23 +1,23 @@
 //! The edge as a process: what is built from what, and in which order it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qc_core::admin;
-use qc_core::cli::{Context, Exit, Failure, KeyPlace};
+use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::link::{Dialer, DialerOptions, DialerStatus, LinkOptions, SessionConfig, Stop};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
-use qc_core::store::{LogOptions, RealDisk};
+use qc_core::store::{RealDisk, StreamKey};
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::buffer::Buffer;
-use crate::config::{EdgeConfig, StoreSection};
+use crate::config::EdgeConfig;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
 use crate::uplink::{Dial, Seen, Uplink};
@@ -44,12 +44,14 @@ pub(crate) async fn run(
     let node = NodeState::open(
         &dir,
         "qc-edge",
-        |log| log_options(log, &config.store),
+        |log| config.store.log_options(log),
         &keys,
         Arc::clone(&clock),
     )
     .await?;
     let buffer = Buffer::new(node.log.clone(), node.name.clone(), &config);
+    let of = buffer.clone();
+    let slowest = move |stream: &StreamKey| of.slowest(stream);
     let (disk, disk_used) = watch::channel(0);
     let seen = Seen::default();
     let (link_status, link_shown) = watch::channel(DialerStatus::new(clock.now()));
@@ -60,7 +62,7 @@ pub(crate) async fn run(
         buffer: buffer.clone(),
         clock: Arc::clone(&clock),
         started: clock.instant(),
-        upkeep: upkeep(&buffer, &node, &dir, &clock),
+        upkeep: Upkeep::of(&node, &dir, Arc::clone(&clock), slowest),
         credentials: node.credentials.clone(),
         connectors,
         link: (!config.uplink.relay.is_empty()).then_some(link_shown),
@@ -123,45 +125,6 @@ pub(crate) async fn run(
         )
         .help("the next start re-reads what is really on disk; look at dmesg first")),
         None => ended,
-    }
-}
-
-fn upkeep(buffer: &Buffer, node: &NodeState, dir: &Path, clock: &Arc<dyn Clock>) -> Upkeep {
-    let of = buffer.clone();
-    Upkeep {
-        log: node.log.clone(),
-        recovered: node.report.clone(),
-        dir: dir.to_owned(),
-        node: node.name.clone(),
-        clock: Arc::clone(clock),
-        slowest: Arc::new(move |stream| of.slowest(stream)),
-    }
-}
-
-/// Where the keys of the store come from.
-pub(crate) fn key_options(config: &EdgeConfig, context: &Context) -> KeyOptions {
-    let credentials = context.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let passphrase_file = config.store.passphrase_file.as_ref();
-    KeyOptions::new(passphrase_file, &config.tenant_key, credentials)
-}
-
-/// Where the store lies, for commands that work without the daemon.
-pub(crate) fn key_place(context: &Context) -> Result<KeyPlace, Failure> {
-    let config = EdgeConfig::from_loaded(&context.load()?)?;
-    Ok(KeyPlace {
-        keys: key_options(&config, context),
-        state: config.node.state,
-        options: Box::new(move |log| log_options(log, &config.store)),
-    })
-}
-
-fn log_options(log: LogOptions, store: &StoreSection) -> LogOptions {
-    LogOptions {
-        segment_bytes: store.segment,
-        max_bytes: store.max,
-        min_free: store.min_free,
-        cache_bytes: 4 << 20,
-        ..log
     }
 }
 

@@ -1,9 +1,11 @@
 //! The command line of `qc-edge`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
+use qc_core::cli::{
+    ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
+};
 
-use crate::commands::{ledger, reload, run, send, status, streams};
+use crate::commands::{reload, run, send, status, streams};
 
 /// The connector and edge runtime at a site: captures, buffers, forwards, delivers
 #[derive(Debug, Parser)]
@@ -37,7 +39,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Send(send::Args),
     Streams(streams::Args),
-    Ledger(ledger::Args),
+    Ledger(LedgerCommand),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
     Key(KeyCommand),

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qc_core::cli::Failure;
-use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, Variant, de};
+use qc_core::cli::{Failure, store_problems};
+use qc_core::config::{
+    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, STORE_MAX, STORE_MIN_FREE,
+    STORE_SEGMENT, Schema, Section, Shape, StoreSection, Variant, de,
+};
 use qc_core::model::{DataClass, Lane, NodeName, StreamName};
 use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use serde::Deserialize;
@@ -54,17 +57,11 @@ pub(crate) const SCHEMA: Schema = Schema {
             variants: &[],
         },
         Section {
-            name: "admin",
-            shape: Shape::One,
-            required: false,
-            doc: "The local administration socket; there is no TCP port for it.",
             keys: &[
-                Key::new("socket", Kind::Path, "Path of the unix socket.")
-                    .default("\"/run/qc-edge/admin.sock\""),
-                Key::new("group", Kind::String, "Group that may use it besides the owner.")
-                    .example("\"qc-admin\""),
+                ADMIN_SOCKET.default("\"/run/qc-edge/admin.sock\""),
+                ADMIN_GROUP,
             ],
-            variants: &[],
+            ..ADMIN
         },
         Section {
             name: "store",
@@ -72,11 +69,9 @@ pub(crate) const SCHEMA: Schema = Schema {
             required: false,
             doc: "The durable buffer. A source is told 'done' only after an fdatasync of it.",
             keys: &[
-                Key::new("max", Kind::Size, "The most bytes its segments may take.")
-                    .default("\"16GiB\""),
-                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"16MiB\""),
-                Key::new("min_free", Kind::Size, "Bytes of the disk that are left to others.")
-                    .default("\"256MiB\""),
+                STORE_MAX.default("\"16GiB\""),
+                STORE_SEGMENT.default("\"16MiB\""),
+                STORE_MIN_FREE,
                 PASSPHRASE_FILE,
             ],
             variants: &[],
@@ -234,31 +229,6 @@ pub(crate) struct UplinkSection {
     pub heartbeat: Duration,
 }
 
-/// `[admin]`
-#[derive(Debug, Deserialize)]
-pub(crate) struct AdminSection {
-    /// The unix socket.
-    pub socket: PathBuf,
-    /// The group that may use it.
-    pub group: Option<String>,
-}
-
-/// `[store]`
-#[derive(Debug, Deserialize)]
-pub(crate) struct StoreSection {
-    /// The most bytes.
-    #[serde(deserialize_with = "de::size")]
-    pub max: u64,
-    /// Bytes a segment.
-    #[serde(deserialize_with = "de::size")]
-    pub segment: u64,
-    /// Bytes left to others.
-    #[serde(deserialize_with = "de::size")]
-    pub min_free: u64,
-    /// The passphrase of the node key.
-    pub passphrase_file: Option<PathBuf>,
-}
-
 /// `[[source]]`
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SourceSection {
@@ -309,18 +279,7 @@ impl EdgeConfig {
     /// Reads a configuration that the schema has accepted and checks what only this binary can see.
     pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
         let config: Self = loaded.parse()?;
-        let mut problems = Vec::new();
-        if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
-            let message = "a segment has 1MiB to 1GiB";
-            problems.push(loaded.problem("store.segment", "QC1020", message));
-        }
-        for (path, message) in config
-            .tenant_key
-            .iter()
-            .filter_map(TenantKeySection::problem)
-        {
-            problems.push(loaded.problem(&path, "QC1020", message));
-        }
+        let mut problems = store_problems(loaded, &config.store, &config.tenant_key);
         for sink in &config.sink {
             if sink.from == From::Relay && config.uplink.relay.is_empty() {
                 let message = "it reads from the relay, but [uplink] names none";

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use qc_core::clock::Clock;
 use qc_core::model::{Lane, Message, StreamName};
-use qc_core::store::{DeadLetter, DeadNote, ReadError, Role, StreamKey};
+use qc_core::store::{DeadLetter, DeadNote, Role, StreamKey};
+use qc_core::streams::ReadError;
 use qc_core::wire::{Record, decode_envelope};
 use tokio::sync::watch;
 
@@ -74,11 +75,8 @@ impl StreamFeed {
                     break;
                 }
                 Err(error) => {
-                    let code = match &error {
-                        ReadError::TenantKey { reason } => reason.code(),
-                        ReadError::Io { .. } | ReadError::Damaged { .. } => "QC3004",
-                    };
-                    let why = error.to_string();
+                    let error: ReadError = error.into();
+                    let (code, why) = (error.code(), error.to_string());
                     if self.said.as_ref() != Some(&why) {
                         tracing::error!(code, error = why, stream = %key.name, "Cannot read.");
                     }

@@ -49,9 +49,9 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Status(args) => commands::status::run(&context, &args),
         Command::Send(args) => commands::send::run(&context, &args),
         Command::Streams(args) => commands::streams::run(&context, &args),
-        Command::Ledger(args) => commands::ledger::run(&context, &args),
+        Command::Ledger(verb) => verb.run(&context),
         Command::Dlq(verb) => verb.run(&context),
-        Command::Key(verb) => verb.run(&context, || app::key_place(&context)),
+        Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {

@@ -10,6 +10,7 @@ use qc_core::link::{
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
+use qc_core::streams::ReadError;
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
@@ -160,7 +161,7 @@ impl LinkApp for Uplink {
             .buffer
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
-            .map_err(|error| Refusal::from(&error))?;
+            .map_err(|error| Refusal::from(&ReadError::from(error)))?;
         Ok(Chunk {
             records,
             through: Seq::ZERO,

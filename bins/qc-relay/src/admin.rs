@@ -25,7 +25,7 @@ use qc_core::admin::api::{
     RELAY_STATUS_SCHEMA, RelayStatus, Reply, STREAM_LIST_SCHEMA,
 };
 use qc_core::admin::disk::RETENTION_SCHEMA;
-use qc_core::admin::dlq;
+use qc_core::admin::{dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
@@ -37,7 +37,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, seconds_left};
 use crate::metrics::RelayMetrics;
-use crate::retention::Retention;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -46,8 +45,6 @@ pub(crate) struct Admin {
     pub hub: Hub,
     /// Its store.
     pub upkeep: Upkeep,
-    /// How long its streams keep.
-    pub retention: Retention,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -176,13 +173,13 @@ async fn ledger(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<Ledger>>, qc_core::admin::Problem> {
     let ledger = admin.hub.ledger().await.map_err(|error| {
-        Failure::new(Exit::Disk, "QC3004", "the ledger cannot be read").because(&error)
+        Failure::new(Exit::Disk, error.code(), "the ledger cannot be read").because(&error)
     })?;
     Ok(reply(&admin, LEDGER_SCHEMA, ledger))
 }
 
 async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
-    let table = admin.retention.table(&admin.hub);
+    let table = crate::retention::table(&admin.hub);
     reply(&admin, RETENTION_SCHEMA, table)
 }
 
@@ -267,7 +264,7 @@ async fn reload(
     State(admin): State<Admin>,
 ) -> Result<Json<Reply<&'static str>>, qc_core::admin::Problem> {
     let (done, outcome) = tokio::sync::oneshot::channel();
-    let gone = || Failure::new(Exit::Unreachable, "QC0601", "the relay is stopping");
+    let gone = || stopping("the relay");
     admin.reload.send(done).await.map_err(|_| gone())?;
     outcome.await.map_err(|_| gone())??;
     Ok(reply(&admin, "qc.reload/1", "reloaded"))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qc_core::admin;
 use qc_core::admin::api::CertificateStatus;
-use qc_core::cli::{Context, Exit, Failure, KeyPlace};
+use qc_core::cli::{Exit, Failure};
 use qc_core::clock::SystemClock;
 use qc_core::door;
 use qc_core::est::{self, EstService};
@@ -14,18 +14,17 @@ use qc_core::link::{LinkOptions, SessionConfig};
 use qc_core::node::{KeyOptions, NodeState, certificate_status, key_routes};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
-use qc_core::store::{AppendError, Log, LogOptions, RealDisk};
+use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
 use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
-use crate::config::{RelayConfig, StoreSection};
+use crate::config::RelayConfig;
 use crate::hub::{Hub, HubParts};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
-use crate::retention::Retention;
 
 /// How often rates and the disk are sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -49,7 +48,7 @@ pub(crate) async fn run(
     let node = NodeState::open(
         &dir,
         "qc-relay",
-        |log| log_options(log, &config.store),
+        |log| config.store.log_options(log),
         &keys,
         clock.clone(),
     )
@@ -72,13 +71,13 @@ pub(crate) async fn run(
         .local_addr()
         .unwrap_or(config.listen.address)
         .to_string();
+    let of = hub.clone();
+    let slowest = move |stream: &StreamKey| of.slowest(stream).map(|(_, seq)| seq);
     let (certificate, shown) = watch::channel(None);
-    let retention = Retention::of(&config);
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
-        upkeep: upkeep(&hub, &node, &dir),
-        retention: retention.clone(),
+        upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
         metrics: RelayMetrics::new(),
         listeners: vec![address.clone()],
         certificate: shown,
@@ -124,7 +123,6 @@ pub(crate) async fn run(
         hub: hub.clone(),
         credentials,
         read,
-        retention,
         certificate,
         service: service.clone(),
     };
@@ -142,44 +140,6 @@ pub(crate) async fn run(
     match stopped {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
-    }
-}
-
-fn upkeep(hub: &Hub, node: &NodeState, dir: &Path) -> Upkeep {
-    let of = hub.clone();
-    Upkeep {
-        log: node.log.clone(),
-        recovered: node.report.clone(),
-        dir: dir.to_owned(),
-        node: node.name.clone(),
-        clock: hub.shared_clock(),
-        slowest: Arc::new(move |stream| of.slowest(stream).map(|(_, seq)| seq)),
-    }
-}
-
-/// Where the keys of the store come from.
-pub(crate) fn key_options(config: &RelayConfig, context: &Context) -> KeyOptions {
-    let credentials = context.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let passphrase_file = config.store.passphrase_file.as_ref();
-    KeyOptions::new(passphrase_file, &config.tenant_key, credentials)
-}
-
-/// Where the store lies, for commands that work without the daemon.
-pub(crate) fn key_place(context: &Context) -> Result<KeyPlace, Failure> {
-    let config = RelayConfig::from_loaded(&context.load()?)?;
-    Ok(KeyPlace {
-        keys: key_options(&config, context),
-        state: config.node.state,
-        options: Box::new(move |log| log_options(log, &config.store)),
-    })
-}
-
-fn log_options(log: LogOptions, store: &StoreSection) -> LogOptions {
-    LogOptions {
-        segment_bytes: store.segment,
-        max_bytes: store.max,
-        min_free: store.min_free,
-        ..log
     }
 }
 
@@ -253,7 +213,6 @@ struct Reloader {
     hub: Hub,
     credentials: Credentials,
     read: ReadConfig,
-    retention: Retention,
     certificate: watch::Sender<Option<CertificateStatus>>,
     service: Service,
 }
@@ -296,7 +255,6 @@ impl Reloader {
             .reconfigure(config.access())
             .await
             .map_err(|error| not_writable(&error))?;
-        self.retention.replace(&config);
         self.show_certificate();
         self.service.notify.ready();
         tracing::info!(code = "QC0021", "Reloaded: streams, certificates, trust.");

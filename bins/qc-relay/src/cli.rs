@@ -1,9 +1,11 @@
 //! The command line of `qc-relay`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
+use qc_core::cli::{
+    ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
+};
 
-use crate::commands::{fleet, ledger, publish, reload, retention, run, status, streams, tail};
+use crate::commands::{fleet, publish, reload, retention, run, status, streams, tail};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -39,7 +41,7 @@ pub(crate) enum Command {
     Tail(tail::Args),
     Publish(publish::Args),
     Fleet(fleet::Args),
-    Ledger(ledger::Args),
+    Ledger(LedgerCommand),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
     Key(KeyCommand),

@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qc_core::cli::Failure;
-use qc_core::config::{Key, Kind, Loaded, Schema, Section, Shape, de};
+use qc_core::cli::{Failure, store_problems};
+use qc_core::config::{
+    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, STORE_MAX, STORE_MIN_FREE,
+    STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
+};
 use qc_core::model::{DataClass, Region, StreamName};
 use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
 use serde::Deserialize;
 
 use crate::hub::access::{Access, NodePattern, StreamRule};
-use crate::retention::{ClassSection, Rule};
+use crate::retention::{ClassSection, Retention};
 
 /// The main file where `-c` does not name another.
 pub(crate) const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
@@ -71,21 +74,11 @@ pub(crate) const SCHEMA: Schema = Schema {
             variants: &[],
         },
         Section {
-            name: "admin",
-            shape: Shape::One,
-            required: false,
-            doc: "The local administration socket; there is no TCP port for it.",
             keys: &[
-                Key::new("socket", Kind::Path, "Path of the unix socket.")
-                    .default("\"/run/qc-relay/admin.sock\""),
-                Key::new(
-                    "group",
-                    Kind::String,
-                    "Group that may use it besides the owner.",
-                )
-                .example("\"qc-admin\""),
+                ADMIN_SOCKET.default("\"/run/qc-relay/admin.sock\""),
+                ADMIN_GROUP,
             ],
-            variants: &[],
+            ..ADMIN
         },
         Section {
             name: "store",
@@ -93,15 +86,9 @@ pub(crate) const SCHEMA: Schema = Schema {
             required: false,
             doc: "The durable log. Every acknowledgement follows an fdatasync of it.",
             keys: &[
-                Key::new("max", Kind::Size, "The most bytes its segments may take.")
-                    .default("\"100GiB\""),
-                Key::new("segment", Kind::Size, "Size of one segment file.").default("\"32MiB\""),
-                Key::new(
-                    "min_free",
-                    Kind::Size,
-                    "Bytes of the disk that are left to others.",
-                )
-                .default("\"256MiB\""),
+                STORE_MAX.default("\"100GiB\""),
+                STORE_SEGMENT.default("\"32MiB\""),
+                STORE_MIN_FREE,
                 PASSPHRASE_FILE,
             ],
             variants: &[],
@@ -310,31 +297,6 @@ pub(crate) struct ListenSection {
     pub pending: usize,
 }
 
-/// `[admin]`
-#[derive(Debug, Deserialize)]
-pub(crate) struct AdminSection {
-    /// The unix socket.
-    pub socket: PathBuf,
-    /// The group that may use it.
-    pub group: Option<String>,
-}
-
-/// `[store]`
-#[derive(Debug, Deserialize)]
-pub(crate) struct StoreSection {
-    /// The most bytes.
-    #[serde(deserialize_with = "de::size")]
-    pub max: u64,
-    /// Bytes a segment.
-    #[serde(deserialize_with = "de::size")]
-    pub segment: u64,
-    /// Bytes left to others.
-    #[serde(deserialize_with = "de::size")]
-    pub min_free: u64,
-    /// The passphrase of the node key.
-    pub passphrase_file: Option<PathBuf>,
-}
-
 /// `[http]`
 #[derive(Debug, Deserialize)]
 pub(crate) struct HttpSection {
@@ -403,23 +365,10 @@ impl RelayConfig {
                 }
             }
         }
-        for (path, message) in config
-            .tenant_key
-            .iter()
-            .filter_map(TenantKeySection::problem)
-        {
-            problem(path, message.to_owned());
-        }
         if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
             problem(
                 "http.max_body".to_owned(),
                 "at most 16MiB are possible".to_owned(),
-            );
-        }
-        if config.store.segment < 1 << 20 || config.store.segment > 1 << 30 {
-            problem(
-                "store.segment".to_owned(),
-                "a segment has 1MiB to 1GiB".to_owned(),
             );
         }
         if config.est.pki.is_some() != config.est.ca.is_some() {
@@ -428,18 +377,22 @@ impl RelayConfig {
                 "'pki' and 'ca' belong together".to_owned(),
             );
         }
+        problems.extend(store_problems(loaded, &config.store, &config.tenant_key));
         for class in &config.class {
             problems.extend(class.problem(loaded));
         }
-        for rule in config.rules() {
-            problems.extend(rule.problems(loaded, &config.class));
+        for rule in config.access().streams() {
+            if let Some(class) = config.class(&rule.class) {
+                problems.extend(rule.retention.problems(&rule.name, class, loaded));
+            }
         }
         loaded.refuse(problems)?;
         Ok(config)
     }
 
-    /// How long every declared stream keeps.
-    pub(crate) fn rules(&self) -> Vec<Rule> {
+    /// What holds for every declared stream.
+    pub(crate) fn access(&self) -> Access {
+        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
         let rule = |stream: &StreamSection| {
             let own = Limits {
                 keep: stream.keep,
@@ -447,23 +400,19 @@ impl RelayConfig {
                 max_messages: stream.max_messages,
                 max_bytes: stream.max_bytes,
             };
-            Rule::of(&stream.name, &stream.class, &own, &self.class)
+            StreamRule {
+                name: stream.name.clone(),
+                class: stream.class.clone(),
+                publish: parsed(&stream.publish),
+                subscribe: parsed(&stream.subscribe),
+                retention: Retention::of(&own, self.class(&stream.class)),
+            }
         };
-        self.stream.iter().map(rule).collect()
+        Access::new(self.stream.iter().map(rule), self.class.clone())
     }
 
-    /// The declared streams.
-    pub(crate) fn access(&self) -> Access {
-        let parsed = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect();
-        let rules = self.rules().into_iter();
-        let streams = self.stream.iter().zip(rules);
-        Access::new(streams.map(|(stream, rule)| StreamRule {
-            name: rule.name,
-            class: rule.class,
-            publish: parsed(&stream.publish),
-            subscribe: parsed(&stream.subscribe),
-            limits: rule.limits,
-        }))
+    fn class(&self, name: &DataClass) -> Option<&ClassSection> {
+        self.class.iter().find(|class| class.name == *name)
     }
 }
 

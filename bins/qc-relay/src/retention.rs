@@ -3,17 +3,16 @@
 //! A class is a ceiling for its streams. A stream that asks for more is refused at the configuration; one
 //! that says nothing takes the class's, and where that says nothing the default.
 
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use qc_core::admin::disk::{ClassRow, LimitRow, Retention as Table, RetentionRow};
 use qc_core::config::{Loaded, Problem, de};
-use qc_core::model::{DataClass, StreamName, Timestamp};
-use qc_core::store::{Limits, StreamInfo, StreamKey, dead_letters};
+use qc_core::model::{DataClass, Seq, StreamName, Timestamp};
+use qc_core::store::{Limits, StreamInfo};
 use serde::Deserialize;
 
-use crate::config::RelayConfig;
 use crate::hub::Hub;
+use crate::hub::access::StreamRule;
 
 /// How long a message stays that everybody has, where neither stream nor class say.
 const KEEP: Duration = Duration::from_hours(7 * 24);
@@ -53,13 +52,9 @@ impl From {
     }
 }
 
-/// What holds for one declared stream.
+/// What holds for one declared stream, and by whose word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rule {
-    /// The stream.
-    pub name: StreamName,
-    /// Its class.
-    pub class: DataClass,
+pub(crate) struct Retention {
     /// Its limits.
     pub limits: Limits,
     /// Where `keep` comes from.
@@ -68,16 +63,10 @@ pub(crate) struct Rule {
     expire: From,
 }
 
-impl Rule {
+impl Retention {
     /// The limits of a stream that says `own`, under its class.
-    pub(crate) fn of(
-        name: &StreamName,
-        class: &DataClass,
-        own: &Limits,
-        classes: &[ClassSection],
-    ) -> Self {
-        let ceiling = classes.iter().find(|section| section.name == *class);
-        let of_class = |limit: fn(&ClassSection) -> Option<Duration>| ceiling.and_then(limit);
+    pub(crate) fn of(own: &Limits, class: Option<&ClassSection>) -> Self {
+        let of_class = |limit: fn(&ClassSection) -> Option<Duration>| class.and_then(limit);
         let from = |own: Option<Duration>, class: Option<Duration>| match (own, class) {
             (Some(_), _) => From::Stream,
             (None, Some(_)) => From::Class,
@@ -85,8 +74,6 @@ impl Rule {
         };
         let (keep, expire) = (of_class(|class| class.keep), of_class(|class| class.expire));
         Self {
-            name: name.clone(),
-            class: class.clone(),
             keep: from(own.keep, keep),
             expire: from(own.expire, expire),
             limits: Limits {
@@ -97,11 +84,13 @@ impl Rule {
         }
     }
 
-    /// What a stream asks for beyond its class, as errors of the configuration.
-    pub(crate) fn problems(&self, loaded: &Loaded, classes: &[ClassSection]) -> Vec<Problem> {
-        let Some(class) = classes.iter().find(|class| class.name == self.class) else {
-            return Vec::new();
-        };
+    /// What the stream `name` asks for beyond its class, as errors of the configuration.
+    pub(crate) fn problems(
+        &self,
+        name: &StreamName,
+        class: &ClassSection,
+        loaded: &Loaded,
+    ) -> Vec<Problem> {
         let most_kept = match (class.keep, class.expire) {
             (Some(keep), Some(expire)) => Some(keep.min(expire)),
             (keep, expire) => keep.or(expire),
@@ -112,9 +101,8 @@ impl Rule {
         ];
         let too_long = asked.into_iter().filter_map(|(key, from, asked, most)| {
             let (asked, most) = (asked?, most?);
-            let (name, class) = (&self.name, &self.class);
             (from == From::Stream && asked > most).then(|| {
-                let (asked, most) = (spelled(asked), spelled(most));
+                let (class, asked, most) = (&class.name, spelled(asked), spelled(most));
                 let message =
                     format!("'{key}' is {asked}, but class '{class}' allows {most} at most");
                 let path = format!("stream[{name}].{key}");
@@ -174,89 +162,48 @@ fn spelled(time: Duration) -> String {
     )
 }
 
-/// The rules that are in force. Clones share them.
-#[derive(Clone)]
-pub(crate) struct Retention {
-    inner: Arc<RwLock<InForce>>,
-}
-
-#[derive(Debug, Default)]
-struct InForce {
-    classes: Vec<ClassSection>,
-    rules: Vec<Rule>,
-}
-
-impl InForce {
-    fn of(config: &RelayConfig) -> Self {
-        Self {
-            classes: config.class.clone(),
-            rules: config.rules(),
-        }
-    }
-}
-
-impl Retention {
-    /// The rules of a configuration.
-    pub(crate) fn of(config: &RelayConfig) -> Self {
-        Self {
-            inner: Arc::new(RwLock::new(InForce::of(config))),
-        }
-    }
-
-    /// Takes over another configuration.
-    pub(crate) fn replace(&self, config: &RelayConfig) {
-        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = InForce::of(config);
-    }
-
-    /// Every stream that there is, with what holds for it and what goes next.
-    pub(crate) fn table(&self, hub: &Hub) -> Table {
-        let now = hub.clock().now();
-        let in_force = self.inner.read().unwrap_or_else(PoisonError::into_inner);
-        let classes = in_force.classes.iter().map(|class| ClassRow {
-            class: class.name.to_string(),
-            keep_s: class.keep.map(|keep| keep.as_secs()),
-            expire_s: class.expire.map(|expire| expire.as_secs()),
-        });
-        let streams = hub.hub_streams().into_iter().map(|info| {
-            let mut rules = in_force.rules.iter();
-            let rule = rules.find(|rule| rule.name == info.key.name);
-            row(&info, rule, hub.slowest(&info.key), now)
-        });
-        Table {
-            classes: classes.collect(),
-            streams: streams.collect(),
-        }
+/// Every stream that there is, with what holds for it and what goes next.
+pub(crate) fn table(hub: &Hub) -> Table {
+    let (now, access) = (hub.clock().now(), hub.access());
+    let classes = access.classes().iter().map(|class| ClassRow {
+        class: class.name.to_string(),
+        keep_s: class.keep.map(|keep| keep.as_secs()),
+        expire_s: class.expire.map(|expire| expire.as_secs()),
+    });
+    let streams = hub.hub_streams().into_iter().map(|info| {
+        let rule = access.stream(&info.key.name);
+        row(&info, rule, hub.slowest(&info.key), now)
+    });
+    Table {
+        classes: classes.collect(),
+        streams: streams.collect(),
     }
 }
 
 fn row(
     info: &StreamInfo,
-    rule: Option<&Rule>,
-    slowest: Option<(String, qc_core::model::Seq)>,
+    rule: Option<&StreamRule>,
+    slowest: Option<(String, Seq)>,
     now: Timestamp,
 ) -> RetentionRow {
     let behind = slowest.filter(|(_, seq)| *seq < info.first);
-    let limits = rule.map(|rule| rule.limits.clone()).unwrap_or_default();
+    let kept = rule.map(|rule| &rule.retention);
+    let limits = kept.map(|kept| kept.limits.clone()).unwrap_or_default();
     let (next_at, next) = next(info, &limits, behind.map(|(name, _)| name).as_deref());
     let next = match rule {
-        None if is_dead_letters(&info.key) => "stay until somebody decides".to_owned(),
         None => "stay: the stream is not declared any more".to_owned(),
         Some(_) => next,
     };
     RetentionRow {
         stream: info.key.name.to_string(),
         class: rule.map(|rule| rule.class.to_string()),
-        limits: rule.map(Rule::limit_rows).unwrap_or_default(),
+        limits: kept.map(Retention::limit_rows).unwrap_or_default(),
         messages: info.messages,
         bytes: info.bytes,
         oldest_s: info.oldest.map(|oldest| now.since(oldest).as_secs()),
         next_in_s: next_at.map(|at| at.since(now).as_secs()),
         next,
     }
-}
-
-fn is_dead_letters(key: &StreamKey) -> bool {
-    *key == dead_letters(&key.name)
 }
 
 /// When the oldest message goes and why; `behind` is who has not taken it.
@@ -284,9 +231,10 @@ fn next(info: &StreamInfo, limits: &Limits, behind: Option<&str>) -> (Option<Tim
 mod tests {
     use super::*;
     use qc_core::config::{Source, load};
-    use qc_core::model::{Epoch, Seq};
+    use qc_core::model::Epoch;
+    use qc_core::store::StreamKey;
 
-    use crate::config::SCHEMA;
+    use crate::config::{RelayConfig, SCHEMA};
 
     fn config(text: &str) -> Result<RelayConfig, String> {
         let text = format!("schema = 1\n{text}");
@@ -303,7 +251,12 @@ mod tests {
     #[test]
     fn a_stream_takes_what_it_does_not_say_from_its_class() {
         let day = |days: u64| Some(Duration::from_hours(24 * days));
-        let rule = |keys: &str| config(&stream(keys)).unwrap().rules().remove(0);
+        let kept = |text: &str| {
+            let access = config(text).unwrap().access();
+            let rule = access.streams().next().unwrap();
+            rule.retention.clone()
+        };
+        let rule = |keys: &str| kept(&stream(keys));
         let unsaid = rule("");
         assert_eq!(
             (unsaid.limits.keep, unsaid.limits.expire),
@@ -314,7 +267,7 @@ mod tests {
         assert_eq!((said.limits.keep, said.limits.expire), (day(1), day(30)));
         assert_eq!((said.keep, said.expire), (From::Stream, From::Stream));
         let other = "[[stream]]\nname = \"acme/y\"\nclass = \"public\"\n";
-        let other = config(other).unwrap().rules().remove(0);
+        let other = kept(other);
         assert_eq!((other.limits.keep, other.limits.expire), (day(7), None));
         assert_eq!(other.keep, From::Default);
     }

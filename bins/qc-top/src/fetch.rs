@@ -33,7 +33,7 @@ impl Source {
     pub(crate) fn open(socket: &Path, timeout: Duration) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         Ok(Self {
-            client: Client::new(socket, timeout.min(PATIENCE)),
+            client: Client::new("qc-relay", socket, timeout.min(PATIENCE)),
             runtime: runtime.map_err(|error| {
                 Failure::new(Exit::Other, "QC6003", "cannot start the runtime").because(&error)
             })?,

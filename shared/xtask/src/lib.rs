@@ -36,6 +36,8 @@ enum Verb {
     Evidence(evidence::Args),
     Gen(generate::Args),
     #[command(hide = true)]
+    StorePeer(evidence::store::power::guest::Args),
+    #[command(hide = true)]
     StoreWorkload(evidence::store::workload::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -55,15 +57,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             .into();
         }
     };
-    if let Verb::StoreWorkload(args) = &cli.verb {
-        return evidence::store::workload::run(args);
-    }
     let json = match &cli.verb {
+        // these have no workspace, and their output is a protocol
+        Verb::StorePeer(args) => return evidence::store::power::guest::run(args),
+        Verb::StoreWorkload(args) => return evidence::store::workload::run(args),
         Verb::Bench(args) => args.json(),
         Verb::Demo(args) => args.json,
         Verb::Evidence(args) => args.json(),
         Verb::Test(args) => args.json,
-        Verb::Gen(_) | Verb::StoreWorkload(_) | Verb::Tidy(_) => false,
+        Verb::Gen(_) | Verb::Tidy(_) => false,
     };
     let globals = Globals {
         json,
@@ -83,8 +85,8 @@ fn dispatch(verb: &Verb, output: &Output) -> Result<(), Failure> {
         Verb::Demo(args) => demo::run(args, &workspace, output),
         Verb::Evidence(args) => evidence::run(args, &workspace, output),
         Verb::Gen(args) => generate::run(args, &workspace, output),
-        // never comes here: it has no workspace, and its output is a protocol
-        Verb::StoreWorkload(_) => Ok(()),
+        // never come here, see `run`
+        Verb::StorePeer(_) | Verb::StoreWorkload(_) => Ok(()),
         Verb::Test(args) => test::run(args, &workspace, output),
         Verb::Tidy(args) => tidy::run(args, &workspace, output),
     }

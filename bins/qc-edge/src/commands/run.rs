@@ -16,7 +16,7 @@ pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
     let env = |name: &str| context.variable(name);
     let options = LogOptions::from_env_reader("qc-edge", "info", context.globals.verbose, &env)?;
     let log = telemetry::init(options)?;
-    let keys = app::key_options(&config, context);
+    let keys = context.key_options(&config.store, &config.tenant_key);
     let again = context.clone();
     let read: app::ReadConfig = Box::new(move || EdgeConfig::from_loaded(&again.load()?));
     let options = ServiceOptions {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, Reply};
+use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus};
 use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 
@@ -11,13 +11,8 @@ use qc_core::safe_text::safe;
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
-    let client = context.client()?;
-    let reply: Reply<EdgeStatus> = context.block_on(client.get_json("/v1/status"))?;
-    context
-        .out
-        .result(EDGE_STATUS_SCHEMA, context.now(), &reply.data, || {
-            text(&reply.data)
-        })
+    let shown = context.show("/v1/status", EDGE_STATUS_SCHEMA, text);
+    shown.map(drop)
 }
 
 fn text(status: &EdgeStatus) -> String {

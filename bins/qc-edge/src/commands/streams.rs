@@ -1,6 +1,6 @@
 //! `qc-edge streams list`
 
-use qc_core::admin::api::{Reply, STREAM_LIST_SCHEMA, StreamRow};
+use qc_core::admin::api::{STREAM_LIST_SCHEMA, StreamRow};
 use qc_core::cli::{Context, Failure, Table, human_bytes};
 use qc_core::safe_text::safe;
 
@@ -20,33 +20,22 @@ enum Verb {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::List = args.verb;
-    let client = context.client()?;
-    let reply: Reply<Vec<StreamRow>> = context.block_on(client.get_json("/v1/streams"))?;
-    let headers = !context.out.no_headers();
-    context
-        .out
-        .result(STREAM_LIST_SCHEMA, context.now(), &reply.data, || {
-            let mut table =
-                Table::new(&["STREAM", "LANE", ">LAST", ">KEPT", ">BYTES", "CONSUMERS"]);
-            for row in &reply.data {
-                let consumer = |c: &qc_core::admin::api::ConsumerRow| {
-                    format!(
-                        "{} at {} ({} wait)",
-                        safe(&c.name, 200),
-                        c.acked_seq,
-                        c.pending
-                    )
-                };
-                let consumers: Vec<_> = row.consumers.iter().map(consumer).collect();
-                table.row([
-                    safe(&row.name, 200),
-                    row.lane.clone().unwrap_or_else(|| "-".to_owned()),
-                    row.last_seq.to_string(),
-                    row.messages.to_string(),
-                    human_bytes(row.bytes),
-                    consumers.join(", "),
-                ]);
-            }
-            table.render(headers)
-        })
+    let text = |rows: &Vec<StreamRow>| table(rows).render(context.headers());
+    let shown = context.show("/v1/streams", STREAM_LIST_SCHEMA, text);
+    shown.map(drop)
+}
+
+fn table(rows: &[StreamRow]) -> Table {
+    let mut table = Table::new(&["STREAM", "LANE", ">LAST", ">KEPT", ">BYTES", "CONSUMERS"]);
+    for row in rows {
+        table.row([
+            safe(&row.name, 200),
+            row.lane.clone().unwrap_or_else(|| "-".to_owned()),
+            row.last_seq.to_string(),
+            row.messages.to_string(),
+            human_bytes(row.bytes),
+            row.consumers_text(),
+        ]);
+    }
+    table
 }

@@ -1,9 +1,8 @@
 //! `qc-pki sign`
 
-use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
 
-use qc_core::cli::{Exit, Failure, Table};
+use qc_core::cli::{Confirm, Exit, Failure, Table};
 use qc_core::model::{NodeName, Timestamp};
 use qc_core::pki::{
     Authority, CertRequest, JoinRequest, JoinResponse, LEAF_LIFETIME, MAX_CSR, PkiDir, Profile,
@@ -153,17 +152,15 @@ fn confirm(args: &Args, context: &Context<'_>, requests: &[JoinRequest]) -> Resu
     if args.yes {
         return Ok(());
     }
-    if context.globals.no_input || !context.out.can_ask() {
-        let message = "signing wants --yes or --confirm-words where nobody can be asked";
-        return Err(Failure::new(Exit::Usage, "QC2152", message));
-    }
-    let mut answer = String::new();
-    let _shown = write!(std::io::stderr().lock(), "Sign these? [y/N] ");
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Refused, "QC2153", "not confirmed"))
+    let confirm = Confirm {
+        question: "Sign these?",
+        word: None,
+        what: "signing",
+        flags: "--yes or --confirm-words",
+        unasked: "QC2152",
+        refused: "QC2153",
+    };
+    confirm.ask(context.globals, context.out)
 }
 
 fn sign(

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use qc_core::admin::api::Reply;
 use qc_core::admin::disk::{LimitRow, RETENTION_SCHEMA, Retention, RetentionRow};
 use qc_core::cli::{Context, Failure, Table, human_bytes, human_duration};
 use qc_core::safe_text::safe;
@@ -22,14 +21,9 @@ enum Verb {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::Show = args.verb;
-    let client = context.client()?;
-    let reply: Reply<Retention> = context.block_on(client.get_json("/v1/retention"))?;
-    let headers = !context.out.no_headers();
-    context
-        .out
-        .result(RETENTION_SCHEMA, context.now(), &reply.data, || {
-            table(&reply.data.streams).render(headers)
-        })
+    let text = |kept: &Retention| table(&kept.streams).render(context.headers());
+    let shown = context.show("/v1/retention", RETENTION_SCHEMA, text);
+    shown.map(drop)
 }
 
 fn table(rows: &[RetentionRow]) -> Table {

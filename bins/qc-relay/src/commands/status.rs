@@ -1,6 +1,6 @@
 //! `qc-relay status`
 
-use qc_core::admin::api::{RELAY_STATUS_SCHEMA, RelayStatus, Reply};
+use qc_core::admin::api::{RELAY_STATUS_SCHEMA, RelayStatus};
 use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 use std::time::Duration;
@@ -10,13 +10,8 @@ use std::time::Duration;
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<(), Failure> {
-    let client = context.client()?;
-    let reply: Reply<RelayStatus> = context.block_on(client.get_json("/v1/status"))?;
-    context
-        .out
-        .result(RELAY_STATUS_SCHEMA, context.now(), &reply.data, || {
-            text(&reply.data)
-        })
+    let shown = context.show("/v1/status", RELAY_STATUS_SCHEMA, text);
+    shown.map(drop)
 }
 
 fn text(status: &RelayStatus) -> String {

@@ -1,6 +1,6 @@
 //! `qc-relay streams list`
 
-use qc_core::admin::api::{Reply, STREAM_LIST_SCHEMA, StreamRow};
+use qc_core::admin::api::{STREAM_LIST_SCHEMA, StreamRow};
 use qc_core::cli::{Context, Failure, Table, human_bytes};
 use qc_core::safe_text::safe;
 
@@ -20,14 +20,9 @@ enum Verb {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let Verb::List = args.verb;
-    let client = context.client()?;
-    let reply: Reply<Vec<StreamRow>> = context.block_on(client.get_json("/v1/streams"))?;
-    let headers = !context.out.no_headers();
-    context
-        .out
-        .result(STREAM_LIST_SCHEMA, context.now(), &reply.data, || {
-            table(&reply.data).render(headers)
-        })
+    let text = |rows: &Vec<StreamRow>| table(rows).render(context.headers());
+    let shown = context.show("/v1/streams", STREAM_LIST_SCHEMA, text);
+    shown.map(drop)
 }
 
 fn table(rows: &[StreamRow]) -> Table {
@@ -43,15 +38,6 @@ fn table(rows: &[StreamRow]) -> Table {
         "CONSUMERS",
     ]);
     for row in rows {
-        let consumer = |c: &qc_core::admin::api::ConsumerRow| {
-            format!(
-                "{} at {} ({} wait)",
-                safe(&c.name, 200),
-                c.acked_seq,
-                c.pending
-            )
-        };
-        let consumers: Vec<_> = row.consumers.iter().map(consumer).collect();
         table.row([
             safe(&row.name, 200),
             row.class.clone().unwrap_or_else(|| "-".to_owned()),
@@ -61,7 +47,7 @@ fn table(rows: &[StreamRow]) -> Table {
             human_bytes(row.bytes),
             row.duplicates.to_string(),
             row.refused.to_string(),
-            consumers.join(", "),
+            row.consumers_text(),
         ]);
     }
     table

@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use qc_core::model::{DataClass, NameError, NodeName, StreamName};
+use qc_core::model::{DataClass, Epoch, NameError, NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
-use qc_core::store::Limits;
+use qc_core::store::{DeadNote, StreamKey};
 
-/// What the configuration says of every stream.
+use crate::retention::{ClassSection, Retention};
+
+/// What the configuration says of every stream, and of every class.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
     streams: BTreeMap<StreamName, StreamRule>,
+    classes: Vec<ClassSection>,
 }
 
 /// One declared stream.
@@ -29,7 +32,7 @@ pub(crate) struct StreamRule {
     /// Who may subscribe and read.
     pub subscribe: Vec<NodePattern>,
     /// How long its messages stay, and how much it holds.
-    pub limits: Limits,
+    pub retention: Retention,
 }
 
 /// The code of a message whose class is not its stream's.
@@ -47,6 +50,26 @@ impl StreamRule {
         Some(format!(
             "{name} holds class '{class}', the message says '{stated}'"
         ))
+    }
+
+    /// The note on a message of `sender` that is a misfit, for `reason`.
+    pub(crate) fn misfit_note(
+        &self,
+        reason: String,
+        sender: Option<&NodeName>,
+        at: Timestamp,
+    ) -> DeadNote {
+        DeadNote {
+            code: WRONG_CLASS.to_owned(),
+            reason,
+            stream: StreamKey::hub(self.name.clone()),
+            sender: sender.cloned(),
+            epoch: Epoch(0),
+            seq: Seq::ZERO,
+            consumer: String::new(),
+            at,
+            attempts: 1,
+        }
     }
 }
 
@@ -100,18 +123,32 @@ pub(crate) enum Denied {
 impl Access {
     /// Takes the declared streams; a later declaration of the same name replaces an earlier one, which
     /// the configuration check has refused before.
-    pub(crate) fn new(streams: impl IntoIterator<Item = StreamRule>) -> Self {
+    pub(crate) fn new(
+        streams: impl IntoIterator<Item = StreamRule>,
+        classes: Vec<ClassSection>,
+    ) -> Self {
         Self {
             streams: streams
                 .into_iter()
                 .map(|rule| (rule.name.clone(), rule))
                 .collect(),
+            classes,
         }
     }
 
     /// The declared streams by name.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &StreamRule> {
         self.streams.values()
+    }
+
+    /// The rule of a declared stream.
+    pub(crate) fn stream(&self, name: &StreamName) -> Option<&StreamRule> {
+        self.streams.get(name)
+    }
+
+    /// The classes that the configuration limits.
+    pub(crate) fn classes(&self) -> &[ClassSection] {
+        &self.classes
     }
 
     /// Decides whether `node` may do `verb` on `stream`, and names the stream's rule if so.
@@ -189,16 +226,18 @@ impl fmt::Display for Verb {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qc_core::store::Limits;
 
     fn access() -> Access {
         let patterns = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
-        Access::new([StreamRule {
+        let rule = StreamRule {
             name: "acme/lab".parse().unwrap(),
             class: "phi".parse().unwrap(),
             publish: patterns(&["*.mill7.acme"]),
             subscribe: patterns(&["edge-1.dock2.acme", "*.hq.*"]),
-            limits: Limits::default(),
-        }])
+            retention: Retention::of(&Limits::default(), None),
+        };
+        Access::new([rule], Vec::new())
     }
 
     fn check(node: &str, verb: Verb, stream: &str) -> bool {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
-use qc_core::model::{AttrValue, Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
-use qc_core::store::{DeadLetter, DeadNote, Draft, Outcome, StreamKey};
+use qc_core::model::{AttrValue, Lane, Message, NodeName, StreamName, Timestamp};
+use qc_core::store::{DeadLetter, Draft, Outcome, StreamKey};
 use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
 
 use super::Hub;
-use super::access::{Denied, StreamRule, Verb, WRONG_CLASS};
+use super::access::{Denied, StreamRule, Verb};
 
 impl Door for Hub {
     async fn publish(
@@ -100,8 +100,7 @@ impl Hub {
     ) -> Result<Vec<Outcome>, Problem> {
         let access = self.access();
         let rule = access
-            .streams()
-            .find(|rule| rule.name == *stream)
+            .stream(stream)
             .ok_or_else(|| denied(&Denied::NoStream(stream.clone())))?;
         self.take(None, rule, messages).await
     }
@@ -118,9 +117,12 @@ impl Hub {
         for message in messages {
             match classified(message, rule)? {
                 Classified::Fits(draft) => drafts.push(draft),
-                Classified::Wrong(message, reason) => {
-                    dead.push(self.letter(sender, rule, &message, reason));
-                }
+                Classified::Wrong(draft, reason) => dead.push(DeadLetter {
+                    note: rule.misfit_note(reason, sender, self.inner.clock.now()),
+                    lane: draft.lane,
+                    head: draft.head,
+                    body: draft.body,
+                }),
             }
         }
         let Some(reason) = dead.first().map(|letter| letter.note.reason.clone()) else {
@@ -128,42 +130,10 @@ impl Hub {
             let stored = self.streams().publish(&key, drafts).await;
             return stored.map_err(|error| Problem::from(&error));
         };
-        let buried = self.streams().bury(dead).await;
+        let buried = self.bury_refused(&rule.name, dead).await;
         let buried = buried.map_err(|error| Problem::from(&error))?;
-        let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
-        self.count_refused(&rule.name, new.count() as u64);
-        let seq = buried.first().map_or(0, |outcome| outcome.seq().0);
-        let letter = format!("{}-{seq}", rule.name.tenant());
-        Err(Problem::unprocessable(format!(
-            "{reason}; kept as dead letter {letter}"
-        )))
-    }
-
-    fn letter(
-        &self,
-        sender: Option<&NodeName>,
-        rule: &StreamRule,
-        message: &Message,
-        reason: String,
-    ) -> DeadLetter {
-        let lane = message.envelope.lane().unwrap_or(Lane::Normal);
-        let draft = Draft::from_message(message, lane);
-        DeadLetter {
-            note: DeadNote {
-                code: WRONG_CLASS.to_owned(),
-                reason,
-                stream: StreamKey::hub(rule.name.clone()),
-                sender: sender.cloned(),
-                epoch: Epoch(0),
-                seq: Seq::ZERO,
-                consumer: String::new(),
-                at: self.inner.clock.now(),
-                attempts: 1,
-            },
-            lane,
-            head: draft.head,
-            body: draft.body,
-        }
+        let letter = buried.map_or_else(String::new, |id| format!("; kept as dead letter {id}"));
+        Err(Problem::unprocessable(format!("{reason}{letter}")))
     }
 }
 
@@ -171,7 +141,7 @@ impl Hub {
 enum Classified {
     Fits(Draft),
     /// It is of another class, as the text says.
-    Wrong(Message, String),
+    Wrong(Draft, String),
 }
 
 /// Gives a message the stream's class; a message of another class is not this stream's.
@@ -182,7 +152,9 @@ fn classified(mut message: Message, rule: &StreamRule) -> Result<Classified, Pro
         .map_err(|error| Problem::malformed_event(error.to_string()))?;
     if let Some(stated) = message.envelope.data_class() {
         if let Some(reason) = rule.misfit(Some(stated)) {
-            return Ok(Classified::Wrong(message, reason));
+            let lane = message.envelope.lane().unwrap_or(Lane::Normal);
+            let draft = Draft::from_message(&message, lane);
+            return Ok(Classified::Wrong(draft, reason));
         }
     } else {
         let class = AttrValue::String(rule.class.to_string());

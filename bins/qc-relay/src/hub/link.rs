@@ -49,10 +49,8 @@ impl LinkApp for Hub {
             let sorted = sorted?;
             // first the dead: once the others are stored, the peer does not send these again
             if !sorted.dead.is_empty() {
-                let buried = hub.streams().bury(sorted.dead).await;
-                let buried = buried.map_err(|error| Refusal::from(&error))?;
-                let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
-                hub.count_refused(&stream.name, new.count() as u64);
+                let buried = hub.bury_refused(&stream.name, sorted.dead).await;
+                buried.map_err(|error| Refusal::from(&error))?;
             }
             let stored = hub.streams().submit(&stream, sorted.kept).await;
             stored.map(|_| last).map_err(|error| Refusal::from(&error))
@@ -228,20 +226,16 @@ impl Sorted {
                 continue;
             };
             tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
+            let note = rule.misfit_note(reason, Some(&peer.node), now);
             sorted.dead.push(DeadLetter {
                 note: DeadNote {
-                    code: WRONG_CLASS.to_owned(),
-                    reason,
                     stream: StreamKey {
                         lane: open.lane,
-                        ..StreamKey::hub(open.stream.clone())
+                        ..note.stream
                     },
-                    sender: Some(peer.node.clone()),
                     epoch,
                     seq,
-                    consumer: String::new(),
-                    at: now,
-                    attempts: 1,
+                    ..note
                 },
                 lane,
                 head: record.head,

@@ -20,8 +20,8 @@ use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
-use qc_core::store::{AppendError, Role, StreamInfo, StreamKey};
-use qc_core::streams::{ReadError, Streams};
+use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
+use qc_core::streams::{LetterId, ReadError, Streams};
 
 use access::{Access, StreamRule, Verb};
 use fleet::Fleet;
@@ -100,7 +100,7 @@ impl Hub {
     /// Takes over a new configuration of streams.
     pub(crate) async fn reconfigure(&self, access: Access) -> Result<(), AppendError> {
         define(self.streams(), &access).await?;
-        let gone = |rule: &&StreamRule| access.streams().all(|new| new.name != rule.name);
+        let gone = |rule: &&StreamRule| access.stream(&rule.name).is_none();
         for rule in self.access().streams().filter(gone) {
             // what is not declared any more keeps what it has: nothing ends by a limit that is gone
             let key = StreamKey::hub(rule.name.clone());
@@ -230,14 +230,30 @@ impl Hub {
     /// Counts what was not taken into a stream.
     fn count_refused(&self, stream: &StreamName, count: u64) {
         // names are counted only for declared streams: a stranger cannot fill this table
-        if count > 0 && self.access().streams().any(|rule| rule.name == *stream) {
+        if count > 0 && self.access().stream(stream).is_some() {
             let refused = self.inner.refused.lock();
             let mut refused = refused.unwrap_or_else(PoisonError::into_inner);
             *refused.entry(stream.clone()).or_default() += count;
         }
     }
 
-    fn access(&self) -> Arc<Access> {
+    /// Keeps messages that are not taken into `stream`, each with its reason, and counts those that are
+    /// new. Gives the name of the first.
+    async fn bury_refused(
+        &self,
+        stream: &StreamName,
+        dead: Vec<DeadLetter>,
+    ) -> Result<Option<LetterId>, AppendError> {
+        let buried = self.streams().bury(dead).await?;
+        let new = buried.iter().filter(|outcome| !outcome.is_duplicate());
+        self.count_refused(stream, new.count() as u64);
+        Ok(buried
+            .first()
+            .map(|outcome| LetterId::of(stream, outcome.seq())))
+    }
+
+    /// What the configuration says of streams and classes.
+    pub(crate) fn access(&self) -> Arc<Access> {
         Arc::clone(
             &self
                 .inner
@@ -287,8 +303,7 @@ impl Hub {
                     })
                     .collect(),
                 class: access
-                    .streams()
-                    .find(|rule| rule.name == info.key.name)
+                    .stream(&info.key.name)
                     .map(|rule| rule.class.to_string()),
                 received: info.last.0,
                 duplicates: info.duplicates,
@@ -406,7 +421,9 @@ impl Hub {
 async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendError> {
     for stream in access.streams() {
         let key = StreamKey::hub(stream.name.clone());
-        streams.define(&key, Some(stream.limits.clone())).await?;
+        streams
+            .define(&key, Some(stream.retention.limits.clone()))
+            .await?;
     }
     Ok(())
 }

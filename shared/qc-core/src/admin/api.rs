@@ -8,6 +8,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{NodeName, Timestamp};
+use crate::safe_text::safe;
 
 /// The schema of [`Fleet`].
 pub const FLEET_SCHEMA: &str = "qc.fleet/1";
@@ -466,6 +467,18 @@ pub struct StreamRow {
     pub duplicates: u64,
     /// Messages refused since the start.
     pub refused: u64,
+}
+
+impl StreamRow {
+    /// Its consumers in a line for people.
+    pub fn consumers_text(&self) -> String {
+        let consumer = |c: &ConsumerRow| {
+            let name = safe(&c.name, 200);
+            format!("{name} at {} ({} wait)", c.acked_seq, c.pending)
+        };
+        let all: Vec<_> = self.consumers.iter().map(consumer).collect();
+        all.join(", ")
+    }
 }
 
 /// One reader of a stream.

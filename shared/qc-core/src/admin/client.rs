@@ -23,6 +23,8 @@ use crate::safe_text::safe;
 /// A client of one daemon's socket. Each request is a connection of its own.
 #[derive(Debug, Clone)]
 pub struct Client {
+    /// The daemon's program, which is also the name of its unit.
+    daemon: &'static str,
     socket: PathBuf,
     timeout: Duration,
 }
@@ -37,9 +39,10 @@ pub struct Lines {
 }
 
 impl Client {
-    /// A client of the daemon at `socket` that waits at most `timeout` for an answer.
-    pub fn new(socket: impl Into<PathBuf>, timeout: Duration) -> Self {
+    /// A client of `daemon`, such as `qc-relay`, at `socket`, that waits at most `timeout` for an answer.
+    pub fn new(daemon: &'static str, socket: impl Into<PathBuf>, timeout: Duration) -> Self {
         Self {
+            daemon,
             socket: socket.into(),
             timeout,
         }
@@ -173,12 +176,12 @@ impl Client {
         tokio::time::timeout(self.timeout, work).await.map_err(|_| {
             let message = format!(
                 "{} did not answer {} within {} ms",
-                self.daemon(),
+                self.daemon,
                 safe(path, 200),
                 self.timeout.as_millis()
             );
             Failure::new(Exit::Unreachable, "QC0602", message)
-                .help(format!("journalctl -u {} -n 50", self.unit()))
+                .help(format!("journalctl -u {} -n 50", self.daemon))
         })
     }
 
@@ -189,7 +192,7 @@ impl Client {
     fn nonsense(&self, path: &str) -> Failure {
         let message = format!(
             "{} gave no valid answer to {}",
-            self.daemon(),
+            self.daemon,
             safe(path, 200)
         );
         Failure::new(Exit::Unreachable, "QC0604", message)
@@ -197,7 +200,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {
-        let (daemon, unit) = (self.daemon(), self.unit());
+        let daemon = self.daemon;
         let socket = safe(&self.socket.display().to_string(), 200);
         match error.kind() {
             io::ErrorKind::NotFound => Failure::new(
@@ -205,13 +208,13 @@ impl Client {
                 "QC0601",
                 format!("{daemon} is not running: there is no socket at {socket}"),
             )
-            .help(format!("systemctl status {unit}")),
+            .help(format!("systemctl status {daemon}")),
             io::ErrorKind::ConnectionRefused => Failure::new(
                 Exit::Unreachable,
                 "QC0601",
                 format!("{daemon} is not running: nobody answers at {socket}"),
             )
-            .help(format!("systemctl status {unit}")),
+            .help(format!("systemctl status {daemon}")),
             io::ErrorKind::PermissionDenied => Failure::new(
                 Exit::Refused,
                 "QC0603",
@@ -225,23 +228,8 @@ impl Client {
                 format!("cannot connect to {socket}"),
             )
             .because(error)
-            .help(format!("systemctl status {unit}")),
+            .help(format!("systemctl status {daemon}")),
         }
-    }
-
-    /// `qc-relay` from `/run/qc-relay/admin.sock`.
-    fn service(&self) -> Option<&str> {
-        let dir = self.socket.parent()?.file_name()?.to_str()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        (dir.starts_with("qc-") && dir.chars().all(plain)).then_some(dir)
-    }
-
-    fn daemon(&self) -> &str {
-        self.service().unwrap_or("the daemon")
-    }
-
-    fn unit(&self) -> &str {
-        self.service().unwrap_or("qc-relay qc-edge")
     }
 }
 

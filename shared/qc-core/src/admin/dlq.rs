@@ -189,7 +189,7 @@ fn wrong(error: &NameError) -> Problem {
 }
 
 fn unreadable(error: &ReadError) -> Problem {
-    Failure::new(Exit::Disk, "QC3004", "the dead letters cannot be read")
+    Failure::new(Exit::Disk, error.code(), "the dead letters cannot be read")
         .because(error)
         .into()
 }

@@ -16,7 +16,7 @@ mod server;
 mod socket;
 
 pub use client::{Client, Lines};
-pub use problem::Problem;
+pub use problem::{Problem, stopping};
 pub use server::{PeerCred, serve, serve_on};
 pub use socket::bind;
 

@@ -39,6 +39,13 @@ impl From<Failure> for Problem {
     }
 }
 
+/// The answer of a daemon that ends before what was asked for is done. Nobody may take it for one that
+/// does not run: it still holds its state directory.
+pub fn stopping(daemon: &str) -> Failure {
+    Failure::new(Exit::Unreachable, "QC0608", format!("{daemon} is stopping"))
+        .help("wait until it has stopped, then run the command again")
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(failure) = self;

@@ -49,13 +49,13 @@ struct Site {
 
 fn site() -> Site {
     let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("qc-relay/admin.sock");
+    let socket = dir.path().join("of-a-test/admin.sock");
     let drain = Drain::new();
     serve(&socket, router(), &drain, None).unwrap();
     Site {
         dir,
         drain,
-        client: Client::new(socket, SOON),
+        client: Client::new("qc-relay", socket, SOON),
     }
 }
 
@@ -99,7 +99,7 @@ async fn a_refusal_keeps_code_exit_and_next_step() {
 #[tokio::test]
 async fn a_daemon_that_is_absent_or_mute_is_told_apart() {
     let site = site();
-    let hasty = Client::new(site.client.socket(), Duration::from_millis(50));
+    let hasty = Client::new("qc-relay", site.client.socket(), Duration::from_millis(50));
     let failure = hasty.get_text("/v1/slow").await.unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_daemon_that_is_absent_or_mute_is_told_apart() {
     site.drain.begin();
     assert!(site.drain.finished(SOON).await);
     let failure = site.client.get_text("/v1/whoami").await.unwrap_err();
-    let socket = site.dir.path().join("qc-relay/admin.sock");
+    let socket = site.dir.path().join("of-a-test/admin.sock");
     assert_eq!(failure.exit, Exit::Unreachable);
     assert_eq!(
         failure.to_string(),
@@ -125,7 +125,7 @@ async fn a_daemon_that_is_absent_or_mute_is_told_apart() {
 #[tokio::test]
 async fn draining_cuts_an_endless_answer() {
     let site = site();
-    let client = Client::new(site.client.socket(), Duration::from_mins(1));
+    let client = Client::new("qc-relay", site.client.socket(), Duration::from_mins(1));
     let slow = async { client.get_text("/v1/slow").await };
     let stop = async {
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -119,6 +119,7 @@ pub const CODES: &[Code] = &[
     code("QC0605", "the admin socket's group could not be set", "The group is missing, or this user may not give files to it. The socket stays with the daemon's own group.", &["groupadd --system qc-admin"]),
     code("QC0606", "the admin socket could not take a connection", "Usually too many open files.", &["ulimit -n"]),
     code("QC0607", "the request body was not taken", "It is too large, broken, or came too slowly.", &["send less at once"]),
+    code("QC0608", "the daemon is stopping", "It was asked to stop while it was asked for something else, which it may or may not have done.", &["wait until it has stopped, then run the command again", "after a change of keys: key show"]),
     // QC10xx: configuration
     code("QC1000", "the configuration is refused", "See the errors listed with it.", &["config check"]),
     code("QC1001", "the configuration cannot be read", "The file or its drop-in directory is missing, unreadable, too large or not text.", &["config sample prints a file to start from"]),
@@ -263,7 +264,7 @@ pub const CODES: &[Code] = &[
     code("QC3012", "the key does not open the store", "The node key is another one than the store was sealed with.", &["bring back the keys/node.key that belongs to this store"]),
     code("QC3013", "the store cannot be opened", "Its directory or files cannot be read, or the disk failed.", &["ls -ld DIR", "df -h DIR", "journalctl -k -n 50"]),
     code("QC3021", "what is there already cannot be looked up", "The index of a part of the store cannot be read, so nobody knows whether the message is there. It is read again and repaired; senders wait.", &["qc-edge disk, or qc-relay disk", "journalctl -k -n 50"]),
-    code("QC3040", "the passphrase of the node key is missing", "The key file is under a passphrase, and none is configured, or its file is missing, unreadable or too short.", &["config explain store", "ls -l FILE", "LoadCredentialEncrypted=qc-node-passphrase in the unit"]),
+    code("QC3040", "the passphrase of the node key is missing", "The key file is under a passphrase, and none is configured, or its file is missing, unreadable, too short or too long.", &["config explain store", "ls -l FILE", "LoadCredentialEncrypted=qc-node-passphrase in the unit"]),
     code("QC3041", "the passphrase does not open the node key", "It is another one than the key was sealed with.", &["bring back the passphrase of the time when the key was made or rotated last"]),
     code("QC3042", "a node key lies in the clear", "A passphrase or a credential is configured, and the state directory holds a key that anybody with the disk can read.", &["key rotate, which seals the new key under the passphrase", "with a credential: shred -u DIR/keys/node.key, once QC3044 stands in the log or the key is the same"]),
     code("QC3043", "the node key is another one", "A rotation was asked for, and everything is wrapped under the new key. Backups of the store from before need the old one.", &["put keys/node.key into the backup of this node"]),

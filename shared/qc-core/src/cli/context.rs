@@ -3,10 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use super::{ConfigCommand, ConfigPlace, Failure, Globals, Output};
 use crate::admin::Client;
+use crate::admin::api::Reply;
 use crate::clock::SystemClock;
-use crate::config::{self, Loaded, Schema};
+use crate::config::{self, AdminSection, Loaded, Schema};
 use crate::model::Timestamp;
 
 /// One daemon binary.
@@ -35,6 +39,12 @@ pub struct Context {
     pub env: Vec<(OsString, OsString)>,
 }
 
+/// What a configuration says of where the daemon answers.
+#[derive(Deserialize)]
+struct Answers {
+    admin: AdminSection,
+}
+
 impl Context {
     /// Now, for output.
     pub fn now(&self) -> Timestamp {
@@ -56,22 +66,16 @@ impl Context {
     /// A client of the running daemon: at the socket that was named, else at the configured one, else
     /// at the usual one.
     pub fn client(&self) -> Result<Client, Failure> {
-        let configured = |loaded: Loaded| {
-            let admin = loaded
-                .table()
-                .get("admin")?
-                .get("socket")?
-                .as_str()?
-                .to_owned();
-            Some(PathBuf::from(admin))
+        let configured = || -> Result<PathBuf, Failure> {
+            let Answers { admin } = self.load()?.parse()?;
+            Ok(admin.socket)
         };
         let socket = match (&self.socket, &self.globals.config) {
-            (Some(socket), _) => Some(socket.clone()),
-            (None, Some(_)) => configured(self.load()?),
-            (None, None) => self.load().ok().and_then(configured),
+            (Some(socket), _) => socket.clone(),
+            (None, Some(_)) => configured()?,
+            (None, None) => configured().unwrap_or_else(|_| PathBuf::from(self.program.socket)),
         };
-        let socket = socket.unwrap_or_else(|| PathBuf::from(self.program.socket));
-        Ok(Client::new(socket, self.globals.timeout))
+        Ok(Client::new(self.program.name, socket, self.globals.timeout))
     }
 
     /// Runs `config check|show|sample|explain`.
@@ -87,6 +91,25 @@ impl Context {
             env: &env,
         };
         verb.run(&place, &self.out, self.now(), check)
+    }
+
+    /// Asks the daemon for `path` and prints its answer: as JSON of `schema`, or as the text that `text`
+    /// makes of it.
+    pub fn show<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        schema: &str,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<T, Failure> {
+        let client = self.client()?;
+        let Reply { data, .. } = self.block_on(client.get_json::<Reply<T>>(path))?;
+        self.out.result(schema, self.now(), &data, || text(&data))?;
+        Ok(data)
+    }
+
+    /// Whether tables have their header.
+    pub fn headers(&self) -> bool {
+        !self.out.no_headers()
     }
 
     /// Runs an asynchronous verb to its end.

@@ -1,19 +1,17 @@
 //! `disk` and `disk relieve`, and what `status` says of the store's health: the same on relay and edge.
 
-use std::io::{BufRead as _, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, Progress, human_bytes, human_duration};
+use super::store_place::StorePlace;
+use super::{Confirm, Context, Exit, Failure, Progress, human_bytes, human_duration};
 use crate::admin::Client;
 use crate::admin::api::Reply;
 use crate::admin::disk::{
     DISK_SCHEMA, DiskReport, LaneRow, RELIEF_SCHEMA, ReliefAnswer, ReliefReport, ReliefStep,
     StoreHealth, Taken,
 };
-use crate::config::parse_size;
 use crate::safe_text::safe;
 use crate::upkeep::files_only;
 
@@ -80,17 +78,11 @@ async fn ask(client: &Client) -> Result<DiskReport, Failure> {
 
 /// What can be known of a daemon that is down; `down` is how that was found out.
 fn from_files(context: &Context, down: Failure) -> Result<DiskReport, Failure> {
-    let Ok(loaded) = context.load() else {
+    let Ok(place) = StorePlace::load(context) else {
         return Err(down);
     };
-    let value = |section: &str, key: &str| loaded.table().get(section)?.get(key)?.as_str();
-    let size = |key| value("store", key).and_then(|text| parse_size(text).ok());
-    let (Some(dir), Some(max), Some(min_free)) =
-        (value("node", "state"), size("max"), size("min_free"))
-    else {
-        return Err(down);
-    };
-    let report = files_only(Path::new(dir), max, min_free).map_err(|error| down.because(&error))?;
+    let report = files_only(place.state(), place.store.max, place.store.min_free)
+        .map_err(|error| down.because(&error))?;
     let program = context.program.name;
     context.out.warn(&format!(
         "{program} is down: files were counted, what is in them is not known"
@@ -315,23 +307,18 @@ impl Relieve {
         if self.yes {
             return Ok(());
         }
-        if context.globals.no_input || !context.out.can_ask() {
-            let message = "giving back space wants --yes where nobody can be asked";
-            let program = context.program.name;
-            return Err(Failure::new(Exit::Usage, "QC3306", message)
-                .help(format!("{program} disk relieve --dry-run")));
-        }
         let size = human_bytes(relief);
-        let _shown = write!(
-            std::io::stderr().lock(),
-            "Free about {size} without losing a message? [y/N] "
-        );
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Refused, "QC3307", "not confirmed"))
+        let confirm = Confirm {
+            question: &format!("Free about {size} without losing a message?"),
+            word: None,
+            what: "giving back space",
+            flags: "--yes",
+            unasked: "QC3306",
+            refused: "QC3307",
+        };
+        let program = context.program.name;
+        let asked = confirm.ask(&context.globals, &context.out);
+        asked.map_err(|failure| failure.help(format!("{program} disk relieve --dry-run")))
     }
 }
 

@@ -11,8 +11,9 @@ use crate::admin::letters::{
     DEAD_LETTER_SCHEMA, DEAD_LETTERS_SCHEMA, DeadLetterMeta, DeadLetterRow, DeadLetters,
 };
 use crate::filter::{Field, Filter, Kind, Value};
-use crate::model::{StreamName, Timestamp};
+use crate::model::{NameError, StreamName, Timestamp};
 use crate::safe_text::safe;
+use crate::streams::{Bookmark, MAX_PAGE};
 
 /// What `--filter` of the list can ask for; a word alone looks into the reason.
 const FIELDS: &[Field] = &[
@@ -117,7 +118,7 @@ impl List {
         let client = context.client()?;
         let now = context.now();
         let found = context.block_on(self.find(&client, &filter, now))?;
-        let headers = !context.out.no_headers();
+        let headers = context.headers();
         context.out.result(DEAD_LETTERS_SCHEMA, now, &found, || {
             table(&found.letters).render(headers)
         })?;
@@ -154,8 +155,8 @@ impl List {
         words.collect()
     }
 
-    /// Asks for page after page until there are enough; a page never has more than are wanted, so
-    /// that the bookmark of the last one is the list's.
+    /// Asks for page after page until there are enough. With a filter they are full pages: whoever asked
+    /// only for what is missing would ask once a letter where few pass.
     async fn find(
         &self,
         client: &Client,
@@ -168,11 +169,12 @@ impl List {
         };
         while found.letters.len() < self.limit {
             let left = self.limit - found.letters.len();
-            let mut path = format!("/v1/dlq?limit={left}");
+            let count = if filter.is_empty() { left } else { MAX_PAGE };
+            let mut path = format!("/v1/dlq?limit={count}");
             let asked = [
                 ("stream", self.stream.as_ref().map(ToString::to_string)),
                 ("code", self.code.clone()),
-                ("before", found.next.take()),
+                ("before", found.next.clone()),
             ];
             for (name, value) in asked {
                 if let Some(value) = value {
@@ -180,16 +182,44 @@ impl List {
                 }
             }
             let page: Reply<DeadLetters> = client.get_json(&path).await?;
-            let letters = page.data.letters.into_iter();
-            let passing = letters.filter(|letter| filter.matches(|name| value(letter, name, now)));
-            found.letters.extend(passing);
-            found.next = page.data.next;
+            let DeadLetters { mut letters, next } = page.data;
+            let passes = |letter: &DeadLetterRow| filter.matches(|name| value(letter, name, now));
+            // where the first one stands that passes and is not wanted any more
+            let mut passing = (0..).zip(&letters).filter(|(_, letter)| passes(letter));
+            let end = passing.nth(left).map(|(at, _)| at);
+            found.next = match end.map(|at| letters.split_off(at)) {
+                Some(rest) => Some(cut(next.or(found.next).as_deref(), &letters, &rest)?),
+                None => next,
+            };
+            found.letters.extend(letters.into_iter().filter(passes));
             if found.next.is_none() {
                 break;
             }
         }
         Ok(found)
     }
+}
+
+/// Where a list goes on that ends within a page: behind `taken`, with `rest`. Tenants of whom the page
+/// says nothing go on where `known` says.
+fn cut(
+    known: Option<&str>,
+    taken: &[DeadLetterRow],
+    rest: &[DeadLetterRow],
+) -> Result<String, Failure> {
+    let nonsense = |error: NameError| {
+        let message = "the daemon gave no valid answer to /v1/dlq";
+        Failure::new(Exit::Unreachable, "QC0604", message).because(&error)
+    };
+    let known = known.map(str::parse).transpose();
+    let mut mark: Bookmark = known.map_err(nonsense)?.unwrap_or_default();
+    for letter in rest.iter().rev() {
+        mark.at(letter.id.parse().map_err(nonsense)?);
+    }
+    for letter in taken {
+        mark.behind(letter.id.parse().map_err(nonsense)?);
+    }
+    Ok(mark.to_string())
 }
 
 impl Show {
@@ -201,15 +231,9 @@ impl Show {
                 .detail("Reading a body needs a reason and leaves an entry in the audit log. This version keeps no audit log yet, so it shows no body to anybody.")
                 .help(format!("{program} dlq show {id} --meta    shows why it is here and its attributes")));
         }
-        let client = context.client()?;
-        let path = format!("/v1/dlq/{id}");
-        let reply: Reply<DeadLetterMeta> = context.block_on(client.get_json(&path))?;
-        let now = context.now();
-        context
-            .out
-            .result(DEAD_LETTER_SCHEMA, now, &reply.data, || {
-                meta(&reply.data, now)
-            })
+        let (path, now) = (format!("/v1/dlq/{id}"), context.now());
+        let shown = context.show(&path, DEAD_LETTER_SCHEMA, |letter| meta(letter, now));
+        shown.map(drop)
     }
 }
 
@@ -341,7 +365,22 @@ fn plain(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::extract::Request;
+    use axum::middleware::{Next, from_fn};
+    use bytes::Bytes;
+
     use super::*;
+    use crate::admin;
+    use crate::clock::{ManualClock, SystemClock};
+    use crate::drain::Drain;
+    use crate::model::{Envelope, Epoch, Lane, Message, Seq};
+    use crate::store::testing::sim::SimDisk;
+    use crate::store::testing::workload::{node_key, options};
+    use crate::store::{DeadLetter, DeadNote, Draft, Log, StreamKey};
+    use crate::streams::{Embedded, Streams as _};
 
     fn letter() -> DeadLetterRow {
         DeadLetterRow {
@@ -418,5 +457,110 @@ mod tests {
         }
         assert_eq!(code("qc4207").as_deref(), Ok("QC4207"));
         assert!(code("422").is_err());
+    }
+
+    /// An engine with `count` letters of two tenants in turn, of 3 attempts if their number divides by
+    /// `every`, else of 1.
+    async fn engine(count: u64, every: u64) -> Embedded {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let disk = Arc::new(SimDisk::default());
+        let opened = Log::open(disk, &options(), node_key(), Arc::new(clock.clone()));
+        let engine = Embedded::new(opened.unwrap().0, Arc::new(clock.clone()));
+        let letters = (0..count).map(|number| {
+            let tenant = ["acme", "rival"][usize::from(number % 2 == 1)];
+            let stream = format!("{tenant}/orders").parse().unwrap();
+            let message = Message {
+                envelope: Envelope::new(number.to_string(), "/test", "test"),
+                body: Bytes::new(),
+            };
+            let draft = Draft::from_message(&message, Lane::Normal);
+            DeadLetter {
+                note: DeadNote {
+                    code: "QC4207".to_owned(),
+                    reason: number.to_string(),
+                    stream: StreamKey::hub(stream),
+                    sender: None,
+                    epoch: Epoch(1),
+                    seq: Seq(number + 1),
+                    consumer: "sink".to_owned(),
+                    at: Timestamp::from_millis(1_000_000 + number),
+                    attempts: if number % every == 0 { 3 } else { 1 },
+                },
+                lane: Lane::Normal,
+                head: draft.head,
+                body: draft.body,
+            }
+        });
+        for letter in letters {
+            clock.advance(Duration::from_millis(1));
+            engine.bury(vec![letter]).await.unwrap();
+        }
+        engine
+    }
+
+    #[tokio::test]
+    async fn a_list_asks_in_full_pages_and_goes_on_where_it_ended() {
+        let (count, every) = (600, 9);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counter, drain) = (Arc::clone(&asked), Drain::new());
+        let source = admin::dlq::Source {
+            streams: Arc::new(engine(count, every).await),
+            clock: Arc::new(SystemClock::default()),
+            node: "relay.hq.acme".parse().unwrap(),
+            program: "qc-relay",
+        };
+        let count_it = from_fn(move |request: Request, next: Next| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            next.run(request)
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("admin.sock");
+        let router = admin::dlq::router(source).layer(count_it);
+        admin::serve(&socket, router, &drain, None).unwrap();
+        let client = Client::new("qc-relay", socket, Duration::from_secs(20));
+        let find = async |filter: &str, limit, before| {
+            asked.store(0, Ordering::Relaxed);
+            let list = List {
+                stream: None,
+                code: None,
+                filter: filter.to_owned(),
+                limit,
+                before,
+            };
+            let filter = Filter::parse(filter, FIELDS).unwrap();
+            let found = list.find(&client, &filter, Timestamp::from_millis(0)).await;
+            let DeadLetters { letters, next } = found.unwrap();
+            let numbers = letters.iter().map(|letter| letter.reason.parse().unwrap());
+            let numbers: Vec<u64> = numbers.collect();
+            (numbers, next, asked.load(Ordering::Relaxed))
+        };
+        let mut newest_first: Vec<u64> = (0..count).filter(|n| n % every == 0).collect();
+        newest_first.reverse();
+
+        // a list without a filter is one request; one with a filter that all pass finds the same
+        let (all, _, requests) = find("", 50, None).await;
+        assert_eq!((all.len(), requests), (50, 1));
+        assert_eq!(find("attempts>0", 50, None).await.0, all);
+        // what few pass is found by looking at 600 letters in pages of 500
+        let (found, next, requests) = find("attempts=3", 1000, None).await;
+        assert_eq!((found, next, requests), (newest_first.clone(), None, 2));
+        // a list that has enough in its first page asks no more
+        let (found, next, requests) = find("attempts=3", 50, None).await;
+        assert_eq!((&found[..], requests), (&newest_first[..50], 1));
+        assert!(next.is_some());
+        // lists of any length, each where the last one ended, leave nothing out and repeat nothing
+        for limit in [1, 7, 50, newest_first.len()] {
+            let (mut all, mut before) = (Vec::new(), None);
+            loop {
+                let (found, next, requests) = find("attempts=3", limit, before).await;
+                assert!(requests <= 2, "{limit}: {requests}");
+                all.extend(found);
+                before = next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(all, newest_first, "{limit}");
+        }
     }
 }

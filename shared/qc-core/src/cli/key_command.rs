@@ -1,14 +1,14 @@
 //! `key show|rotate|create|destroy`: the same verbs on relay and edge. They ask the daemon; where none
 //! runs they do it themselves, under the lock of the state directory.
 
-use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, Table, human_duration};
+use super::store_place::StorePlace;
+use super::{Confirm, Context, Exit, Failure, Table, human_duration};
 use crate::admin::api::Reply;
 use crate::admin::keys::{KEY_CHANGE_SCHEMA, KEYS_SCHEMA, KeyChange, KeyReport, KeyWish};
 use crate::clock::SystemClock;
@@ -80,22 +80,28 @@ enum Verb {
 }
 
 /// Where a store lies, for when no daemon has it open.
-pub struct KeyPlace {
-    /// The state directory.
-    pub state: PathBuf,
-    /// Where its keys come from.
-    pub keys: KeyOptions,
+struct KeyPlace {
+    state: PathBuf,
+    keys: KeyOptions,
     /// The sizes of its log.
-    pub options: Box<dyn FnOnce(LogOptions) -> LogOptions>,
+    options: Box<dyn FnOnce(LogOptions) -> LogOptions>,
+}
+
+impl KeyPlace {
+    fn load(context: &Context) -> Result<Self, Failure> {
+        let place = StorePlace::load(context)?;
+        Ok(Self {
+            state: place.state().clone(),
+            keys: place.keys(context),
+            options: Box::new(move |log| place.store.log_options(log)),
+        })
+    }
 }
 
 impl KeyCommand {
-    /// Runs the verb; `place` is asked for when no daemon answers.
-    pub fn run(
-        &self,
-        context: &Context,
-        place: impl FnOnce() -> Result<KeyPlace, Failure>,
-    ) -> Result<(), Failure> {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let place = || KeyPlace::load(context);
         match &self.verb {
             Verb::Show => show(context, place),
             Verb::Rotate { tenant } => change(context, "rotate", tenant.as_ref(), None, place),
@@ -134,7 +140,7 @@ fn show(
         }
         Err(failure) => return Err(failure),
     };
-    let headers = !context.out.no_headers();
+    let headers = context.headers();
     context.out.result(KEYS_SCHEMA, context.now(), &report, || {
         text(&report, headers)
     })
@@ -167,6 +173,13 @@ fn change(
                 (_, None) => keys.rotate().await,
             })?
         }
+        // nobody has stopped it: what was asked for may be done a moment later
+        Err(failure) if failure.code == "QC0602" => {
+            let program = context.program.name;
+            return Err(failure.help(format!(
+                "the change goes on without you; look before you repeat it: {program} key show"
+            )));
+        }
         Err(failure) => return Err(failure),
     };
     context
@@ -196,23 +209,19 @@ fn offline<T>(
 
 /// The operator types the tenant's name, or nothing happens.
 fn confirm(context: &Context, tenant: &Tenant) -> Result<(), Failure> {
-    let refused = |message: &str| Failure::new(Exit::Usage, "QC3054", message);
-    if context.globals.no_input || !context.out.can_ask() {
-        return Err(refused("nobody can be asked whether this is meant")
-            .help("--yes    if it is: nobody can take it back"));
-    }
-    context.out.warn(&format!(
-        "every body of tenant {tenant} in this store becomes unreadable, and nobody can take that back; \
-         type the tenant's name ({tenant}) to go on:"
-    ));
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| refused("the terminal cannot be read").because(&error))?;
-    if line.trim() == tenant.as_str() {
-        Ok(())
-    } else {
-        Err(refused("another name was typed; nothing has changed"))
-    }
+    let confirm = Confirm {
+        question: &format!(
+            "Every body of tenant {tenant} in this store becomes unreadable,\n\
+             and nobody can take that back.\n\
+             Type the tenant's name ({tenant}) to go on:"
+        ),
+        word: Some(tenant.as_str()),
+        what: "destroying a key",
+        flags: "--yes",
+        unasked: "QC3054",
+        refused: "QC3054",
+    };
+    confirm.ask(&context.globals, &context.out)
 }
 
 fn text(report: &KeyReport, headers: bool) -> String {

@@ -1,14 +1,39 @@
-//! The ledger as text, and the verdict over it: the same on relay and edge.
+//! `ledger check`: the ledger as text, and the verdict over it, the same on relay and edge.
 
-use super::{Exit, Failure, Table};
-use crate::admin::api::{Ledger, LedgerRow};
+use clap::{Args, Subcommand};
+
+use super::{Context, Exit, Failure, Table};
+use crate::admin::api::{LEDGER_SCHEMA, Ledger, LedgerRow};
 use crate::safe_text::safe;
+
+/// Hold what came in against what went on and what is kept
+#[derive(Debug, Args)]
+pub struct LedgerCommand {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check that every stream balances: in = acked + pending + expired + dead-lettered + purged
+    Check,
+}
+
+impl LedgerCommand {
+    /// Asks the running daemon, prints, and fails unless the ledger balances.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let Verb::Check = self.verb;
+        let headers = context.headers();
+        let ledger = context.show("/v1/ledger", LEDGER_SCHEMA, |ledger| text(ledger, headers))?;
+        verdict(&ledger, context.program.name)
+    }
+}
 
 /// How a column is called and what stands in it.
 type Column = (&'static str, fn(&LedgerRow) -> String);
 
 /// The ledger as a table. What is rare has a column only where there is some of it.
-pub fn ledger_text(ledger: &Ledger, headers: bool) -> String {
+fn text(ledger: &Ledger, headers: bool) -> String {
     let mut columns: Vec<Column> = vec![
         ("STREAM", |row| safe(&row.stream, 200)),
         ("CONSUMER", |row| safe(&row.consumer, 200)),
@@ -40,7 +65,7 @@ pub fn ledger_text(ledger: &Ledger, headers: bool) -> String {
 }
 
 /// A failure unless the ledger balances.
-pub fn ledger_verdict(ledger: &Ledger, program: &str) -> Result<(), Failure> {
+fn verdict(ledger: &Ledger, program: &str) -> Result<(), Failure> {
     if ledger.balanced {
         return Ok(());
     }
@@ -69,12 +94,12 @@ mod tests {
             ..plain.clone()
         };
         assert_eq!(
-            ledger_text(&Ledger::of(vec![plain.clone()]), true),
+            text(&Ledger::of(vec![plain.clone()]), true),
             "STREAM  CONSUMER  IN  ACKED  PENDING  GAPS  REFUSED  BALANCE\n\
              acme/a  sink.a     5      5        0     0        0  ok\n"
         );
         assert_eq!(
-            ledger_text(&Ledger::of(vec![plain, dead]), true),
+            text(&Ledger::of(vec![plain, dead]), true),
             "STREAM  CONSUMER  IN  ACKED  PENDING  DEAD  GAPS  REFUSED  BALANCE\n\
              acme/a  sink.a     5      5        0     0     0        0  ok\n\
              acme/a  sink.a     5      4        0     1     0        0  ok\n"

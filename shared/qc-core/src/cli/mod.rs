@@ -3,11 +3,12 @@
 
 mod codes;
 mod config_command;
+mod confirm;
 #[cfg(feature = "net")]
 mod context;
 #[cfg(all(feature = "net", feature = "store"))]
 mod disk;
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "store"))]
 mod dlq;
 mod flags;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -18,23 +19,28 @@ mod message_args;
 mod output;
 mod progress;
 mod run_main;
+#[cfg(all(feature = "net", feature = "store"))]
+mod store_place;
 
 pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
 pub use codes::{CODES, Code, ExplainCommand};
 pub use config_command::{ConfigCommand, ConfigPlace};
+pub use confirm::Confirm;
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
 #[cfg(all(feature = "net", feature = "store"))]
 pub use disk::{DiskCommand, health_lines};
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "store"))]
 pub use dlq::DlqCommand;
 pub use flags::{ColorChoice, Globals, OutputFormat};
 #[cfg(all(feature = "net", feature = "store"))]
-pub use key_command::{KeyCommand, KeyPlace};
+pub use key_command::KeyCommand;
 #[cfg(feature = "net")]
-pub use ledger::{ledger_text, ledger_verdict};
+pub use ledger::LedgerCommand;
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 pub use progress::Progress;
 pub use run_main::run_main;
+#[cfg(all(feature = "net", feature = "store"))]
+pub use store_place::store_problems;

@@ -17,6 +17,7 @@
 //! Order of precedence: environment, drop-ins (later names win), main file, default.
 
 mod complete;
+mod daemon;
 pub mod de;
 mod load;
 mod problem;
@@ -29,6 +30,10 @@ mod value;
 mod variables;
 mod walk;
 
+pub use daemon::{
+    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, STORE_MAX, STORE_MIN_FREE, STORE_SEGMENT,
+    StoreSection,
+};
 pub use load::{Loaded, load};
 pub use problem::{Origin, Problem};
 pub use schema::{Key, Kind, Schema, Section, Shape, Variant};

@@ -2,12 +2,10 @@
 //! the refusal that the peer is told. The same on both sides of a link.
 
 use super::Peer;
-use crate::store::{AppendError, Draft, Hop, ReadError};
-use crate::streams;
+use crate::store::{AppendError, Draft, Hop};
+use crate::streams::ReadError;
 use crate::wire::{Code, EnvelopeRef, Open, Record, Refusal};
 
-/// A stored record cannot be read.
-const DAMAGED: Code = Code::new(3004);
 /// A record of a peer cannot be read.
 const MALFORMED: Code = Code::new(2222);
 
@@ -42,21 +40,7 @@ impl From<&AppendError> for Refusal {
 
 impl From<&ReadError> for Refusal {
     fn from(error: &ReadError) -> Self {
-        let code = match error {
-            ReadError::TenantKey { reason } => code(reason.code()),
-            ReadError::Io { .. } | ReadError::Damaged { .. } => DAMAGED,
-        };
-        Self::new(code, error.to_string())
-    }
-}
-
-impl From<&streams::ReadError> for Refusal {
-    fn from(error: &streams::ReadError) -> Self {
-        let code = match error {
-            streams::ReadError::TenantKey { reason } => code(reason.code()),
-            streams::ReadError::Unavailable(_) | streams::ReadError::Damaged(_) => DAMAGED,
-        };
-        Self::new(code, error.to_string())
+        Self::new(code(error.code()), error.to_string())
     }
 }
 
@@ -101,6 +85,19 @@ mod tests {
             assert_eq!(refusal.reason, error.to_string());
             let known = crate::failure::known_code(error.code());
             assert_eq!(known, Some(code));
+        }
+        for (error, code) in [
+            (ReadError::Damaged(text()), "QC3004"),
+            (ReadError::Unavailable(text()), "QC3004"),
+            (
+                ReadError::TenantKey {
+                    reason: NoKey::Away(text()),
+                },
+                "QC3047",
+            ),
+        ] {
+            assert_eq!(Refusal::from(&error).code.to_string(), code);
+            assert_eq!(error.code(), code);
         }
     }
 }

@@ -12,10 +12,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::sync::oneshot;
 
-use super::Keys;
-use crate::admin::Problem;
+use super::{Keys, blocking};
 use crate::admin::api::Reply;
 use crate::admin::keys::{KEY_CHANGE_SCHEMA, KEYS_SCHEMA, KeyChange, KeyReport, KeyWish};
+use crate::admin::{Problem, stopping};
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
@@ -53,9 +53,8 @@ pub fn key_routes(
 
 async fn report(State(desk): State<Desk>) -> Result<Json<Reply<KeyReport>>, Problem> {
     let keys = desk.keys.clone();
-    let report = tokio::task::spawn_blocking(move || keys.report()).await;
-    let bug = |error| Failure::new(Exit::Bug, "QC0004", "a task panicked").because(&error);
-    Ok(desk.reply(KEYS_SCHEMA, report.map_err(bug)?))
+    let report = blocking(move || keys.report()).await?;
+    Ok(desk.reply(KEYS_SCHEMA, report))
 }
 
 async fn rotate(
@@ -110,12 +109,41 @@ impl Desk {
         self.drain.spawn("key change", async move {
             let _asker_gone = done.send(work.await);
         });
-        let gone = |_| Failure::new(Exit::Unreachable, "QC0601", "the daemon is stopping");
-        let change = outcome.await.map_err(gone)??;
+        let change = outcome.await.map_err(|_| stopping("the daemon"))??;
         Ok(self.reply(KEY_CHANGE_SCHEMA, change))
     }
 
     fn reply<T>(&self, schema: &str, data: T) -> Json<Reply<T>> {
         Json(Reply::new(schema, &self.node, self.clock.now(), data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::node::{KeyOptions, tests};
+
+    #[test]
+    fn a_change_that_is_cut_off_is_not_answered_as_if_no_daemon_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::service::runtime(1).unwrap().block_on(async {
+            let opened = tests::open(dir.path(), &KeyOptions::default()).await;
+            let (log, keys) = opened.unwrap();
+            let desk = Desk {
+                keys,
+                node: "edge.north.acme".parse().unwrap(),
+                clock: std::sync::Arc::new(SystemClock::default()),
+                drain: Drain::new(),
+            };
+            let answer = desk.change(async { panic!("as the test wants") }).await;
+            let Problem(failure) = answer.map(drop).unwrap_err();
+            assert_eq!(failure.code, "QC0608");
+            assert!(
+                failure.to_string().contains("help: wait until"),
+                "{failure}"
+            );
+            log.close();
+        });
     }
 }

@@ -1,15 +1,15 @@
 //! The keys of a node's store while it is open: what is shown of them, and how they change.
 //!
-//! One change at a time. A rotation of the node key goes from [`Step`] to step; cut off after any of them,
-//! the next one, or the next start, goes on from there.
+//! One change at a time. A rotation of the node key goes from [`Step`] to step. From the first one on the new
+//! key is the key in use, and only what is not yet done is left: cut off or failed anywhere, the next
+//! rotation, or the next start, ends it. What blocks (files, passphrases, programs) runs where it may.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::key_files::{KeyFiles, KeySource, Loaded};
 use super::tenant_keys::{Change, TenantKeys};
-use super::{TenantKeyRule, not_wrapped};
+use super::{TenantKeyRule, blocking, not_wrapped};
 use crate::admin::keys::{KeyChange, KeyReport, NodeKeyRow};
 use crate::clock::Clock;
 use crate::drain::Drain;
@@ -48,11 +48,13 @@ struct Inner {
 }
 
 /// The node key that seals what is new.
+#[derive(Clone)]
 struct InUse {
     key: NodeKey,
     source: KeySource,
     lies_open: bool,
-    /// Whether it has not yet taken the place of the one before, which must stay until then.
+    /// Whether it has not yet taken the place of the one before, which must stay until then. It is durable
+    /// under another name.
     unfinished: bool,
 }
 
@@ -109,14 +111,9 @@ impl AtHand {
 
     /// What may be shown of them.
     pub(super) fn report(&self, log_dir: &Path, clock: &dyn Clock) -> KeyReport {
-        let Loaded {
-            current,
-            source,
-            lies_open,
-            ..
-        } = &self.loaded;
+        let node = InUse::new(&self.loaded);
         KeyReport {
-            node: node_row(&self.files, (current, *source, *lies_open), log_dir, clock),
+            node: node_row(&self.files, &node, log_dir, clock),
             tenants: self.tenants.rows(),
         }
     }
@@ -135,13 +132,6 @@ impl AtHand {
             loaded,
             tenants,
         } = self;
-        let Loaded {
-            current,
-            other,
-            source,
-            adopt,
-            lies_open,
-        } = loaded;
         let keys = Keys {
             inner: Arc::new(Inner {
                 files,
@@ -150,18 +140,13 @@ impl AtHand {
                 log_dir,
                 program: program.to_owned(),
                 clock,
-                node: Mutex::new(InUse {
-                    key: current.clone(),
-                    source,
-                    lies_open,
-                    unfinished: adopt,
-                }),
+                node: Mutex::new(InUse::new(&loaded)),
                 changing: tokio::sync::Mutex::new(()),
             }),
         };
-        if other.is_some() || adopt {
-            let id = shown(&current);
-            match keys.wrap_all(&current, adopt, Step::Adopted).await {
+        if loaded.other.is_some() || loaded.adopt {
+            let id = shown(&loaded.current);
+            match keys.wrap_all(Step::Adopted).await {
                 Ok(()) => {
                     tracing::info!(
                         code = "QC3044",
@@ -187,8 +172,20 @@ impl AtHand {
                 "The node key lies there in the clear."
             );
         }
-        keys.create_wanted()?;
+        let making = keys.clone();
+        blocking(move || making.create_wanted()).await??;
         Ok(keys)
+    }
+}
+
+impl InUse {
+    fn new(loaded: &Loaded) -> Self {
+        Self {
+            key: loaded.current.clone(),
+            source: loaded.source,
+            lies_open: loaded.lies_open,
+            unfinished: loaded.adopt,
+        }
     }
 }
 
@@ -205,15 +202,9 @@ impl Keys {
     /// Everything that may be shown of the keys. Reads the headers of all segments.
     pub fn report(&self) -> KeyReport {
         let inner = &self.inner;
-        let node = inner.node.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = node_row(
-            &inner.files,
-            (&node.key, node.source, node.lies_open),
-            &inner.log_dir,
-            inner.clock.as_ref(),
-        );
+        let node = self.in_use(InUse::clone);
         KeyReport {
-            node: row,
+            node: node_row(&inner.files, &node, &inner.log_dir, inner.clock.as_ref()),
             tenants: inner.tenants.rows(),
         }
     }
@@ -225,17 +216,21 @@ impl Keys {
 
     pub(super) async fn rotate_until(&self, last: Step) -> Result<KeyChange, Failure> {
         let _alone = self.inner.changing.lock().await;
-        let (old, source) = self.in_use(|node| (node.key.clone(), node.source));
+        let (source, is_unfinished) = self.in_use(|node| (node.source, node.unfinished));
         if source == KeySource::Credential {
             return Err(self.by_credential());
         }
-        if self.in_use(|node| node.unfinished) {
-            self.wrap_all(&old, true, Step::Adopted).await?;
+        if is_unfinished {
+            self.wrap_all(Step::Adopted).await?;
         }
-        let new = self.inner.files.prepare_next(&old);
+        let old = self.in_use(|node| node.key.clone());
+        let (inner, before) = (Arc::clone(&self.inner), old.clone());
+        let new = blocking(move || inner.files.prepare_next(&before)).await?;
         let new = new.map_err(|error| error.failure())?;
+        // it is durable: whatever fails from here on, what may be wrapped by it is not forgotten
+        self.set(|node| (node.key, node.unfinished) = (new.clone(), true));
         if last > Step::Prepared {
-            self.wrap_all(&new, true, last).await?;
+            self.wrap_all(last).await?;
         }
         let change = KeyChange {
             done: "rotated".to_owned(),
@@ -253,36 +248,42 @@ impl Keys {
         Ok(change)
     }
 
-    /// Wraps everything under `new`, and gives its file the name of the key where it has one.
-    async fn wrap_all(&self, new: &NodeKey, adopt: bool, last: Step) -> Result<(), Failure> {
+    /// Wraps everything under the key in use, and gives it the name of the key if it has another one. Once
+    /// more does no harm.
+    async fn wrap_all(&self, last: Step) -> Result<(), Failure> {
         let inner = &self.inner;
-        let wrapped = inner.log.rewrap(new.clone()).await;
+        let (key, is_unfinished) = self.in_use(|node| (node.key.clone(), node.unfinished));
+        let wrapped = inner.log.rewrap(key.clone()).await;
         wrapped.map_err(|error| not_wrapped(&error))?;
         if last == Step::Segments {
             return Ok(());
         }
-        let wrapped = inner.tenants.rewrap(new);
+        let (tenants, node) = (Arc::clone(&inner.tenants), key.clone());
+        let wrapped = blocking(move || tenants.rewrap(&node)).await?;
         wrapped.map_err(|error| not_wrapped(&error))?;
-        if last == Step::Tenants {
+        if last == Step::Tenants || !is_unfinished {
             return Ok(());
         }
-        let source = adopt.then(|| inner.files.adopt_next()).transpose();
-        let source = source.map_err(|error| error.failure())?;
-        let mut node = inner.node.lock().unwrap_or_else(PoisonError::into_inner);
-        node.key = new.clone();
-        if let Some(source) = source {
-            node.source = source;
-            (node.lies_open, node.unfinished) = (false, false);
-        }
+        let inner = Arc::clone(inner);
+        let adopted = blocking(move || inner.files.adopt_next(&key)).await?;
+        let adopted = adopted.map_err(|error| {
+            let failure = error.failure();
+            failure
+                .help("key rotate    or a restart ends the change; both keys are kept until then")
+        })?;
+        self.set(|node| {
+            (node.source, node.lies_open) = (adopted.source, adopted.lies_open);
+            node.unfinished = false;
+        });
         Ok(())
     }
 
     /// Makes a new generation of a tenant's key for what comes from now on.
     pub async fn rotate_tenant(&self, tenant: Tenant) -> Result<KeyChange, Failure> {
-        let change = self.change(tenant, "rotated", |keys, tenant, node, now| {
-            keys.rotate(tenant, node, now)
+        let changed = self.change(tenant, "rotated", |keys, tenant, node, now| {
+            keys.rotate(tenant, node, now).map(Some)
         });
-        let change = change.await?;
+        let (change, _) = changed.await?;
         let (tenant, key) = (change.tenant.as_deref(), change.new.as_deref());
         tracing::info!(
             code = "QC3051",
@@ -295,13 +296,13 @@ impl Keys {
 
     /// Makes a key for a tenant that has none.
     pub async fn create_tenant(&self, tenant: Tenant) -> Result<KeyChange, Failure> {
-        let change = self.change(tenant, "created", |keys, tenant, node, now| {
+        let changed = self.change(tenant, "created", |keys, tenant, node, now| {
             keys.create(tenant, node, now)
         });
-        let change = change.await?;
+        let (change, is_changed) = changed.await?;
         // what was taken in before is remembered in the clear, and from now on nothing is
         self.inner.log.forget_plain();
-        if change.done == "created" {
+        if is_changed {
             say_created(change.tenant.as_deref(), change.new.as_deref());
         }
         Ok(change)
@@ -310,25 +311,28 @@ impl Keys {
     /// Destroys all generations of a tenant's key for good.
     pub async fn destroy_tenant(&self, tenant: Tenant, reason: &str) -> Result<KeyChange, Failure> {
         let why = reason.to_owned();
-        let change = self.change(tenant, "destroyed", move |keys, tenant, _, now| {
+        let changed = self.change(tenant, "destroyed", move |keys, tenant, _, now| {
             keys.destroy(tenant, &why, now)
         });
-        let change = change.await;
+        let changed = changed.await;
         // also when it was cut off: what could be destroyed is
         self.inner.log.forget_plain();
-        let change = change?;
-        let (tenant, key) = (change.tenant.as_deref(), change.old.as_deref());
-        let reason = safe(reason, 400);
-        tracing::warn!(
-            code = "QC3052",
-            tenant,
-            key,
-            reason,
-            "The tenant's key is destroyed."
-        );
+        let (change, is_changed) = changed?;
+        if is_changed {
+            let (tenant, key) = (change.tenant.as_deref(), change.old.as_deref());
+            let reason = safe(reason, 400);
+            tracing::warn!(
+                code = "QC3052",
+                tenant,
+                key,
+                reason,
+                "The tenant's key is destroyed."
+            );
+        }
         Ok(change)
     }
 
+    /// Does it alone, where it may block. Says also whether anything has changed.
     async fn change(
         &self,
         tenant: Tenant,
@@ -338,25 +342,25 @@ impl Keys {
             &Tenant,
             &NodeKey,
             crate::model::Timestamp,
-        ) -> Result<Change, Failure>
+        ) -> Result<Option<Change>, Failure>
         + Send
         + 'static,
-    ) -> Result<KeyChange, Failure> {
+    ) -> Result<(KeyChange, bool), Failure> {
         let _alone = self.inner.changing.lock().await;
         let (node, now) = (self.in_use(|node| node.key.clone()), self.inner.clock.now());
         let (keys, name) = (Arc::clone(&self.inner.tenants), tenant.to_string());
-        let changed = tokio::task::spawn_blocking(move || change(&keys, &tenant, &node, now)).await;
-        let bug = |error| Failure::new(Exit::Bug, "QC0004", "a task panicked").because(&error);
-        let Change { old, new, number } = changed.map_err(bug)??;
-        let is_same = old == new;
-        Ok(KeyChange {
-            done: if is_same { "unchanged" } else { done }.to_owned(),
+        let changed = blocking(move || change(&keys, &tenant, &node, now)).await??;
+        let is_changed = changed.is_some();
+        let Change { old, new, number } = changed.unwrap_or_default();
+        let change = KeyChange {
+            done: if is_changed { done } else { "unchanged" }.to_owned(),
             tenant: Some(name),
             old: old.map(|id| format!("{id:08x}")),
             new: new.map(|id| format!("{id:08x}")),
             generation: u64::from(number),
             segments: 0,
-        })
+        };
+        Ok((change, is_changed))
     }
 
     /// Makes the keys of tenants that are to have one, as long as nothing of theirs is here: a key file
@@ -365,16 +369,20 @@ impl Keys {
         let inner = &self.inner;
         let (node, now) = (self.in_use(|node| node.key.clone()), inner.clock.now());
         let streams = inner.log.streams();
-        for tenant in inner.tenants.wanting() {
-            let of_tenant = streams
+        let has_messages = |tenant: &Tenant| {
+            let mut of_tenant = streams
                 .iter()
                 .filter(|info| info.key.name.tenant() == tenant.as_str());
-            if of_tenant.clone().any(|info| info.last.0 > 0) {
-                let next = format!("{} key create --tenant {tenant}", inner.program);
-                tracing::warn!(code = "QC3048", %tenant, next, "The tenant has messages here and no key of its own: nothing new of it is taken until it has one.");
-                continue;
-            }
-            match inner.tenants.create(&tenant, &node, now) {
+            of_tenant.any(|info| info.last.0 > 0)
+        };
+        let (missing, wanting): (Vec<_>, Vec<_>) =
+            inner.tenants.wanting().into_iter().partition(has_messages);
+        for tenant in missing {
+            let next = format!("{} key create --tenant {tenant}", inner.program);
+            tracing::warn!(code = "QC3048", %tenant, next, "The tenant has messages here and no key of its own: nothing new of it is taken until it has one.");
+        }
+        for (tenant, made) in inner.tenants.create_all(wanting, &node, now) {
+            match made {
                 Ok(change) => {
                     let key = change.new.map(|id| format!("{id:08x}"));
                     say_created(Some(tenant.as_str()), key.as_deref());
@@ -399,30 +407,25 @@ impl Keys {
 
     /// Asks the programs of tenants again when their answers have run out, until the drain begins.
     pub fn watch(&self, drain: &Drain) {
-        const LOOK: Duration = Duration::from_secs(1);
-        if !self.inner.tenants.has_programs() {
-            return;
+        if self.inner.tenants.has_programs() {
+            let (keys, until) = (self.clone(), drain.clone());
+            let inner = Arc::clone(&keys.inner);
+            let (tenants, clock) = (Arc::clone(&inner.tenants), Arc::clone(&inner.clock));
+            let forget = move || keys.inner.log.forget_plain();
+            drain.spawn("tenant keys", async move {
+                tenants.watch(clock.as_ref(), until, forget).await;
+            });
         }
-        let (keys, until) = (self.clone(), drain.clone());
-        drain.spawn("tenant keys", async move {
-            let mut look = tokio::time::interval(LOOK);
-            loop {
-                tokio::select! {
-                    () = until.signaled() => return,
-                    _ = look.tick() => {}
-                }
-                let (tenants, now) = (Arc::clone(&keys.inner.tenants), keys.inner.clock.instant());
-                let asked = tokio::task::spawn_blocking(move || tenants.ask_all(now)).await;
-                if asked.unwrap_or(true) {
-                    keys.inner.log.forget_plain();
-                }
-            }
-        });
     }
 
     fn in_use<T>(&self, look: impl FnOnce(&InUse) -> T) -> T {
         let node = self.inner.node.lock();
         look(&node.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, change: impl FnOnce(&mut InUse)) {
+        let node = self.inner.node.lock();
+        change(&mut node.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn by_credential(&self) -> Failure {
@@ -454,27 +457,22 @@ fn say_created(tenant: Option<&str>, key: Option<&str>) {
     );
 }
 
-fn node_row(
-    files: &KeyFiles,
-    (key, source, lies_open): (&NodeKey, KeySource, bool),
-    log_dir: &Path,
-    clock: &dyn Clock,
-) -> NodeKeyRow {
+fn node_row(files: &KeyFiles, node: &InUse, log_dir: &Path, clock: &dyn Clock) -> NodeKeyRow {
     let wrapped = segment_keys(&RealDisk, log_dir).unwrap_or_default();
-    let since = match source {
+    let since = match node.source {
         KeySource::Credential => None,
         KeySource::File | KeySource::Passphrase => files.since(),
     };
-    let others = wrapped.iter().filter(|(id, _)| **id != key.id());
+    let others = wrapped.iter().filter(|(id, _)| **id != node.key.id());
     NodeKeyRow {
-        id: shown(key),
-        source: source.as_str().to_owned(),
-        path: files.place(source).display().to_string(),
+        id: shown(&node.key),
+        source: node.source.as_str().to_owned(),
+        path: files.place(node.source).display().to_string(),
         since: since.map(|since| since.to_string()),
         age_s: since.map(|since| clock.now().since(since).as_secs()),
-        segments: wrapped.get(&key.id()).copied().unwrap_or(0),
+        segments: wrapped.get(&node.key.id()).copied().unwrap_or(0),
         other_segments: others.map(|(_, count)| count).sum(),
-        lies_open,
+        lies_open: node.lies_open,
     }
 }
 

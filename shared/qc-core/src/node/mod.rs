@@ -29,7 +29,6 @@ use keys::AtHand;
 use tenant_keys::TenantKeys;
 
 pub use key_config::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
-pub use key_files::{KeyError, KeySource};
 pub use key_routes::key_routes;
 pub use keys::{KeyOptions, Keys};
 pub use tenant_keys::TenantKeyRule;
@@ -135,7 +134,11 @@ async fn open_store(
     clock: Arc<dyn Clock>,
 ) -> Result<(Log, OpenReport, Keys), Failure> {
     let log_dir = dir.join("log");
-    let at_hand = AtHand::load(dir, keys, has_segments(&log_dir), clock.as_ref())?;
+    let at_hand = {
+        let (dir, keys, clock) = (dir.to_owned(), keys.clone(), Arc::clone(&clock));
+        let is_sealed = has_segments(&log_dir);
+        blocking(move || AtHand::load(&dir, &keys, is_sealed, clock.as_ref())).await??
+    };
     let tenants: Arc<dyn Custody> = Arc::<TenantKeys>::clone(&at_hand.tenants);
     let options = LogOptions {
         custody: tenants,
@@ -146,6 +149,14 @@ async fn open_store(
         .map_err(|error| no_store(&log_dir, &error))?;
     let keys = at_hand.settle(log.clone(), log_dir, program, clock).await?;
     Ok((log, report, keys))
+}
+
+/// Does what blocks where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::new(Exit::Bug, "QC0004", "a task panicked").because(&error))
 }
 
 /// What may be shown of the keys in `dir` while no daemon has it open.

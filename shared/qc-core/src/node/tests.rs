@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::keys::STEPS;
 use super::*;
 use crate::clock::SystemClock;
-use crate::durable;
+use crate::durable::{self, faults::Faults};
 use crate::model::{Envelope, Lane, Message, Seq, Tenant};
 use crate::store::{AppendError, Draft, NoKey, NodeKey, ReadError, StreamKey, segment_keys};
 
@@ -37,7 +37,7 @@ fn with_tenants(tenants: &[&str]) -> KeyOptions {
     }
 }
 
-async fn open(dir: &Path, options: &KeyOptions) -> Result<(Log, Keys), Failure> {
+pub(super) async fn open(dir: &Path, options: &KeyOptions) -> Result<(Log, Keys), Failure> {
     let small = |log| LogOptions {
         segment_bytes: 64 << 10,
         ..log
@@ -122,7 +122,7 @@ fn a_rotation_goes_on_where_one_in_the_same_process_was_cut_off() {
             let (log, keys) = open(dir.path(), &options).await.unwrap();
             put(&log, "acme/a", 0..20).await.unwrap();
             keys.rotate_until(step).await.unwrap();
-            // a tenant's key that is made in between is wrapped by the old one
+            // a tenant's key that is made in between is wrapped by the new one
             keys.rotate_tenant(acme()).await.unwrap();
             keys.rotate().await.unwrap();
             put(&log, "acme/a", 20..30).await.unwrap();
@@ -138,6 +138,90 @@ fn a_rotation_goes_on_where_one_in_the_same_process_was_cut_off() {
             assert_eq!(get(&log, "acme/a").unwrap(), 30, "{step:?}");
             log.close();
         });
+    }
+}
+
+/// A store with two tenants, one of them under a key of its own; with a passphrase, if it is to have one.
+async fn two_tenants(dir: &Path, passphrase: bool) -> (Log, Keys, KeyOptions) {
+    let mut options = with_tenants(&["acme"]);
+    if passphrase {
+        // below keys/, where reading it is counted among the calls that fail
+        let path = dir.join("keys/passphrase");
+        durable::create_dir_all(&dir.join("keys"), 0o700).unwrap();
+        write(&path, b"correct horse");
+        options.passphrase_file = Some(path);
+    }
+    let (log, keys) = open(dir, &options).await.unwrap();
+    put(&log, "acme/a", 0..3).await.unwrap();
+    put(&log, "other/a", 0..3).await.unwrap();
+    (log, keys, options)
+}
+
+/// A start after whatever happened: everything is there, and keys change as ever.
+async fn assert_whole(dir: &Path, options: &KeyOptions, acme_has: usize, what: &str) {
+    for _ in 0..2 {
+        let opened = open(dir, options).await;
+        let (log, keys) = opened
+            .map_err(|failure| format!("{what}: {failure}"))
+            .unwrap();
+        assert_eq!(get(&log, "acme/a").unwrap(), acme_has, "{what}");
+        assert_eq!(get(&log, "other/a").unwrap(), 3, "{what}");
+        let report = keys.report();
+        assert_eq!(report.node.other_segments, 0, "{what}");
+        let left = key_files(dir);
+        let left: Vec<_> = left.iter().filter(|name| *name != "passphrase").collect();
+        assert_eq!(left, ["node.key", "tenants"], "{what}");
+        keys.rotate().await.unwrap();
+        assert_ne!(keys.report().node.id, report.node.id, "{what}");
+        log.close();
+    }
+}
+
+#[test]
+fn a_rotation_that_fails_anywhere_and_is_cut_off_when_it_is_tried_again_loses_nothing() {
+    // every pair of calls in a release build, some of them in a debug build
+    const STRIDE: usize = if cfg!(debug_assertions) { 8 } else { 1 };
+    for passphrase in [false, true] {
+        let (mut first, mut struck) = (0, 0);
+        loop {
+            first += 1;
+            let mut second = 1 + first * 3 % STRIDE;
+            let all_calls_done = loop {
+                let what = format!("passphrase {passphrase}: error {first}, kill {second}");
+                let dir = tempfile::tempdir().unwrap();
+                let below = dir.path().join("keys");
+                let (failed, killed) = block_on(async {
+                    let (log, keys, options) = two_tenants(dir.path(), passphrase).await;
+                    let faults = Faults::once(&below, first);
+                    let rotated = keys.rotate().await;
+                    let failed = faults.have_struck();
+                    // a key that cannot be read is written anew, so some faults harm nobody
+                    assert!(failed || rotated.is_ok(), "{what}");
+                    drop(faults);
+                    // the node goes on, and so do its tenants
+                    put(&log, "acme/a", 3..5).await.unwrap();
+                    keys.rotate_tenant(acme()).await.unwrap();
+                    put(&log, "acme/a", 5..7).await.unwrap();
+                    let faults = Faults::killed(&below, second);
+                    let again = keys.rotate().await;
+                    let killed = faults.have_struck();
+                    assert!(killed || again.is_ok(), "{what}");
+                    log.close();
+                    drop(faults);
+                    assert_whole(dir.path(), &options, 7, &what).await;
+                    (failed, killed)
+                });
+                struck += usize::from(failed && killed);
+                if !killed {
+                    break !failed;
+                }
+                second += STRIDE;
+            };
+            if all_calls_done {
+                break;
+            }
+        }
+        assert!(first > 10 && struck > 100 / STRIDE, "{first} {struck}");
     }
 }
 

@@ -12,9 +12,10 @@ use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
 use super::keeper::Keeper;
-use super::numbers::Numbers;
+use super::numbers::{Numbers, Repeat};
 use super::read::ReadSide;
-use super::recover::{OpenReport, recover};
+use super::recover::recover;
+use super::report::OpenReport;
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
 use super::space::{Pool, RollError};
@@ -42,6 +43,9 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most bytes all segments together may take.
     pub max_bytes: u64,
+    /// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a
+    /// reader of one record has to open.
+    pub batch_bytes: usize,
     /// Bytes of the disk that are left alone.
     pub min_free: u64,
     /// Bytes at the end of a segment kept for cursors and trims when messages no longer fit.
@@ -68,6 +72,7 @@ impl LogOptions {
             dir: dir.into(),
             segment_bytes: 32 << 20,
             max_bytes: u64::MAX,
+            batch_bytes: 128 << 10,
             min_free: 64 << 20,
             control_reserve: 64 << 10,
             tail_bytes: 16 << 20,
@@ -178,7 +183,7 @@ impl Log {
             Pool::adopt(&files, &found.names, options.segment_bytes, segments).map_err(io)?;
         // an earlier process may have ended before its renamings were durable
         files.disk.sync_dir(&options.dir).map_err(io)?;
-        let numbers = Numbers::of(&found.view);
+        let numbers = Numbers::of(&found.view, found.taken);
         let scrubbed = found
             .view
             .values
@@ -221,6 +226,7 @@ impl Log {
             may_reclaim: false,
             unindexed: Vec::new(),
             suspect: None,
+            repeat: Repeat::default(),
             last_tick: now,
         };
         match writer.roll(0, true) {

@@ -21,6 +21,14 @@ pub(super) struct Numbers {
     pub(super) revision: Seq,
 }
 
+/// Definitions that stand in one batch only, since the segment began with all there were: they are said
+/// once more a moment later, so that no single bad place makes a stream nameless.
+#[derive(Default)]
+pub(super) struct Repeat {
+    pub(super) streams: Vec<u32>,
+    pub(super) origins: Vec<u32>,
+}
+
 /// Where a stream stands for the writer.
 pub(super) struct Position {
     pub(super) epoch: Epoch,
@@ -31,8 +39,9 @@ pub(super) struct Position {
 }
 
 impl Numbers {
-    /// The positions as recovery found them.
-    pub(super) fn of(view: &View) -> Self {
+    /// The positions as recovery found them; `taken` are the highest numbers of a stream and of an origin
+    /// that may ever have been given.
+    pub(super) fn of(view: &View, taken: (u32, u32)) -> Self {
         let position = |(id, stream): (&u32, &StreamView)| {
             let held = view.backlog(*id, stream.trim);
             let position = Position {
@@ -46,8 +55,8 @@ impl Numbers {
         Self {
             given: view.streams.values().map(|stream| stream.last.0).sum(),
             revision: (view.values.values().map(|value| value.revision).max()).unwrap_or_default(),
-            next_stream: view.streams.last_key_value().map_or(1, |(id, _)| id + 1),
-            next_origin: view.origins.last_key_value().map_or(1, |(id, _)| id + 1),
+            next_stream: taken.0 + 1,
+            next_origin: taken.1 + 1,
             streams: view.by_key.clone(),
             positions: view.streams.iter().map(position).collect(),
             origins: view

@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile};
-use super::recover::{Damage, OpenReport, segment_name};
+use super::recover::segment_name;
+use super::report::{Damage, OpenReport};
 
 /// Where damaged ranges and foreign segments go.
 pub(super) fn dir(log: &Path) -> PathBuf {

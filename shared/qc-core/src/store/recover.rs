@@ -7,157 +7,24 @@
 //! *damage*: the bytes are copied to the quarantine, the missing seqs are reported, and the log goes on.
 //! Recovery changes nothing that a second run would need, so a crash in the middle of it is harmless.
 
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile};
 use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap, Ids, scoped};
 use super::index::{IndexFile, Piece, Run, SegmentIndex, index_name};
-use super::mark::DurableMark;
-use super::scan::{ScanEnd, Visit, apply_table, scan, scan_tables};
+use super::mark::{DurableMark, is_full};
+use super::scan::{ScanEnd, Tail, Visit, apply_table, scan, scan_tables};
 use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
 use super::space::is_free;
 use super::view::{Index, SegmentView, View};
-use super::{Keyring, StreamKey, quarantine};
+use super::{Damage, Keyring, LostRange, OpenError, OpenReport, quarantine};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, RecordHeader, RecordKind};
-
-/// What was found when the log was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenReport {
-    /// Messages that are there.
-    pub kept: u64,
-    /// Bytes after the last commit that were never acknowledged and have been cut.
-    pub torn_tail: u64,
-    /// Ranges that were on disk and cannot be read any more.
-    pub damaged: Vec<Damage>,
-    /// Seqs that were acknowledged once and are lost.
-    pub lost: Vec<LostRange>,
-    /// Files in the log directory that are none of ours; left where they are.
-    pub foreign: Vec<String>,
-    /// Segments there.
-    pub segments: u64,
-    /// Of those, segments that had to be read because they had no index.
-    pub scanned: u64,
-}
-
-impl OpenReport {
-    /// What an operator should know of it, a line each; none when all is well.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.torn_tail > 0 {
-            let bytes = self.torn_tail;
-            lines.push(format!(
-                "recovered {}, cut {bytes} bytes that were never acknowledged",
-                self.kept
-            ));
-        }
-        for damage in &self.damaged {
-            let Damage {
-                segment,
-                offset,
-                length,
-                what,
-                known,
-            } = damage;
-            let again = if *known { ", known from before" } else { "" };
-            lines.push(format!(
-                "damaged: segment {segment} offset {offset}, {length} bytes: {what}; kept aside in quarantine{again}"
-            ));
-        }
-        for lost in &self.lost {
-            let LostRange {
-                stream,
-                first,
-                last,
-            } = lost;
-            lines.push(format!(
-                "lost: {} {} seq {first} to {last}",
-                stream.name,
-                stream.role.as_str()
-            ));
-        }
-        for name in &self.foreign {
-            let name = crate::safe_text::safe(name, 80);
-            lines.push(format!("not ours, left alone: {name}"));
-        }
-        lines
-    }
-}
-
-/// One damaged range of a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment's number.
-    pub segment: u64,
-    /// Where the range begins.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub length: u64,
-    /// What does not match.
-    pub what: &'static str,
-    /// Whether an earlier start has already reported it.
-    pub known: bool,
-}
-
-/// A range of lost seqs, both ends included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostRange {
-    /// The stream.
-    pub stream: StreamKey,
-    /// The first lost seq.
-    pub first: Seq,
-    /// The last lost seq.
-    pub last: Seq,
-}
-
-/// Why a log cannot be opened at all.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk refused.
-    #[error("cannot {action} {path}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The log was written by a newer version. Not a byte of it was changed.
-    #[error("segment {segment} has format {found}; this version reads up to {known}")]
-    NewerFormat {
-        /// The segment's number.
-        segment: u64,
-        /// Its format.
-        found: u32,
-        /// The newest this version reads.
-        known: u32,
-    },
-    /// A segment is of a format that this version no longer reads; nothing was changed.
-    #[error("segment {segment} has format {found}, this version reads {known}")]
-    OlderFormat {
-        /// The segment's number.
-        segment: u64,
-        /// Its format.
-        found: u32,
-        /// The one this version reads.
-        known: u32,
-    },
-    /// The segments are sealed with another node key.
-    #[error("segment {segment} is sealed with key {needed:08x}, this node has key {present:08x}")]
-    WrongKey {
-        /// The segment's number.
-        segment: u64,
-        /// The key it needs.
-        needed: u32,
-        /// The key that is here.
-        present: u32,
-    },
-}
 
 /// Everything recovery hands to the writer.
 pub(super) struct Recovered {
@@ -169,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) next_commit: u64,
     pub(super) store: Option<[u8; 16]>,
     pub(super) mark: Box<dyn DiskFile>,
+    /// The highest numbers of a stream and of an origin that may have been given.
+    pub(super) taken: (u32, u32),
     /// Ranges that are lost and not yet recorded as gaps.
     pub(super) gaps: Vec<(u32, Seq, Seq)>,
     /// Segments without an index.
@@ -235,6 +104,7 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
         next_commit: mark.commit + 1,
         store: None,
         mark: mark_file,
+        taken: (0, 0),
         gaps: Vec::new(),
         unindexed: Vec::new(),
         names,
@@ -246,12 +116,16 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
         state,
         runs: Vec::new(),
         lost_at_the_end: 0,
+        lost_records: 0,
     };
     for (segment, length) in found {
         let path = dir.join(segment_name(segment.header.number));
         reading.take(segment, length).map_err(io("read", &path))?;
     }
     reading.remove_orphans();
+    reading
+        .keep_nameless()
+        .map_err(io("keep aside a segment of", dir))?;
     Ok(reading.finish())
 }
 
@@ -413,6 +287,9 @@ struct Reading<'a> {
     runs: Vec<(u64, Run)>,
     /// Records beyond the mark that may have been durable and cannot be read: at most so many.
     lost_at_the_end: u64,
+    /// Records of the newest segment that cannot be read: at most so many, and any may have named a
+    /// stream or an origin.
+    lost_records: u64,
 }
 
 impl Reading<'_> {
@@ -437,7 +314,7 @@ impl Reading<'_> {
         }
         self.state.report.scanned += 1;
         let damages = self.state.report.damaged.len();
-        let file = self.files.get(Kind::Segment, number)?;
+        let (tail, file) = (self.tail(number), self.files.get(Kind::Segment, number)?);
         let mut content = Content {
             files: self.files,
             number,
@@ -447,7 +324,7 @@ impl Reading<'_> {
             index: SegmentIndex::default(),
             ids: IdMap::default(),
         };
-        let scanned = scan(file.as_ref(), &segment, &mut content)?;
+        let scanned = scan(file.as_ref(), &segment, tail, &mut content)?;
         let (index, ids) = (content.index, content.ids);
         let end = scanned.end;
         view.length = self.close(file.as_ref(), number, length, &scanned)?;
@@ -467,14 +344,29 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// What may have become of the end of a segment.
+    fn tail(&self, number: u64) -> Tail {
+        let durable = match self.mark.segment.cmp(&number) {
+            Ordering::Less => 0,
+            Ordering::Equal => self.mark.end,
+            // a later one was begun when all of it was durable
+            Ordering::Greater => return Tail::Ended,
+        };
+        if number == self.newest {
+            Tail::Open { durable }
+        } else {
+            Tail::Ended
+        }
+    }
+
     /// The newest segment begins with all there is beside messages, but not all of it can be read: the
     /// segments before it tell the rest.
     fn read_tables_again(&mut self) -> io::Result<()> {
-        let view = &mut self.state.view;
-        let segments = view.segments.values();
+        let segments = self.state.view.segments.values();
         let segments: Vec<_> = segments.map(|known| Arc::clone(&known.segment)).collect();
         if segments.len() > 1 {
-            let mut tables = scan_tables(self.files, &segments)?;
+            let mut tables = scan_tables(self.files, &segments, self.tail(self.newest))?;
+            let view = &mut self.state.view;
             std::mem::swap(&mut tables.segments, &mut view.segments);
             *view = tables;
         }
@@ -522,8 +414,10 @@ impl Reading<'_> {
         scanned: &ScanEnd,
     ) -> io::Result<u64> {
         let offset = scanned.end.offset;
+        self.lost_records = scanned.lost_records;
         if self.mark.segment == number && self.mark.end > offset {
             let lost = self.mark.end - offset;
+            self.lost_records += lost / RECORD_HEADER as u64;
             let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
             let new = quarantine::copy_range(disk, dir, file, number, offset, lost)?;
             self.damaged(number, offset, lost, scanned.fault, !new);
@@ -572,8 +466,75 @@ impl Reading<'_> {
         }
     }
 
+    /// Keeps aside the segments with messages of streams that nobody can name any more: the batch that
+    /// defined them is damaged. No number that such a stream or an origin may have had is given again.
+    fn keep_nameless(&mut self) -> io::Result<()> {
+        let view = &mut self.state.view;
+        let is_known = |id: &u32| view.streams.contains_key(id);
+        let mut nameless = BTreeMap::new();
+        for (segment, run) in self.runs.iter().filter(|(_, run)| !is_known(&run.stream)) {
+            nameless.entry(*segment).or_insert(run.stream);
+        }
+        let of_runs = self.runs.iter().map(|(_, run)| run.stream);
+        let of_cursors = view.cursors.keys().map(|(id, _)| *id);
+        let of_marks = view.marks.keys().map(|(id, ..)| *id);
+        let streams = view.streams.keys().copied();
+        let streams = streams.chain(of_runs).chain(of_cursors).chain(of_marks);
+        let origins = view.origins.keys().copied();
+        let origins = origins.chain(view.marks.keys().map(|(_, node, _)| *node));
+        let is_gone = self.mark.segment > self.newest;
+        let gone = if is_gone { self.mark.end } else { 0 };
+        let unread = self.lost_records + gone / RECORD_HEADER as u64;
+        let unread = u32::try_from(unread).unwrap_or(u32::MAX / 2);
+        let taken = |numbers: &mut dyn Iterator<Item = u32>| {
+            numbers.max().unwrap_or(0).saturating_add(unread)
+        };
+        self.state.taken = (taken(&mut { streams }), taken(&mut { origins }));
+        let known: BTreeSet<u32> = view.streams.keys().copied().collect();
+        view.cursors.retain(|(id, _), _| known.contains(id));
+        view.marks.retain(|(id, ..), _| known.contains(id));
+        for (number, _) in nameless {
+            let Some(end) = view.segments.get(&number).map(|segment| segment.end.offset) else {
+                continue;
+            };
+            let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
+            let file = self.files.get(Kind::Segment, number)?;
+            // with its header: that is where the key to it lies
+            let new = match quarantine::copy_range(disk, dir, file.as_ref(), number, 0, end) {
+                Err(error) if is_full(&error) => {
+                    // it stays where it is, and the next start tries again
+                    if let Some(segment) = view.segments.get_mut(&number) {
+                        segment.is_held = true;
+                    }
+                    true
+                }
+                copied => copied?,
+            };
+            self.state.report.damaged.push(Damage {
+                segment: number,
+                offset: 0,
+                length: end,
+                what: "messages of a stream whose name is lost",
+                known: !new,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many numbers the streams had that nobody can name any more, as far as is known.
+    fn nameless_messages(&self) -> u64 {
+        let mut last: BTreeMap<u32, Seq> = BTreeMap::new();
+        for (_, run) in &self.runs {
+            let known = last.entry(run.stream).or_default();
+            *known = run.last.max(*known);
+        }
+        last.retain(|id, _| !self.state.view.streams.contains_key(id));
+        last.values().map(|last| last.0).sum()
+    }
+
     /// Puts streams together from what all segments hold, and finds what is missing.
     fn finish(mut self) -> Recovered {
+        let nameless = self.nameless_messages();
         let state = &mut self.state;
         for (segment, run) in &self.runs {
             state.view.add_read(*segment, run);
@@ -586,12 +547,9 @@ impl Reading<'_> {
         for (id, first, last) in lost {
             state.view.cut(id, first, last);
         }
-        let given: u64 = state
-            .view
-            .streams
-            .values()
-            .map(|stream| stream.last.0)
-            .sum();
+        let streams = state.view.streams.values();
+        let given: u64 = streams.map(|stream| stream.last.0).sum();
+        let given = given + nameless;
         let lost_at_the_end = self
             .mark
             .given

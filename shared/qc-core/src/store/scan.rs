@@ -7,6 +7,7 @@ use super::disk::DiskFile;
 use super::files::{Files, Kind};
 use super::index::SegmentEnd;
 use super::pages::damaged;
+use super::seal::TAG;
 use super::segment::{BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment};
 use super::tables;
 use super::view::View;
@@ -47,8 +48,14 @@ impl Visit for Tables<'_> {
     }
 }
 
-/// What `segments` hold beside messages, or the last of them, back to one that is sound.
-pub(super) fn scan_tables(files: &Files, segments: &[Arc<Segment>]) -> io::Result<View> {
+/// What `segments` hold beside messages, or the last of them, back to one that is sound; `tail` is that
+/// of the last.
+pub(super) fn scan_tables(
+    files: &Files,
+    segments: &[Arc<Segment>],
+    tail: Tail,
+) -> io::Result<View> {
+    let newest = segments.last().map(|segment| segment.header.number);
     let mut view = View::default();
     for first in (0..segments.len().saturating_sub(1)).rev() {
         view = View::default();
@@ -59,7 +66,9 @@ pub(super) fn scan_tables(files: &Files, segments: &[Arc<Segment>]) -> io::Resul
                 view: &mut view,
                 is_sound: true,
             };
-            scan(file.as_ref(), segment, &mut tables)?;
+            let is_newest = Some(segment.header.number) == newest;
+            let tail = if is_newest { tail } else { Tail::Ended };
+            scan(file.as_ref(), segment, tail, &mut tables)?;
             is_first_sound.get_or_insert(tables.is_sound);
         }
         if is_first_sound == Some(true) {
@@ -91,16 +100,29 @@ pub(super) fn apply_table(
 pub(super) struct ScanEnd {
     pub(super) end: SegmentEnd,
     pub(super) fault: &'static str,
-    /// Bytes of a batch whose header is sound and whose payload is not: a commit that was cut off.
+    /// Bytes of a commit that was cut off.
     pub(super) torn: u64,
     /// Records that damaged batches before the end held, at most.
     pub(super) lost_records: u64,
 }
 
+/// What may have become of the end of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Everything in it was durable once.
+    Ended,
+    /// Its writer may have died in the middle of a commit, and everything up to here was durable.
+    Open { durable: u64 },
+}
+
 /// Reads the segment in `file`.
+///
+/// A commit may be several batches, of which a power cut leaves any. Only the last one may be so: the
+/// next is begun when it is on disk. It counts whole or not at all; whatever else is unsound is damage.
 pub(super) fn scan(
     file: &dyn DiskFile,
     segment: &Segment,
+    tail: Tail,
     visit: &mut impl Visit,
 ) -> io::Result<ScanEnd> {
     let number = segment.header.number;
@@ -116,6 +138,7 @@ pub(super) fn scan(
         commit: 0,
     };
     let (mut chained, mut lost_records) = (true, 0);
+    let mut begun = Begun::default();
     loop {
         let found = BatchHeader::decode(window.bytes(offset, BATCH_HEADER)?, number);
         // in sequence and linked to the batch before, unless damage has broken the link
@@ -133,26 +156,51 @@ pub(super) fn scan(
                 match segment.open_batch(&header, frame) {
                     Ok((plain, tag)) => {
                         let plain = frame.get(BATCH_HEADER..BATCH_HEADER + plain);
-                        if let Err(what) = visit.batch(offset, plain.unwrap_or_default()) {
-                            visit.damage(offset, header.span(), what)?;
-                        }
-                        offset += header.span();
+                        let plain = plain.unwrap_or_default();
+                        let before = end;
                         end = SegmentEnd {
                             chain: ChainEnd {
                                 segment: number,
                                 batches: header.number + 1,
                                 tag,
                             },
-                            offset,
+                            offset: offset + header.span(),
                             commit: header.commit,
                         };
-                        chained = true;
+                        if header.more && tail.may_be_torn(offset) {
+                            begun.hold(before, offset, plain);
+                        } else {
+                            begun.give(visit)?;
+                            give(visit, offset, plain, header.span())?;
+                        }
+                        (offset, chained) = (end.offset, true);
                         continue;
                     }
                     Err(fault) => fault.as_str(),
                 }
             }
         };
+        if tail.may_be_torn(offset) {
+            let whole = begun.before().unwrap_or(end);
+            let later = window.later_commits(offset + 8, segment, end.chain.batches)?;
+            let is_of_the_last = later.is_none_or(|later| {
+                let is_one = later.first == later.last;
+                // only the very first segment begins without a checkpoint that was durable before
+                let is_begun = whole.chain.batches > 0 || segment.header.previous.segment == 0;
+                is_one && is_begun && later.first == whole.commit + 1
+            });
+            if is_of_the_last {
+                let here = header.map_or(offset, |header| offset + header.span());
+                let last = later.map_or(here, |later| later.end);
+                return Ok(ScanEnd {
+                    end: whole,
+                    fault,
+                    torn: last.saturating_sub(whole.offset),
+                    lost_records,
+                });
+            }
+        }
+        begun.give(visit)?;
         if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches)? {
             let most = (next - offset) / RECORD_HEADER as u64;
             lost_records += header.map_or(most, |header| u64::from(header.records));
@@ -166,6 +214,47 @@ pub(super) fn scan(
             torn: header.map_or(0, |header| header.span()),
             lost_records,
         });
+    }
+}
+
+impl Tail {
+    fn may_be_torn(self, offset: u64) -> bool {
+        matches!(self, Self::Open { durable } if offset >= durable)
+    }
+}
+
+/// The batches of a commit whose last one has not been seen yet.
+#[derive(Default)]
+struct Begun {
+    /// Where the commit before it ended.
+    before: Option<SegmentEnd>,
+    batches: Vec<(u64, Vec<u8>)>,
+}
+
+impl Begun {
+    fn before(&self) -> Option<SegmentEnd> {
+        self.before
+    }
+
+    fn hold(&mut self, before: SegmentEnd, offset: u64, plain: &[u8]) {
+        self.before.get_or_insert(before);
+        self.batches.push((offset, plain.to_vec()));
+    }
+
+    fn give(&mut self, visit: &mut impl Visit) -> io::Result<()> {
+        self.before = None;
+        for (offset, plain) in self.batches.drain(..) {
+            let span = (BATCH_HEADER + plain.len() + TAG) as u64;
+            give(visit, offset, &plain, span.next_multiple_of(8))?;
+        }
+        Ok(())
+    }
+}
+
+fn give(visit: &mut impl Visit, offset: u64, plain: &[u8], span: u64) -> io::Result<()> {
+    match visit.batch(offset, plain) {
+        Ok(()) => Ok(()),
+        Err(what) => visit.damage(offset, span, what),
     }
 }
 
@@ -191,6 +280,14 @@ pub(super) fn check_batches(
         offset += header.span();
     }
     Ok((offset < end).then_some(offset))
+}
+
+/// The first and the last commit of some batches, and where they end.
+#[derive(Clone, Copy)]
+struct Later {
+    first: u64,
+    last: u64,
+    end: u64,
 }
 
 /// A part of a file in memory, moved forward as it is read.
@@ -232,6 +329,33 @@ impl<'a> Window<'a> {
         let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
         let to = from.saturating_add(size).min(self.bytes.len());
         Ok(self.bytes.get_mut(from..to).unwrap_or_default())
+    }
+
+    /// The commits of the sound batches from `offset` on, if there is any.
+    fn later_commits(
+        &mut self,
+        mut offset: u64,
+        segment: &Segment,
+        at_least: u64,
+    ) -> io::Result<Option<Later>> {
+        let number = segment.header.number;
+        let mut later: Option<Later> = None;
+        while let Some(found) = self.find_batch(offset, number, at_least)? {
+            offset = found + 8;
+            let Some(header) = BatchHeader::decode(self.bytes(found, BATCH_HEADER)?, number) else {
+                continue;
+            };
+            if segment.checksum(&header, self.bytes(found, header.size())?) {
+                offset = found + header.span();
+                let first = later.map_or(header.commit, |later| later.first);
+                later = Some(Later {
+                    first,
+                    last: header.commit,
+                    end: offset,
+                });
+            }
+        }
+        Ok(later)
     }
 
     /// The next offset, in steps of 8, at which a sound batch header of `segment` stands.

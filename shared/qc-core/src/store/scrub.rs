@@ -5,13 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Damage;
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::{Piece, SegmentIndex};
 use super::keeper::{Job, Scrubbed};
 use super::quarantine;
-use super::recover::Damage;
-use super::scan::{Visit, scan};
+use super::scan::{Tail, Visit, scan};
 use super::space::RollError;
 use super::view::Index;
 use super::writer::Writer;
@@ -218,7 +218,7 @@ impl Writer {
             .reads
             .files
             .get(Kind::Segment, number)
-            .and_then(|file| scan(file.as_ref(), &segment, &mut sound));
+            .and_then(|file| scan(file.as_ref(), &segment, Tail::Ended, &mut sound));
         let Ok(scanned) = scanned else {
             // the disk does not answer; readers say so, and the next scrub tries again
             return;

@@ -13,7 +13,7 @@
 //!     84 zero up to 508   508 u32 CRC32C of 0..508, seeded with the segment number
 //! batch, aligned to 8 bytes
 //!   0  u32 magic "QCBA"    4 u32 payload length with tag    8 u64 batch number from 0
-//!  16  u32 records        20 u8 suite (1)  21 3B zero
+//!  16  u32 records        20 u8 suite (1)  21 u8 1 = the commit goes on  22 2B zero
 //!  24  16B tag of the previous batch (zero for the first)
 //!  40  u64 commit number of the store
 //!  48  u32 CRC32C of the payload    52 u32 CRC32C of 0..52, both seeded with the segment number
@@ -49,6 +49,7 @@ const SLOTS: [usize; 2] = [1024, 2048];
 const MAGIC: &[u8; 8] = b"QCSEGMT\n";
 const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"QCBA");
 const SUITE_AES_256_GCM: u8 = 1;
+const MORE: u8 = 1;
 
 /// What a segment's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +217,18 @@ pub(super) struct BatchHeader {
     pub(super) records: u32,
     pub(super) previous_tag: [u8; TAG],
     pub(super) commit: u64,
+    /// Whether the next batch is of the same commit.
+    pub(super) more: bool,
     payload_crc: u32,
+}
+
+/// Where a batch stands that is being sealed.
+pub(super) struct BatchPlace<'a> {
+    pub(super) records: u32,
+    /// What comes before it.
+    pub(super) end: &'a ChainEnd,
+    pub(super) commit: u64,
+    pub(super) more: bool,
 }
 
 impl BatchHeader {
@@ -238,15 +250,15 @@ impl BatchHeader {
             return None;
         }
         let payload = r.u32().ok()?;
+        let (number, records) = (r.u64().ok()?, r.u32().ok()?);
+        let [_suite, more, _, _] = r.array().ok()?;
         let header = Self {
             payload,
-            number: r.u64().ok()?,
-            records: r.u32().ok()?,
-            previous_tag: {
-                let _suite = r.u32().ok()?;
-                r.array().ok()?
-            },
+            number,
+            records,
+            previous_tag: r.array().ok()?,
             commit: r.u64().ok()?,
+            more: more == MORE,
             payload_crc: r.u32().ok()?,
         };
         let crc = r.u32().ok()?;
@@ -357,10 +369,14 @@ impl Segment {
         &self,
         frame: &mut Vec<u8>,
         start: usize,
-        records: u32,
-        end: &ChainEnd,
-        commit: u64,
+        place: BatchPlace<'_>,
     ) -> Option<[u8; TAG]> {
+        let BatchPlace {
+            records,
+            end,
+            commit,
+            more,
+        } = place;
         let body = start + BATCH_HEADER;
         let plain = frame.len().checked_sub(body)?;
         let payload = u32::try_from(plain + TAG).ok()?;
@@ -370,7 +386,7 @@ impl Segment {
             &payload.to_le_bytes(),
             &end.batches.to_le_bytes(),
             &records.to_le_bytes(),
-            &[SUITE_AES_256_GCM, 0, 0, 0],
+            &[SUITE_AES_256_GCM, if more { MORE } else { 0 }, 0, 0],
             &end.tag,
             &commit.to_le_bytes(),
         ];

@@ -16,7 +16,8 @@ use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
 use super::mark::is_full;
-use super::segment::{ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
+use super::numbers::Repeat;
+use super::segment::{BatchPlace, ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
 use super::writer::{Active, TICK, Writer};
 use super::{AppendError, NodeKey, tables};
@@ -209,6 +210,7 @@ impl Writer {
         let segment = Arc::new(segment);
         self.next_segment += 1;
         self.end = end;
+        self.repeat = Repeat::default();
         let at = FIRST_BATCH + checkpoint.len() as u64;
         let before = self.active.replace(Active {
             segment: Arc::clone(&segment),
@@ -223,7 +225,7 @@ impl Writer {
             shown.end = SegmentEnd {
                 chain: end,
                 offset: at,
-                commit: self.next_commit,
+                commit: self.next_commit - 1,
             };
             view.segments.insert(number, shown);
             view.stats.written_bytes += at;
@@ -243,9 +245,16 @@ impl Writer {
         let mut frame = Vec::new();
         let mut start = Segment::begin_batch(&mut frame);
         let mut is_sealed = true;
-        let commit = self.next_commit;
+        // durable before the next commit, and none of it
+        let commit = self.next_commit - 1;
         let mut seal = |frame: &mut Vec<u8>, records: u32| {
-            match segment.seal_batch(frame, start, records, end, commit) {
+            let place = BatchPlace {
+                records,
+                end,
+                commit,
+                more: false,
+            };
+            match segment.seal_batch(frame, start, place) {
                 Some(tag) => {
                     end.tag = tag;
                     end.batches += 1;

@@ -1,6 +1,7 @@
 //! Putting a commit together: numbers are given, duplicates are found, records are encoded and sealed,
 //! and nothing of it can be seen until it is on disk.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use super::command::{Answer, Command, Reply};
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
-use super::numbers::Position;
-use super::segment::{BATCH_HEADER, SEAL_OVERHEAD, Segment};
+use super::numbers::{Position, Repeat};
+use super::segment::{BATCH_HEADER, BatchPlace, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
 use super::{
@@ -19,9 +20,6 @@ use super::{
 use crate::model::{Epoch, NodeName, Seq, Timestamp};
 use crate::wire::{MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind};
 
-/// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a reader
-/// of one record has to open.
-const BATCH_BYTES: usize = 128 << 10;
 /// Room for the definition of a stream, an origin and a mark beside the messages of an append.
 const TABLES: usize = 2048;
 
@@ -38,6 +36,8 @@ pub(super) struct Staged {
     pub(super) accepted_bytes: u64,
     pub(super) pieces: Vec<Piece>,
     pub(super) changes: Vec<Change>,
+    /// Where cursors stand by this commit.
+    cursors: HashMap<(u32, String), CursorState>,
     pub(super) trims: Vec<(u32, Seq)>,
     pub(super) tail: Vec<Record>,
     answers: Vec<Answer>,
@@ -102,6 +102,7 @@ impl Staged {
         (self.records, self.messages, self.accepted_bytes) = (0, 0, 0);
         self.pieces.clear();
         self.changes.clear();
+        self.cursors.clear();
         self.trims.clear();
         self.tail.clear();
         self.answers.clear();
@@ -199,7 +200,7 @@ impl Writer {
         moves: Vec<CursorMove>,
         done: Reply<Vec<Outcome>>,
     ) {
-        let bytes = match sizes(&drafts) {
+        let bytes = match sizes(&drafts, self.options.batch_bytes) {
             Ok(bytes) => bytes + cursor_bytes(&moves),
             Err(error) => return drop(done.send(Err(error))),
         };
@@ -389,7 +390,14 @@ impl Writer {
         self.end_record();
     }
 
+    /// The place of the batch that the next record belongs to. One that is full is sealed first, as a
+    /// part of a commit that goes on.
     fn begin_batch(&mut self) -> usize {
+        if self.staged.batch.is_some_and(|start| {
+            self.staged.frame.len() - start >= self.options.batch_bytes + BATCH_HEADER
+        }) {
+            self.seal_batch(true);
+        }
         let staged = &mut self.staged;
         *staged
             .batch
@@ -399,14 +407,10 @@ impl Writer {
     fn end_record(&mut self) {
         self.staged.records += 1;
         self.staged.batch_records += 1;
-        let start = self.staged.batch.unwrap_or(0);
-        if self.staged.frame.len() - start >= BATCH_BYTES + BATCH_HEADER {
-            self.seal_batch();
-        }
     }
 
-    /// Seals the batch that is being filled, if there is one.
-    pub(super) fn seal_batch(&mut self) {
+    /// Seals the batch that is being filled, if there is one; `more` of the same commit may follow.
+    pub(super) fn seal_batch(&mut self, more: bool) {
         let Some(start) = self.staged.batch.take() else {
             return;
         };
@@ -416,10 +420,13 @@ impl Writer {
             return;
         };
         let frame = &mut self.staged.frame;
-        let commit = self.next_commit;
-        let tag = active
-            .segment
-            .seal_batch(frame, start, records, &self.end, commit);
+        let place = BatchPlace {
+            records,
+            end: &self.end,
+            commit: self.next_commit,
+            more,
+        };
+        let tag = active.segment.seal_batch(frame, start, place);
         match tag {
             Some(tag) => {
                 self.end.batches += 1;
@@ -441,8 +448,9 @@ impl Writer {
         let seq = seq.min(self.numbers.last_of(id));
         let state = {
             let view = self.reads.view();
-            let known = self.staged.cursor(id, &consumer);
-            let known = known.or_else(|| view.cursors.get(&(id, consumer.clone())).copied());
+            let cursor = (id, consumer.clone());
+            let known = self.staged.cursors.get(&cursor);
+            let known = known.or_else(|| view.cursors.get(&cursor)).copied();
             let lost = |from, to| {
                 let stream = view.streams.get(&id);
                 stream.map_or(0, |stream| stream.lost_between(from, to))
@@ -456,6 +464,7 @@ impl Writer {
 
     pub(super) fn put_cursor(&mut self, id: u32, consumer: String, state: CursorState) {
         self.put(|frame| tables::put_cursor(frame, id, &consumer, &state));
+        self.staged.cursors.insert((id, consumer.clone()), state);
         self.staged
             .changes
             .push(Change::Cursor(id, consumer, state));
@@ -578,7 +587,33 @@ impl Writer {
         };
         self.numbers.positions.insert(id, position);
         self.staged.changes.push(Change::Stream(id, stream));
+        self.repeat.streams.push(id);
         id
+    }
+
+    /// Says once more what is new since the segment began, in a commit of its own.
+    pub(super) fn repeat_definitions(&mut self) {
+        let Repeat { streams, origins } = std::mem::take(&mut self.repeat);
+        for id in streams {
+            // a segment that begins for want of room begins with all of them
+            if self.make_room(TABLES, true).is_err() {
+                return;
+            }
+            let reads = Arc::clone(&self.reads);
+            if let Some(stream) = reads.view().streams.get(&id) {
+                self.put(|frame| tables::put_stream(frame, id, stream));
+            }
+        }
+        for id in origins {
+            if self.make_room(TABLES, true).is_err() {
+                return;
+            }
+            let reads = Arc::clone(&self.reads);
+            if let Some(name) = reads.view().origins.get(&id) {
+                self.put(|frame| tables::put_origin(frame, id, name));
+            }
+        }
+        self.flush();
     }
 
     fn origin_id(&mut self, name: &NodeName) -> u32 {
@@ -590,6 +625,7 @@ impl Writer {
         self.put(|frame| tables::put_origin(frame, id, name));
         self.numbers.origins.insert(name.clone(), id);
         self.staged.changes.push(Change::Origin(id, name.clone()));
+        self.repeat.origins.push(id);
         id
     }
 
@@ -601,14 +637,6 @@ impl Writer {
 }
 
 impl Staged {
-    /// What this commit says of a cursor so far.
-    pub(super) fn cursor(&self, id: u32, consumer: &str) -> Option<CursorState> {
-        self.changes.iter().rev().find_map(|change| match change {
-            Change::Cursor(of, name, state) if *of == id && name == consumer => Some(*state),
-            _ => None,
-        })
-    }
-
     /// What this commit has made of a value so far, if it has touched it.
     #[expect(
         clippy::option_option,
@@ -624,11 +652,14 @@ impl Staged {
 
 /// The bytes that steps of consumers take at most.
 fn cursor_bytes(moves: &[CursorMove]) -> usize {
-    moves.iter().map(|one| one.consumer.len() + TABLES).sum()
+    /// A step's numbers, and the definition of a stream that nobody has heard of.
+    const STEP: usize = 2 * RECORD_HEADER + 64;
+    let bytes = |one: &CursorMove| one.consumer.len() + one.stream.name.as_str().len() + STEP;
+    moves.iter().map(bytes).sum::<usize>() + SEAL_OVERHEAD
 }
 
 /// The bytes that an append takes at most.
-fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
+fn sizes(drafts: &[Draft], batch_bytes: usize) -> Result<usize, AppendError> {
     let mut bytes = TABLES;
     for draft in drafts {
         for (size, max) in [(draft.head.len(), MAX_HEAD), (draft.body.len(), MAX_BODY)] {
@@ -644,5 +675,5 @@ fn sizes(drafts: &[Draft]) -> Result<usize, AppendError> {
         bytes += RECORD_HEADER + draft.head.len() + draft.body.len() + tenant::TAG + origin;
     }
     // each batch adds its header and tag; the largest records have one of their own
-    Ok(bytes + (bytes / BATCH_BYTES + 2) * SEAL_OVERHEAD)
+    Ok(bytes + (bytes / batch_bytes.max(1) + 2) * SEAL_OVERHEAD)
 }

@@ -117,13 +117,13 @@ pub(super) fn put_checkpoint(
     out: &mut Vec<u8>,
     mut batch: impl FnMut(&mut Vec<u8>, u32),
 ) -> u32 {
-    let mut records = 0;
+    let (mut records, mut begin) = (0, out.len());
     let mut next = |out: &mut Vec<u8>, put: &dyn Fn(&mut Vec<u8>)| {
         put(out);
         records += 1;
-        if records == CHECKPOINT_RECORDS {
+        if records == CHECKPOINT_RECORDS || out.len() - begin >= CHECKPOINT_BYTES {
             batch(out, records);
-            records = 0;
+            (records, begin) = (0, out.len());
         }
     };
     for (node, name) in &view.origins {
@@ -149,6 +149,8 @@ pub(super) fn put_checkpoint(
 
 /// Records of a checkpoint in one batch.
 const CHECKPOINT_RECORDS: u32 = 1024;
+/// Bytes after which a batch of a checkpoint ends: far below what is read back.
+const CHECKPOINT_BYTES: usize = 1 << 20;
 
 /// Applies a record that is not a message.
 pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
@@ -228,3 +230,31 @@ pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
 }
 
 const BAD: WireError = WireError::Malformed("table record");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_a_checkpoint_is_far_shorter_than_what_is_read_back() {
+        let mut view = View::default();
+        for at in 0..100 {
+            let value = Value {
+                bytes: vec![7; 64 << 10].into(),
+                ..Value::default()
+            };
+            view.values.insert(format!("large/{at}"), value);
+        }
+        let (mut out, mut ends, mut records) = (Vec::new(), vec![0], 0);
+        let left = put_checkpoint(&view, &mut out, |out, count| {
+            ends.push(out.len());
+            records += count;
+        });
+        ends.push(out.len());
+        assert_eq!(records + left, 100);
+        assert!(
+            ends.windows(2).all(|two| two[1] - two[0] < 2 << 20),
+            "{ends:?}"
+        );
+    }
+}

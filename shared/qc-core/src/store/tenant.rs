@@ -42,14 +42,6 @@ impl NoKey {
             Self::Away(_) => "QC3047",
         }
     }
-
-    /// The same code as a number, for the link.
-    pub fn number(&self) -> u16 {
-        match self {
-            Self::Destroyed(_) => 3046,
-            Self::Away(_) => 3047,
-        }
-    }
 }
 
 /// Where the keys of tenants come from. Asked for every commit and every read, so an answer has to be

@@ -58,6 +58,8 @@ pub(super) struct SegmentView {
     pub(super) length: u64,
     pub(super) end: SegmentEnd,
     pub(super) index: Index,
+    /// Whether it holds what nobody can name, and stays for that.
+    pub(super) is_held: bool,
     /// Spans that point into it, and their bytes.
     pub(super) spans: u64,
     pub(super) live: u64,
@@ -125,6 +127,7 @@ impl SegmentView {
             length,
             end: SegmentEnd::default(),
             index: Index::Memory(SegmentIndex::default()),
+            is_held: false,
             spans: 0,
             live: 0,
         }
@@ -295,7 +298,7 @@ impl View {
     /// Segments other than `active` in which no stream has a message left.
     pub(super) fn dead_segments(&self, active: u64) -> Vec<u64> {
         let old = self.segments.range(..active);
-        old.filter(|(_, view)| view.spans == 0)
+        old.filter(|(_, view)| view.spans == 0 && !view.is_held)
             .map(|(number, _)| *number)
             .collect()
     }

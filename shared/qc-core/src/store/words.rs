@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Damage;
 use super::NoKey;
-use super::recover::Damage;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
 

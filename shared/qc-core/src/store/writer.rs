@@ -21,7 +21,7 @@ use super::index::SegmentEnd;
 use super::keeper::{Done, Job, JobError, Keeper};
 use super::log::LogOptions;
 use super::mark::{DurableMark, is_full};
-use super::numbers::Numbers;
+use super::numbers::{Numbers, Repeat};
 use super::read::ReadSide;
 use super::retain::Policies;
 use super::scrub::Scrub;
@@ -73,6 +73,7 @@ pub(super) struct Writer {
     pub(super) unindexed: Vec<u64>,
     /// A segment whose index could not be read.
     pub(super) suspect: Option<u64>,
+    pub(super) repeat: Repeat,
     /// Set by a trim: some segment may be dead now.
     pub(super) may_reclaim: bool,
     pub(super) last_tick: Instant,
@@ -204,6 +205,7 @@ impl Writer {
             return;
         }
         self.retry_when_full();
+        self.repeat_definitions();
         if self.full.is_none()
             && let Some(number) = self.unindexed.pop()
         {
@@ -244,7 +246,7 @@ impl Writer {
     }
 
     fn write(&mut self) -> Result<(), AppendError> {
-        self.seal_batch();
+        self.seal_batch(false);
         let Some(active) = &mut self.active else {
             return Err(self.poison("no segment to write to"));
         };

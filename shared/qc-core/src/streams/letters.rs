@@ -9,7 +9,7 @@ use crate::store::{DeadNote, Role, StreamKey, dead_letters};
 use crate::wire::{Record, decode_envelope};
 
 /// The most letters of one page.
-const MAX_PAGE: usize = 500;
+pub const MAX_PAGE: usize = 500;
 /// Letters that one page may look at to find those that are asked for.
 const MAX_SCAN: usize = 5000;
 /// Letters that are held while tenants are merged, over all of them.
@@ -24,6 +24,17 @@ pub struct LetterId {
     pub tenant: Tenant,
     /// Its number among the tenant's letters.
     pub seq: Seq,
+}
+
+impl LetterId {
+    /// The letter with this number about a message of `stream`.
+    pub fn of(stream: &StreamName, seq: Seq) -> Self {
+        let tenant = stream.tenant().parse();
+        Self {
+            tenant: tenant.expect("the tenant of a stream is one"),
+            seq,
+        }
+    }
 }
 
 impl fmt::Display for LetterId {
@@ -53,6 +64,22 @@ impl FromStr for LetterId {
 /// Where a page ended: for each tenant the letter before which the next one begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bookmark(Vec<LetterId>);
+
+impl Bookmark {
+    /// The next page begins behind `letter` among the letters of its tenant.
+    pub fn behind(&mut self, letter: LetterId) {
+        self.0.retain(|mark| mark.tenant != letter.tenant);
+        self.0.push(letter);
+    }
+
+    /// The next page begins with `letter` among the letters of its tenant.
+    pub fn at(&mut self, letter: LetterId) {
+        self.behind(LetterId {
+            seq: letter.seq.next(),
+            ..letter
+        });
+    }
+}
 
 impl fmt::Display for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,7 @@ use crate::wire::Record;
 
 pub use embedded::Embedded;
 pub use lease::{Lease, LeaseError};
-pub use letters::{Bookmark, Filed, LetterId, Page, Search, letter, letters};
+pub use letters::{Bookmark, Filed, LetterId, MAX_PAGE, Page, Search, letter, letters};
 pub use words::{Account, Bounds, Health, ReadError};
 
 /// An answer that may have to wait for a disk or for other machines.

@@ -37,6 +37,16 @@ pub enum ReadError {
     Unavailable(String),
 }
 
+impl ReadError {
+    /// The stable code, the same on the link, in the log and in a command.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TenantKey { reason } => reason.code(),
+            Self::Damaged(_) | Self::Unavailable(_) => "QC3004",
+        }
+    }
+}
+
 impl From<store::ReadError> for ReadError {
     fn from(error: store::ReadError) -> Self {
         let text = error.to_string();

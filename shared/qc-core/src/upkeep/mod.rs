@@ -5,7 +5,7 @@ mod metrics;
 mod report;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::admin::disk::{DISK_SCHEMA, DiskReport, RELIEF_STEP_SCHEMA, ReliefAnsw
 use crate::clock::Clock;
 use crate::failure::{Exit, Failure};
 use crate::model::{NodeName, Seq};
+use crate::node::NodeState;
 use crate::store::{Log, OpenReport, StreamKey};
 
 pub use metrics::StoreMetrics;
@@ -91,6 +92,23 @@ async fn relieve(
 }
 
 impl Upkeep {
+    /// The store of `node` in `dir`; `slowest` says who must have what.
+    pub fn of(
+        node: &NodeState,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        slowest: impl Fn(&StreamKey) -> Option<Seq> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            log: node.log.clone(),
+            recovered: node.report.clone(),
+            dir: dir.to_owned(),
+            node: node.name.clone(),
+            clock,
+            slowest: Arc::new(slowest),
+        }
+    }
+
     /// The disk, the store on it, and who is refused.
     pub fn disk(&self) -> DiskReport {
         report::of(self)

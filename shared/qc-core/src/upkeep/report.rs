@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Upkeep;
 use crate::admin::disk::{DiskReport, LaneRow, StoreHealth, Taken};
-use crate::store::{RealDisk, Role, dead_letters};
+use crate::store::{RealDisk, Role};
 
 /// What is known while the daemon runs.
 pub(super) fn of(upkeep: &Upkeep) -> DiskReport {
@@ -54,7 +54,7 @@ fn takes(upkeep: &Upkeep) -> Vec<Taken> {
     let (mut waiting, mut kept, mut dead) = ((0, 0), (0, 0), (0, 0));
     for info in upkeep.log.streams() {
         let (messages, bytes) = (info.messages, info.bytes);
-        if info.key.role == Role::Hub && info.key == dead_letters(&info.key.name) {
+        if info.key.role == Role::Dead {
             dead = (dead.0 + messages, dead.1 + bytes);
             continue;
         }

@@ -31,7 +31,7 @@ use crate::store::NodeKey;
 const SEALED: &str = "qc-node-key 2 ";
 /// The longest key file that is read.
 const MAX_FILE: u64 = 4096;
-/// The longest passphrase, and the shortest.
+/// The longest file with a passphrase, and the shortest passphrase.
 const MAX_PASSPHRASE: u64 = 1024;
 const MIN_PASSPHRASE: usize = 8;
 
@@ -41,7 +41,7 @@ const PASSPHRASE_CREDENTIAL: &str = "qc-node-passphrase";
 
 /// Why the node key cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub(super) enum KeyError {
     /// Reading or writing a file failed.
     #[error("cannot use the key file {path}")]
     Io {
@@ -64,6 +64,24 @@ pub enum KeyError {
     Content {
         /// The file.
         path: PathBuf,
+    },
+    /// Another key than the one in use.
+    #[error("{path} holds key {found:08x}, which is not the key in use ({in_use:08x})")]
+    Another {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: u32,
+        /// What it should hold.
+        in_use: u32,
+    },
+    /// The file is longer than any that is meant to be there.
+    #[error("{path} is longer than {most} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        most: u64,
     },
     /// There is sealed data but no key.
     #[error("the key file {path} is missing, and the segments beside it are sealed with it")]
@@ -92,6 +110,12 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
+    /// The passphrase is longer than it may be.
+    #[error("the passphrase file {path} is longer than {MAX_PASSPHRASE} bytes")]
+    LongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
     /// The passphrase is shorter than it may be.
     #[error("the passphrase in {path} is shorter than {MIN_PASSPHRASE} characters")]
     ShortPassphrase {
@@ -105,7 +129,7 @@ pub enum KeyError {
 
 impl KeyError {
     /// The failure that ends a start, with the next command.
-    pub fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> Failure {
         let of_key = |text: &str| Failure::new(Exit::Disk, "QC3010", text).because(self);
         let of_passphrase =
             |code, text: &str| Failure::new(Exit::Refused, code, text).because(self);
@@ -116,7 +140,11 @@ impl KeyError {
             Self::Missing { .. } => of_key("the node key cannot be used").help(
                 "bring the key back from the backup of this node; without it the store stays sealed",
             ),
-            Self::Io { path, .. } | Self::Content { path } => {
+            Self::Another { path, .. } => {
+                of_key("the node key cannot be changed: another key is in the way")
+                    .help(format!("move {} away, then: key rotate", path.display()))
+            }
+            Self::Io { path, .. } | Self::Content { path } | Self::TooLong { path, .. } => {
                 of_key("the node key cannot be used").help(format!("ls -l {}", path.display()))
             }
             Self::NeedsPassphrase { .. } => {
@@ -128,9 +156,10 @@ impl KeyError {
                 of_passphrase("QC3040", "the passphrase of the node key is missing")
                     .help(format!("ls -l {}", path.display()))
             }
-            Self::ShortPassphrase { .. } => {
-                of_passphrase("QC3040", "the passphrase of the node key is no good")
-                    .help(format!("{MIN_PASSPHRASE} characters or more, in one line"))
+            Self::ShortPassphrase { .. } | Self::LongPassphrase { .. } => {
+                of_passphrase("QC3040", "the passphrase of the node key is no good").help(format!(
+                    "{MIN_PASSPHRASE} characters or more in one line, in a file of at most {MAX_PASSPHRASE} bytes"
+                ))
             }
             Self::WrongPassphrase { .. } => {
                 of_passphrase("QC3041", "the node key does not open")
@@ -144,7 +173,7 @@ impl KeyError {
 
 /// Where the key in use comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeySource {
+pub(super) enum KeySource {
     /// A file in the clear.
     File,
     /// A file under a passphrase.
@@ -155,7 +184,7 @@ pub enum KeySource {
 
 impl KeySource {
     /// The word used in output.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Passphrase => "passphrase",
@@ -175,6 +204,14 @@ pub(super) struct Loaded {
     /// Whether `node.key.next` takes the place of the key once everything is wrapped under it.
     pub(super) adopt: bool,
     /// Whether there is a key in the clear although it is meant to be protected.
+    pub(super) lies_open: bool,
+}
+
+/// What has taken the place of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Adopted {
+    pub(super) source: KeySource,
+    /// As in [`Loaded`].
     pub(super) lies_open: bool,
 }
 
@@ -247,10 +284,12 @@ impl KeyFiles {
             return Ok(loaded);
         }
         let passphrase = self.passphrase()?;
-        let (key, next) = (
-            read_key(&self.key(), passphrase.as_ref()),
-            read_key(&self.next(), passphrase.as_ref()),
-        );
+        // one that cannot be read now may be needed: it is not taken for one that is spoilt
+        let look = |path: &Path| match read_key(path, passphrase.as_ref()) {
+            Err(error @ (KeyError::Io { .. } | KeyError::Mode { .. })) => Err(error),
+            found => Ok(found),
+        };
+        let (key, next) = (look(&self.key())?, look(&self.next())?);
         let slot = |found: &Result<Option<Found>, KeyError>| match found {
             Ok(None) => Slot::Absent,
             Ok(Some(found)) => Slot::Key(found.key.id()),
@@ -310,7 +349,7 @@ impl KeyFiles {
             return Ok(None);
         };
         let path = dir.join(name);
-        let Some(bytes) = read(&path, false)? else {
+        let Some(bytes) = read(&path, false, MAX_FILE)? else {
             return Ok(None);
         };
         parse_credential(bytes.expose())
@@ -332,46 +371,48 @@ impl KeyFiles {
             .credentials
             .as_ref()
             .is_some_and(|dir| path.starts_with(dir));
-        let failed = |source| KeyError::Passphrase {
-            path: path.clone(),
-            source,
+        let failed = |path, source| KeyError::Passphrase { path, source };
+        let bytes = match read(&path, !is_credential, MAX_PASSPHRASE) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(failed(path, io::ErrorKind::NotFound.into())),
+            Err(KeyError::Io { path, source }) => return Err(failed(path, source)),
+            Err(KeyError::TooLong { path, .. }) => return Err(KeyError::LongPassphrase { path }),
+            Err(error) => return Err(error),
         };
-        let file = File::open(&path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-        if !is_credential && mode & 0o077 != 0 {
-            return Err(KeyError::Mode { path, mode });
-        }
-        let mut text = Secret::new(String::new());
-        file.take(MAX_PASSPHRASE)
-            .read_to_string(text.expose_mut())
-            .map_err(failed)?;
-        let line = text.expose().lines().next().unwrap_or_default();
+        let Ok(text) = std::str::from_utf8(bytes.expose()) else {
+            let source = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+            return Err(failed(path, source));
+        };
+        let line = text.lines().next().unwrap_or_default();
         if line.chars().count() < MIN_PASSPHRASE {
             return Err(KeyError::ShortPassphrase { path });
         }
         Ok(Some(Secret::new(line.to_owned())))
     }
 
-    /// Makes the key that takes the place of `old` durable beside it, or finds the one that an earlier
-    /// attempt has made.
+    /// Makes the key that takes the place of `old`, which is the key in use, durable beside it; or finds the
+    /// one that an earlier attempt has made. Overwrites no key that may be needed.
     pub(super) fn prepare_next(&self, old: &NodeKey) -> Result<NodeKey, KeyError> {
         let passphrase = self.passphrase()?;
         // a start must be able to open both: the passphrase may have changed since the old one was sealed
         match read_key(&self.key(), passphrase.as_ref()) {
             Ok(Some(found)) if found.key.id() == old.id() => {}
+            Ok(Some(found)) => return Err(another(self.key(), &found.key, old)),
             Err(error @ KeyError::NeedsPassphrase { .. }) => return Err(error),
-            Ok(_) | Err(_) => self.write(&self.key(), old, passphrase.as_ref())?,
-        }
-        let begun = read_key(&self.next(), passphrase.as_ref());
-        if let Ok(Some(begun)) = begun
-            && begun.key.id() != old.id()
-        {
-            return Ok(begun.key);
+            Ok(None) | Err(_) => self.write(&self.key(), old, passphrase.as_ref())?,
         }
         let io = |source| KeyError::Io {
             path: self.next(),
             source,
         };
+        // one that does not open stays, too: nobody knows what it wraps
+        if let Some(begun) = read_key(&self.next(), passphrase.as_ref())?
+            && begun.key.id() != old.id()
+        {
+            // its name may not be durable yet
+            durable::sync_dir(&self.dir).map_err(io)?;
+            return Ok(begun.key);
+        }
         let mut key = NodeKey::random().map_err(io)?;
         while key.id() == old.id() {
             key = NodeKey::random().map_err(io)?;
@@ -380,15 +421,34 @@ impl KeyFiles {
         Ok(key)
     }
 
-    /// Gives the next key the name of the key. The old one is overwritten.
-    pub(super) fn adopt_next(&self) -> Result<KeySource, KeyError> {
-        let path = self.key();
+    /// Gives `new`, which is the key in use, the name of the key; the old one is overwritten. Called again
+    /// after it failed, it goes on from where it came to.
+    pub(super) fn adopt_next(&self, new: &NodeKey) -> Result<Adopted, KeyError> {
+        let (key, next) = (self.key(), self.next());
         let io = |source| KeyError::Io {
-            path: path.clone(),
+            path: self.key(),
             source,
         };
-        durable::replace(&self.next(), &path).map_err(io)?;
-        Ok(source_of(self.passphrase()?.as_ref()))
+        let passphrase = self.passphrase()?;
+        let source = match read_key(&next, passphrase.as_ref()) {
+            Ok(Some(found)) if found.key.id() == new.id() => found.source,
+            Ok(Some(found)) => return Err(another(next, &found.key, new)),
+            unopened => {
+                let named = read_key(&key, passphrase.as_ref()).unwrap_or_default();
+                if let (Ok(None), Some(named)) = (unopened, named)
+                    && named.key.id() == new.id()
+                {
+                    // an attempt before gave it the name; that becomes durable, and the old one goes
+                    durable::sweep(&self.dir).map_err(io)?;
+                    return Ok(Adopted::new(named.source, passphrase.as_ref()));
+                }
+                // lost, or under a passphrase of another time
+                self.write(&next, new, passphrase.as_ref())?;
+                source_of(passphrase.as_ref())
+            }
+        };
+        durable::replace(&next, &key).map_err(io)?;
+        Ok(Adopted::new(source, passphrase.as_ref()))
     }
 
     /// Where a key of this source lies.
@@ -433,6 +493,23 @@ impl KeyFiles {
     }
 }
 
+impl Adopted {
+    fn new(source: KeySource, passphrase: Option<&Secret<String>>) -> Self {
+        Self {
+            source,
+            lies_open: passphrase.is_some() && source == KeySource::File,
+        }
+    }
+}
+
+fn another(path: PathBuf, found: &NodeKey, in_use: &NodeKey) -> KeyError {
+    KeyError::Another {
+        path,
+        found: found.id(),
+        in_use: in_use.id(),
+    }
+}
+
 fn source_of(passphrase: Option<&Secret<String>>) -> KeySource {
     if passphrase.is_some() {
         KeySource::Passphrase
@@ -452,7 +529,7 @@ fn read_key(path: &Path, passphrase: Option<&Secret<String>>) -> Result<Option<F
     let content = || KeyError::Content {
         path: path.to_owned(),
     };
-    let Some(bytes) = read(path, true)? else {
+    let Some(bytes) = read(path, true, MAX_FILE)? else {
         return Ok(None);
     };
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| content())?;
@@ -479,12 +556,14 @@ fn read_key(path: &Path, passphrase: Option<&Secret<String>>) -> Result<Option<F
     Ok(Some(Found { key, source }))
 }
 
-/// A small file with a secret; `None` when it is not there.
-fn read(path: &Path, is_own: bool) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
+/// A small file with a secret; `None` when it is not there. One of our own is for nobody else to read.
+fn read(path: &Path, is_own: bool, most: u64) -> Result<Option<Secret<Vec<u8>>>, KeyError> {
     let io = |source| KeyError::Io {
         path: path.to_owned(),
         source,
     };
+    #[cfg(test)]
+    durable::faults::call(path).map_err(io)?;
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(io)?,
@@ -498,9 +577,13 @@ fn read(path: &Path, is_own: bool) -> Result<Option<Secret<Vec<u8>>>, KeyError> 
         });
     }
     let mut bytes = Secret::new(Vec::new());
-    file.take(MAX_FILE)
-        .read_to_end(bytes.expose_mut())
-        .map_err(io)?;
+    let read = file.take(most + 1).read_to_end(bytes.expose_mut());
+    if read.map_err(io)? as u64 > most {
+        return Err(KeyError::TooLong {
+            path: path.to_owned(),
+            most,
+        });
+    }
     Ok(Some(bytes))
 }
 

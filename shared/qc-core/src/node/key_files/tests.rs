@@ -96,6 +96,16 @@ fn a_passphrase_seals_the_key_and_each_mistake_has_its_answer() {
     assert_eq!(code(&files.load(false).unwrap_err()), "QC3040", "missing");
     put(&secret, b"short\n", 0o600);
     assert_eq!(code(&files.load(false).unwrap_err()), "QC3040", "short");
+    put(&secret, &[b'x'; 1025], 0o600);
+    let long = files.load(false).unwrap_err();
+    assert!(matches!(long, KeyError::LongPassphrase { .. }), "{long:?}");
+    assert!(
+        long.to_string().contains("longer than 1024 bytes"),
+        "{long}"
+    );
+    assert_eq!(code(&long), "QC3040");
+    put(&secret, b"caf\xe9 au lait\n", 0o600);
+    assert_eq!(code(&files.load(false).unwrap_err()), "QC3040", "no text");
     put(&secret, b"correct horse\n", 0o644);
     assert!(matches!(files.load(false), Err(KeyError::Mode { .. })));
     put(&secret, b"correct horse\n", 0o600);
@@ -141,7 +151,12 @@ fn a_key_that_is_to_be_protected_is_used_and_said_to_lie_open() {
         assert_eq!(halfway.other.unwrap().id(), open.current.id());
         assert_eq!(files.prepare_next(&open.current).unwrap().id(), next.id());
         if passphrase.starts_with("battery") {
-            assert_eq!(files.adopt_next().unwrap(), KeySource::Passphrase);
+            let adopted = Adopted {
+                source: KeySource::Passphrase,
+                lies_open: false,
+            };
+            assert_eq!(files.adopt_next(&next).unwrap(), adopted);
+            assert_eq!(files.adopt_next(&next).unwrap(), adopted, "once more");
             let done = files.load(true).unwrap();
             assert_eq!((done.current.id(), done.lies_open), (next.id(), false));
             // sealed under the old passphrase, and yet both open while keys change
@@ -153,6 +168,60 @@ fn a_key_that_is_to_be_protected_is_used_and_said_to_lie_open() {
             durable::shred(&files.next()).unwrap();
         }
     }
+}
+
+#[test]
+fn no_key_that_may_be_needed_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
+    let old = files.load(false).unwrap().current;
+    let other = NodeKey::from_bytes([7; 32]);
+    let text = |key: &NodeKey| key.to_text().expose().clone();
+    let is_there = |path: &Path, bytes: &str| std::fs::read_to_string(path).unwrap() == bytes;
+
+    // in the place of the key in use
+    put(&files.key(), text(&other).as_bytes(), 0o600);
+    let refused = files.prepare_next(&old).unwrap_err();
+    assert!(matches!(refused, KeyError::Another { .. }), "{refused:?}");
+    assert!(refused.failure().to_string().contains("move "));
+    assert!(is_there(&files.key(), &text(&other)));
+    // lost, it is written again
+    std::fs::remove_file(files.key()).unwrap();
+    files.prepare_next(&old).unwrap();
+    assert!(is_there(&files.key(), &text(&old)));
+
+    // in the place of the next one: readable, spoilt, or not for us
+    put(&files.next(), text(&other).as_bytes(), 0o600);
+    assert_eq!(files.prepare_next(&old).unwrap().id(), other.id());
+    for (next, mode) in [("spoilt".to_owned(), 0o600), (text(&other), 0o640)] {
+        put(&files.next(), next.as_bytes(), mode);
+        files.prepare_next(&old).unwrap_err();
+        assert!(is_there(&files.next(), &next));
+    }
+    // what may be made readable is not taken for spoilt by a start
+    assert!(matches!(files.load(true), Err(KeyError::Mode { .. })));
+
+    // an adoption takes only the key that it is for, and brings that back where it is lost
+    put(&files.next(), text(&old).as_bytes(), 0o600);
+    let refused = files.adopt_next(&other).unwrap_err();
+    assert!(matches!(refused, KeyError::Another { .. }), "{refused:?}");
+    std::fs::remove_file(files.next()).unwrap();
+    files.adopt_next(&other).unwrap();
+    assert!(is_there(&files.key(), &text(&other)));
+    assert!(!files.next().exists());
+}
+
+#[test]
+fn a_next_key_in_the_clear_is_not_said_to_be_protected() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = files(dir.path());
+    let old = files.load(false).unwrap().current;
+    let next = files.prepare_next(&old).unwrap();
+    let secret = dir.path().join("passphrase");
+    put(&secret, b"correct horse\n", 0o600);
+    files.passphrase_file = Some(secret);
+    let adopted = files.adopt_next(&next).unwrap();
+    assert_eq!((adopted.source, adopted.lies_open), (KeySource::File, true));
 }
 
 #[test]

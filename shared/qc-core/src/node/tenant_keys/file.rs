@@ -196,6 +196,10 @@ impl Grave {
 }
 
 impl Death {
+    pub(super) fn newest(&self) -> Option<u32> {
+        self.ids.last().and_then(|id| parse_id(id))
+    }
+
     pub(super) fn has(&self, id: u32) -> bool {
         self.ids.iter().any(|known| parse_id(known) == Some(id))
     }

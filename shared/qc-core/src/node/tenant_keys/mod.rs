@@ -13,6 +13,7 @@
 //! A file is what counts: a tenant that has one is sealed by it, whatever the configuration says, and one
 //! whose key was destroyed is refused until a new key is made.
 
+mod asking;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -23,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use self::asking::side_by_side;
 use self::file::{
-    Custodian, Death, Grave, KeyFile, Opened, grave_path, key_path, names, parse_id, read, shown,
+    Custodian, Death, Grave, KeyFile, grave_path, key_path, names, parse_id, read, shown,
 };
 use super::unwrapper;
 use crate::admin::keys::{TenantKeyRow, TenantKeyState};
@@ -34,9 +36,6 @@ use crate::model::{Tenant, Timestamp};
 use crate::safe_text::safe;
 use crate::secret::Secret;
 use crate::store::{Custody, Keyring, NoKey, NodeKey, TenantKey};
-
-/// How soon a program that gave no key is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the configuration says of a tenant whose bodies are to be under keys of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +59,12 @@ struct Held {
     away: Option<String>,
     /// When its program was asked last.
     asked: Option<Instant>,
+    /// Whether its destruction is recorded, and its file not yet gone for good.
+    is_going: bool,
 }
 
 /// What became of a tenant's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) old: Option<u32>,
     pub(super) new: Option<u32>,
@@ -173,102 +174,44 @@ impl TenantKeys {
         wanting.map(|rule| rule.tenant.clone()).collect()
     }
 
-    /// Asks every program whose answer has run out or is missing, all at once. Says whether a key that
-    /// was open is not any more.
-    pub(super) fn ask_all(&self, now: Instant) -> bool {
-        let due: Vec<_> = {
-            let state = self.read();
-            let files = state.tenants.iter().filter_map(|(tenant, held)| {
-                let file = held.file.clone()?;
-                let rule = self.rules.get(tenant)?;
-                let wait = match held.away {
-                    Some(_) => ASK_AGAIN.min(rule.lease),
-                    None => rule.lease,
-                };
-                let is_due = held
-                    .asked
-                    .is_none_or(|at| now.saturating_duration_since(at) >= wait);
-                (file.custody == Custodian::Exec && is_due).then_some((rule, file))
-            });
-            files.collect()
-        };
-        std::thread::scope(|scope| {
-            let asked: Vec<_> = due
-                .into_iter()
-                .map(|(rule, file)| scope.spawn(move || (rule, Self::ask(rule, &file))))
-                .collect();
-            let mut lost = false;
-            for answer in asked {
-                if let Ok((rule, answer)) = answer.join() {
-                    lost |= self.take_answer(&rule.tenant, answer, now);
-                }
-            }
-            lost
-        })
-    }
-
-    fn ask(rule: &TenantKeyRule, file: &KeyFile) -> Result<Opened, String> {
-        let key = unwrapper::ask(&rule.exec, rule.deadline)?;
-        file.open(&key)
-    }
-
-    /// Installs what a program's key has opened, or takes away what it no longer vouches for.
-    fn take_answer(&self, tenant: &Tenant, answer: Result<Opened, String>, now: Instant) -> bool {
-        let mut state = self.write();
-        let State { tenants, open } = &mut *state;
-        let Some(held) = tenants.get_mut(tenant.as_str()) else {
-            return false;
-        };
-        held.asked = Some(now);
-        let was_open = held.away.is_none();
-        match answer {
-            Ok(keys) => {
-                if !was_open {
-                    tracing::info!(code = "QC3049", %tenant, "The tenant's key is at hand.");
-                }
-                // what was destroyed while the program ran stays closed
-                let known: Vec<u32> = held.ids().collect();
-                open.extend(keys.into_iter().filter(|(id, _)| known.contains(id)));
-                held.away = None;
-                false
-            }
-            Err(reason) => {
-                let shown = safe(&reason, 300);
-                if held.away.as_ref() != Some(&reason) {
-                    tracing::warn!(code = "QC3047", %tenant, reason = shown, "The tenant's key is not at hand: its bodies are not read.");
-                }
-                held.ids().for_each(|id| drop(open.remove(&id)));
-                held.away = Some(reason);
-                was_open
-            }
-        }
-    }
-
-    /// Makes the first key of a tenant, or the first after a destruction.
+    /// Makes the first key of a tenant, or the first after a destruction; `None` when it has one.
     pub(super) fn create(
         &self,
         tenant: &Tenant,
         node: &NodeKey,
         now: Timestamp,
-    ) -> Result<Change, Failure> {
-        let (exists, damaged) = {
+    ) -> Result<Option<Change>, Failure> {
+        {
             let state = self.read();
             let held = state.tenants.get(tenant.as_str());
-            let exists = held.and_then(|held| Some((held.file.clone()?, held.newest())));
-            (exists, held.and_then(|held| held.away.clone()))
+            if held.is_some_and(|held| held.file.is_some()) {
+                return Ok(None);
+            }
+            if let Some(reason) = held.and_then(|held| held.away.as_ref()) {
+                return Err(away(tenant, reason));
+            }
+        }
+        let wrapping = self.wrapping_key(tenant, node)?;
+        self.add_generation(tenant, wrapping, now).map(Some)
+    }
+
+    /// Makes the first keys of tenants that are [`Self::wanting`] them. One whose program is slow holds up
+    /// nobody else.
+    pub(super) fn create_all(
+        &self,
+        tenants: Vec<Tenant>,
+        node: &NodeKey,
+        now: Timestamp,
+    ) -> Vec<(Tenant, Result<Change, Failure>)> {
+        let wrapping = side_by_side(tenants, |tenant| {
+            let wrapping = self.wrapping_key(&tenant, node);
+            (tenant, wrapping)
+        });
+        let make = |(tenant, wrapping): (Tenant, Result<_, Failure>)| {
+            let made = wrapping.and_then(|wrapping| self.add_generation(&tenant, wrapping, now));
+            (tenant, made)
         };
-        if let Some((file, newest)) = exists {
-            let number = file.generations.last().map_or(0, |last| last.number);
-            return Ok(Change {
-                old: newest,
-                new: newest,
-                number,
-            });
-        }
-        if let Some(reason) = damaged {
-            return Err(away(tenant, &reason));
-        }
-        self.add_generation(tenant, node, now)
+        wrapping.into_iter().map(make).collect()
     }
 
     /// Makes a new generation for what comes from now on, and wraps the older ones anew.
@@ -290,16 +233,16 @@ impl TenantKeys {
                 },
             }
         }
-        self.add_generation(tenant, node, now)
+        let wrapping = self.wrapping_key(tenant, node)?;
+        self.add_generation(tenant, wrapping, now)
     }
 
     fn add_generation(
         &self,
         tenant: &Tenant,
-        node: &NodeKey,
+        (custody, wrapping): (Custodian, NodeKey),
         now: Timestamp,
     ) -> Result<Change, Failure> {
-        let (custody, wrapping) = self.wrapping_key(tenant, node)?;
         let mut key = Secret::new([0; 32]);
         let random = aws_lc_rs::rand::fill(key.expose_mut());
         random
@@ -384,42 +327,53 @@ impl TenantKeys {
         Ok(())
     }
 
-    /// Destroys every generation of a tenant's key for good. What they sealed stays unreadable.
+    /// Destroys every generation of a tenant's key for good; `None` when that is done already. What they
+    /// sealed stays unreadable.
     pub(super) fn destroy(
         &self,
         tenant: &Tenant,
         reason: &str,
         now: Timestamp,
-    ) -> Result<Change, Failure> {
-        let (old, ids, mut grave, is_there) = {
-            let state = self.read();
-            let held = state.tenants.get(tenant.as_str());
-            let held = held.ok_or_else(|| no_key(tenant))?;
-            let ids: Vec<String> = held.ids().map(shown).collect();
-            let is_there = key_path(&self.dir, tenant.as_str()).exists();
-            (held.newest(), ids, held.grave.clone(), is_there)
-        };
-        let unchanged = Change {
-            old: None,
-            new: None,
-            number: 0,
-        };
-        if !is_there {
-            return grave
-                .last()
-                .map(|_| unchanged)
-                .ok_or_else(|| no_key(tenant));
-        }
+    ) -> Result<Option<Change>, Failure> {
         let failed = |error: &io::Error| {
             let message = format!("the key of tenant {tenant} is not destroyed yet");
             Failure::new(Exit::Disk, "QC3050", message)
                 .because(error)
                 .help("the same command once more, or a restart, ends it")
         };
+        let path = key_path(&self.dir, tenant.as_str());
+        let (old, ids, mut grave, is_out_of_use, is_going) = {
+            let state = self.read();
+            let held = state.tenants.get(tenant.as_str());
+            let held = held.ok_or_else(|| no_key(tenant))?;
+            let ids: Vec<String> = held.ids().map(shown).collect();
+            let is_out_of_use = held.file.is_none() && held.away.is_none();
+            let grave = held.grave.clone();
+            (held.newest(), ids, grave, is_out_of_use, held.is_going)
+        };
+        let is_recorded = match read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_out_of_use && !is_going => {
+                return grave.last().map(|_| None).ok_or_else(|| no_key(tenant));
+            }
+            Err(_) => grave.last().is_some(),
+            Ok(bytes) => {
+                let file = KeyFile::parse(&bytes, tenant.as_str()).ok();
+                grave.is_unfinished(&bytes, file.as_ref())
+            }
+        };
+        if is_out_of_use && is_recorded {
+            // a destruction that failed or was cut off: only its file is left, or not even that
+            self.bury(tenant).map_err(|e| failed(&e))?;
+            let old = grave.last().and_then(Death::newest);
+            return Ok(Some(Change {
+                old,
+                ..Change::default()
+            }));
+        }
         grave.add(tenant, now, safe(reason, 400), ids);
         let text = serde_json::to_vec_pretty(&grave).map_err(|e| failed(&e.into()))?;
-        let path = grave_path(&self.dir, tenant.as_str());
-        durable::write_atomic(&path, &text, 0o600).map_err(|e| failed(&e))?;
+        let record = grave_path(&self.dir, tenant.as_str());
+        durable::write_atomic(&record, &text, 0o600).map_err(|e| failed(&e))?;
         {
             // from here on it is destroyed, whatever becomes of the file before the next start
             let mut state = self.write();
@@ -427,10 +381,24 @@ impl TenantKeys {
             if let Some(held) = tenants.get_mut(tenant.as_str()) {
                 held.ids().for_each(|id| drop(open.remove(&id)));
                 (held.file, held.away, held.grave) = (None, None, grave);
+                held.is_going = true;
             }
         }
-        durable::shred(&key_path(&self.dir, tenant.as_str())).map_err(|e| failed(&e))?;
-        Ok(Change { old, ..unchanged })
+        self.bury(tenant).map_err(|e| failed(&e))?;
+        Ok(Some(Change {
+            old,
+            ..Change::default()
+        }))
+    }
+
+    /// Overwrites and removes the file of a tenant whose destruction is recorded.
+    fn bury(&self, tenant: &Tenant) -> io::Result<()> {
+        match durable::shred(&key_path(&self.dir, tenant.as_str())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => durable::sync_dir(&self.dir)?,
+            shredded => shredded?,
+        }
+        self.write().held(tenant.as_str()).is_going = false;
+        Ok(())
     }
 
     /// The tenants with keys, with rules, or with destroyed keys.

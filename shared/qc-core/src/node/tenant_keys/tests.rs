@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::clock::{Clock as _, SystemClock};
+use crate::drain::Drain;
+use crate::durable::faults::Faults;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
     durable::write_atomic(path.as_ref(), bytes.as_ref(), 0o600).unwrap();
@@ -149,4 +152,163 @@ fn a_file_of_another_tenant_or_version_is_not_used() {
     let reason = |tenant| keys.sealing(tenant).map(drop).unwrap_err().to_string();
     assert!(reason("other").contains("another tenant's"));
     assert!(reason("acme").contains("another version"));
+}
+
+#[test]
+fn a_destruction_says_what_it_did_and_is_recorded_once() {
+    // whichever call fails, the same command once more ends it
+    for at in 1.. {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = load(dir.path(), &[], &node(1));
+        let made = keys.create(&acme(), &node(1), now()).unwrap().unwrap();
+        assert_eq!(keys.create(&acme(), &node(1), now()).unwrap(), None);
+        let faults = Faults::once(dir.path(), at);
+        let first = keys.destroy(&acme(), "contract ended", now());
+        let is_whole = !faults.have_struck();
+        drop(faults);
+        let expected = Change {
+            old: made.new,
+            ..Change::default()
+        };
+        if is_whole {
+            assert!(at > 6, "{at} calls were counted");
+            assert_eq!(first.unwrap(), Some(expected));
+        } else {
+            assert_eq!(first.unwrap_err().code, "QC3050", "call {at}");
+            let path = key_path(dir.path(), "acme");
+            let again = keys.destroy(&acme(), "once more", now()).unwrap();
+            assert_eq!(again, Some(expected), "call {at}");
+            assert!(!path.exists(), "call {at}");
+        }
+        let record = std::fs::read(grave_path(dir.path(), "acme")).unwrap();
+        assert_eq!(Grave::parse(&record).destroyed.len(), 1, "call {at}");
+        assert_eq!(keys.destroy(&acme(), "again", now()).unwrap(), None);
+        assert_eq!(
+            keys.opening(made.new.unwrap()).unwrap_err().code(),
+            "QC3046"
+        );
+        if is_whole {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_destroyed_like_a_sound_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = key_path(dir.path(), "acme");
+    write(&path, b"{\"not\": \"keys\"}");
+    let keys = load(dir.path(), &[], &node(1));
+    let done = keys.destroy(&acme(), "damaged", now()).unwrap();
+    assert_eq!(
+        done,
+        Some(Change::default()),
+        "nobody knows which key it was"
+    );
+    assert!(!path.exists());
+
+    // a later key in use is not spared because an earlier one was destroyed and the file has zeros
+    let made = keys.create(&acme(), &node(1), now()).unwrap().unwrap();
+    write(&path, [0; 300]);
+    let done = keys.destroy(&acme(), "contract ended", now()).unwrap();
+    assert_eq!(done.and_then(|change| change.old), made.new);
+    assert_eq!(
+        keys.opening(made.new.unwrap()).unwrap_err().code(),
+        "QC3046"
+    );
+    assert_eq!(keys.sealing("acme").map(drop).unwrap_err().code(), "QC3046");
+
+    // nor one in use whose file somebody has removed
+    let made = keys.create(&acme(), &node(1), now()).unwrap().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let done = keys.destroy(&acme(), "contract ended", now()).unwrap();
+    assert_eq!(done.and_then(|change| change.old), made.new);
+    let again = load(dir.path(), &[], &node(1));
+    assert_eq!(
+        again.opening(made.new.unwrap()).unwrap_err().code(),
+        "QC3046"
+    );
+}
+
+/// Rules of as many tenants; the programs of those before `slow` take that long.
+fn many(dir: &Path, count: usize, slow: usize, seconds: &str) -> Vec<TenantKeyRule> {
+    let kept = dir.join("kept");
+    write(&kept, [5; 32]);
+    let rule = |n: usize| {
+        let wait = if n < slow { seconds } else { "0" };
+        let script = format!("sleep {wait}; cat {}", kept.display());
+        TenantKeyRule {
+            tenant: format!("t{n:02}").parse().unwrap(),
+            ..rule(&["/bin/sh", "-c", &script])
+        }
+    };
+    (0..count).map(rule).collect()
+}
+
+#[test]
+fn programs_are_asked_side_by_side_at_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("tenants");
+    let rules = many(dir.path(), 12, 6, "0.5");
+    let clock = SystemClock::default();
+    let took = |work: &dyn Fn()| {
+        let begun = clock.instant();
+        work();
+        clock.instant().saturating_duration_since(begun)
+    };
+    let keys = load(&below, &rules, &node(1));
+    let making = took(&|| {
+        let wanting = keys.wanting();
+        assert_eq!(wanting.len(), 12);
+        let made = keys.create_all(wanting, &node(1), now());
+        assert!(made.iter().all(|(_, made)| made.is_ok()));
+    });
+    let keys = load(&below, &rules, &node(1));
+    let asking = took(&|| assert!(!keys.ask_all(clock.instant())));
+    assert!(keys.sealing("t00").is_ok() && keys.sealing("t11").is_ok());
+    // one after another they take three seconds
+    let most = Duration::from_secs(2);
+    assert!(making < most && asking < most, "{making:?} {asking:?}");
+}
+
+#[test]
+fn one_slow_program_does_not_hold_up_the_others_while_a_node_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("tenants");
+    let mut rules = many(dir.path(), 2, 0, "0");
+    let keys = load(&below, &rules, &node(1));
+    for (_, made) in keys.create_all(keys.wanting(), &node(1), now()) {
+        made.unwrap();
+    }
+    rules = many(dir.path(), 2, 1, "4");
+    for rule in &mut rules {
+        rule.lease = Duration::ZERO;
+    }
+    let keys = Arc::new(load(&below, &rules, &node(1)));
+    crate::service::runtime(1).unwrap().block_on(async {
+        let (clock, drain) = (SystemClock::default(), Drain::new());
+        let begun = clock.instant();
+        let (watched, until) = (Arc::clone(&keys), drain.clone());
+        let asking = drain.clone();
+        asking.spawn("tenant keys", async move {
+            let clock = SystemClock::default();
+            watched.watch(&clock, until, || {}).await;
+        });
+        let wait = |what: &'static str, is_open: bool| {
+            let (keys, clock) = (Arc::clone(&keys), &clock);
+            async move {
+                while keys.sealing("t01").is_ok() != is_open {
+                    let took = clock.instant().saturating_duration_since(begun);
+                    assert!(took < Duration::from_millis(3500), "{what}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        };
+        wait("the quick one is at hand", true).await;
+        std::fs::remove_file(dir.path().join("kept")).unwrap();
+        wait("it is taken away at once", false).await;
+        assert!(keys.sealing("t00").is_err(), "the slow one never answered");
+        drain.begin();
+        assert!(drain.finished(Duration::from_secs(20)).await);
+    });
 }

@@ -14,8 +14,10 @@ use crate::store::files::Files;
 use crate::store::index::{IndexFile, salt_of};
 use crate::store::mark::DurableMark;
 use crate::store::recover::{recover, segment_name};
-use crate::store::scan::{Visit, scan};
-use crate::store::segment::{BatchHeader, ChainEnd, FIRST_BATCH, KeySlot, Segment, SegmentHeader};
+use crate::store::scan::{Tail, Visit, scan};
+use crate::store::segment::{
+    BatchHeader, BatchPlace, ChainEnd, FIRST_BATCH, KeySlot, Segment, SegmentHeader,
+};
 use crate::store::view::{Index, StreamView, View};
 use crate::store::{CursorState, NodeKey, Role, StreamKey, Value, tables};
 use crate::wire::{Origin, Record, RecordHeader, RecordKind, SealSuite};
@@ -131,7 +133,7 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
     let file = disk.create(Path::new("/segment")).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     let mut batches = Batches::default();
-    scan(file.as_ref(), &segment, &mut batches).unwrap();
+    scan(file.as_ref(), &segment, Tail::Ended, &mut batches).unwrap();
     assert!(!batches.0.is_empty(), "there is a batch in it");
     for (at, plain) in batches.0 {
         let header = BatchHeader::decode(&bytes[at..], header.number).unwrap();
@@ -143,7 +145,13 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
         let mut frame = Vec::new();
         let start = Segment::begin_batch(&mut frame);
         frame.extend_from_slice(&plain);
-        let sealed = segment.seal_batch(&mut frame, start, header.records, &end, header.commit);
+        let place = BatchPlace {
+            records: header.records,
+            end: &end,
+            commit: header.commit,
+            more: header.more,
+        };
+        let sealed = segment.seal_batch(&mut frame, start, place);
         assert!(sealed.is_some(), "the cipher takes it");
         let used = frame.len().min(again.len() - at);
         again[at..at + used].copy_from_slice(&frame[..used]);

@@ -109,6 +109,7 @@ pub struct Watch<'a> {
 pub fn options() -> LogOptions {
     LogOptions {
         segment_bytes: 16 << 10,
+        batch_bytes: 1 << 10,
         min_free: 0,
         control_reserve: 1 << 10,
         cache_bytes: 8 << 10,

@@ -1,6 +1,7 @@
 //! The log against its promises, over the simulated disk: what was acknowledged is there, in order,
 //! once, after every crash; what is damaged is reported and nothing else is touched.
 
+mod names;
 mod upkeep;
 mod usage;
 

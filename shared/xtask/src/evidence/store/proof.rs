@@ -458,14 +458,21 @@ impl Kept {
 }
 
 /// What the store's sources are: git's name for the directory, `-dirty` when it has changed since.
-fn sources(workspace: &Workspace) -> String {
-    let git = |args: &[&str]| Workspace::capture(workspace.command("git").args(args)).ok();
-    let Some(tree) = git(&["rev-parse", &format!("HEAD:{SOURCES}")]) else {
+pub(super) fn sources(workspace: &Workspace) -> String {
+    let Some(tree) = sources_at(workspace, "HEAD") else {
         return "unknown-dirty".to_owned();
     };
-    let changed = git(&["status", "--porcelain", "--", SOURCES]);
+    let mut git = workspace.command("git");
+    let changed = Workspace::capture(git.args(["status", "--porcelain", "--", SOURCES])).ok();
     let dirty = changed.is_none_or(|files| !files.trim().is_empty());
-    format!("{}{}", tree.trim(), if dirty { "-dirty" } else { "" })
+    format!("{tree}{}", if dirty { "-dirty" } else { "" })
+}
+
+/// What they were at a commit, where that is known.
+pub(super) fn sources_at(workspace: &Workspace, commit: &str) -> Option<String> {
+    let mut git = workspace.command("git");
+    let tree = Workspace::capture(git.args(["rev-parse", &format!("{commit}:{SOURCES}")])).ok()?;
+    Some(tree.trim().to_owned())
 }
 
 #[cfg(test)]

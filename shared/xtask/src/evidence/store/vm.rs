@@ -35,6 +35,9 @@ const LOADED: [&str; 6] = [
     "virtio_pci",
     "virtio_blk",
 ];
+/// Where this program is in the machine, and a server that runs there.
+const WORK: &str = "bin/work";
+pub(super) const OTHER: &str = "bin/other";
 /// How long a machine may take until the store is open.
 const BOOT: Duration = Duration::from_mins(2);
 
@@ -85,8 +88,9 @@ impl Parts {
         self.root.join("usr/bin/qemu-system-x86_64")
     }
 
-    /// The part of the first file system that is the same for every start.
-    pub(super) fn ramdisk(&self, program: &Path) -> io::Result<Vec<u8>> {
+    /// The part of the first file system that is the same for every start: this program, as [`WORK`], and
+    /// `other`, as [`OTHER`].
+    pub(super) fn ramdisk(&self, other: Option<&Path>) -> io::Result<Vec<u8>> {
         let mut archive = Archive::default();
         for dir in [
             "bin", "dev", "proc", "disk", "modules", "lib64", "lib", "tmp",
@@ -97,13 +101,11 @@ impl Parts {
             "bin/busybox",
             &std::fs::read(self.root.join("bin/busybox"))?,
         );
-        archive.file("bin/work", &std::fs::read(program)?);
-        for library in libraries(program)? {
-            let name = library.strip_prefix("/").unwrap_or(&library);
-            for dir in name.ancestors().skip(1) {
-                archive.dir(&dir.display().to_string());
-            }
-            archive.file(&name.display().to_string(), &std::fs::read(&library)?);
+        // the file may have been replaced by a newer build meanwhile: this is what runs
+        let own = format!("/proc/{}/exe", std::process::id());
+        archive.program(WORK, Path::new(&own))?;
+        if let Some(other) = other {
+            archive.program(OTHER, other)?;
         }
         let modules = self.root.join(MODULES).join(&self.version);
         let mut load = String::new();
@@ -115,10 +117,11 @@ impl Parts {
         let init = format!(
             "#!/bin/busybox sh\n/bin/busybox --install /bin\nexport PATH=/bin\nmount -t proc none /proc\n\
              mount -t devtmpfs none /dev\n{load}\
-             stty -F /dev/ttyS0 raw -echo\nmount -t ext4 /dev/vda /disk || poweroff -f\n\
+             ifconfig lo 127.0.0.1 up\nstty -F /dev/ttyS0 raw -echo\n\
+             mount -t ext4 /dev/vda /disk || poweroff -f\n\
              . /arguments\npoweroff -f\n"
         );
-        archive.program("init", init.as_bytes());
+        archive.file("init", init.as_bytes());
         Ok(archive.end())
     }
 }
@@ -127,7 +130,7 @@ impl Parts {
 pub(super) fn arguments(words: &[String]) -> Vec<u8> {
     let mut archive = Archive::default();
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-    let line = format!("/bin/work {} </dev/ttyS0\n", quoted.join(" "));
+    let line = format!("/{WORK} {} </dev/ttyS0\n", quoted.join(" "));
     archive.file("arguments", line.as_bytes());
     archive.end()
 }
@@ -178,8 +181,21 @@ impl Archive {
         self.put(name, 0o100_755, content);
     }
 
-    fn program(&mut self, name: &str, content: &[u8]) {
-        self.put(name, 0o100_755, content);
+    /// The program that stands in `file`, and its shared libraries.
+    fn program(&mut self, name: &str, file: &Path) -> io::Result<()> {
+        self.file(name, &std::fs::read(file)?);
+        for library in libraries(file)? {
+            let name = library.strip_prefix("/").unwrap_or(&library);
+            let dirs: Vec<&Path> = name.ancestors().skip(1).collect();
+            for dir in dirs.iter().rev() {
+                self.dir(&dir.display().to_string());
+            }
+            let name = name.display().to_string();
+            if self.names.insert(name.clone()) {
+                self.file(&name, &std::fs::read(&library)?);
+            }
+        }
+        Ok(())
     }
 
     fn end(mut self) -> Vec<u8> {

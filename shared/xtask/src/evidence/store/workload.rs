@@ -106,7 +106,7 @@ enum Sink {
 }
 
 impl Told {
-    fn stdout(stamps: Option<&PathBuf>) -> std::io::Result<Self> {
+    pub(super) fn stdout(stamps: Option<&PathBuf>) -> std::io::Result<Self> {
         let own = std::io::stdout().as_fd().try_clone_to_owned()?;
         let stamps = stamps.map(File::open).transpose()?;
         Ok(Self(Arc::new(Mutex::new(Sink::Pipe(
@@ -132,7 +132,7 @@ impl Told {
         self.say_all(std::slice::from_ref(line));
     }
 
-    fn say_all(&self, lines: &[Line]) {
+    pub(super) fn say_all(&self, lines: &[Line]) {
         let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = match &*sink {
             Sink::Pipe(_, stamps) => stamps.as_ref().map(stamp).unwrap_or_default(),

@@ -3,9 +3,11 @@
 //! started on it, and what it has acknowledged until then is asked for.
 //!
 //! The device is cut, not a machine: what a server or the kernel held in memory is gone in either case, and
-//! the device may also lose or tear what was not flushed. `--vm` cuts a whole machine under ours (see `vm`).
-//! What is not run again stays in the table with the commit that it was run at.
+//! the device may also lose or tear what was not flushed. `--vm` cuts a whole machine with each of them in it
+//! (see `vm`). What is not run again stays in the table with the commit that it was run at.
 
+pub mod guest;
+mod guests;
 mod machine;
 mod mqtt;
 mod nats;
@@ -26,7 +28,7 @@ use super::cut::{Aside, Cutter};
 use super::device::{self, Device};
 use super::disks::{Mounted, make_ext4, release};
 use super::images;
-use super::proof::{Share, Tally};
+use super::proof::{Share, Tally, sources, sources_at};
 use super::vm::{self, Parts};
 use super::watched::Break;
 use crate::CHORE;
@@ -56,11 +58,11 @@ pub struct Args {
     #[arg(long)]
     ours: bool,
 
-    /// The store only, in a machine of its own: QEMU, its firmware, a kernel and busybox, unpacked here
+    /// Each in a machine of its own: QEMU, its firmware, a kernel and busybox, unpacked here
     #[arg(long, value_name = "DIR")]
     vm: Option<PathBuf>,
 
-    /// Break it on purpose in the machine: the run must fail
+    /// Break the store on purpose in the machine, and run nothing else: the run must fail
     #[arg(
         long = "break",
         value_enum,
@@ -92,7 +94,7 @@ pub struct Args {
 }
 
 /// What is kept.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
     schema: String,
     claim: String,
@@ -118,6 +120,9 @@ struct Row {
     /// The command, where it is another than the table's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     command: Option<String>,
+    /// Runs before that, of the same store, which are in the sums.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Earlier>,
     cuts: u64,
     cuts_with_loss: u64,
     starts_refused: u64,
@@ -125,6 +130,13 @@ struct Row {
     acknowledged: u64,
     /// Of those, not there afterwards.
     lost: u64,
+}
+
+/// A run that a row adds to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Earlier {
+    commit: String,
+    command: String,
 }
 
 const SCHEMA: &str = "qc.evidence/1";
@@ -145,9 +157,8 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     let io = |error: std::io::Error| bench::disk(&dir, &error);
     durable::create_dir_all(&dir, 0o755).map_err(io)?;
     let environment = Environment::measure(&dir, &SystemClock::default())?;
-    let commit = bench::commit(workspace);
     let parts = args.vm.as_deref().map(parts).transpose()?;
-    let (peers, skipped) = if args.ours || parts.is_some() {
+    let (peers, skipped) = if args.ours || args.broken.is_some() {
         (Vec::new(), Vec::new())
     } else {
         peers(args, &dir).map_err(io)?
@@ -161,12 +172,25 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
     };
     let rounds = args.cuts.div_ceil(args.each);
     let mut progress = Progress::start(&globals, "recordings", rounds * (peers.len() as u64 + 1));
-    let mut rows = Vec::new();
     let mut faults = Vec::new();
-    let mut all = Tally::default();
+    let mut details = String::new();
+    let mut kept = Kept {
+        schema: SCHEMA.to_owned(),
+        claim: CLAIM.to_owned(),
+        command: command(args),
+        commit: bench::commit(workspace),
+        seconds: args.seconds,
+        date: args.date.clone(),
+        environment,
+        rows: Vec::new(),
+        skipped,
+    };
+    let evidence = workspace.root().join("docs/evidence");
+    let added = args.ours || parts.is_some();
     for place in 0..=peers.len() {
         let peer = place.checked_sub(1).and_then(|at| peers.get(at));
         let mut row = Row::default();
+        let mut sums = Tally::default();
         for round in 0..rounds {
             let own = dir.join(format!("{place}-{round}"));
             if own.exists() {
@@ -181,45 +205,47 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result
                 runs: args.each.min(args.cuts - round * args.each),
                 broken: args.broken,
             };
-            match peer {
-                None => {
-                    let tally = match &parts {
-                        Some(parts) => machine::cuts(&share, parts)?,
-                        None => images::after_acks(&share)?,
-                    };
-                    faults.extend(tally.failures.clone());
-                    row.add(&Row::ours(&tally, parts.as_ref()));
-                    all.add(tally);
+            let (one, tally) = match (peer, &parts) {
+                (None, Some(parts)) => {
+                    let tally = machine::cuts(&share, parts)?;
+                    (Row::ours(&tally, Some(parts)), tally)
                 }
-                Some(peer) => row.add(&beside(peer, &share, args.seconds).map_err(io)?),
-            }
+                (None, None) => {
+                    let tally = images::after_acks(&share)?;
+                    (Row::ours(&tally, None), tally)
+                }
+                (Some(peer), Some(parts)) => {
+                    let tally = guests::cuts(peer, &share, parts)?;
+                    (Row::theirs(peer, &tally, parts), tally)
+                }
+                (Some(peer), None) => {
+                    let row = beside(peer, &share, args.seconds).map_err(io)?;
+                    (row, Tally::default())
+                }
+            };
+            row.add(&one);
+            faults.extend(tally.failures.clone());
+            sums.add(tally);
             std::fs::remove_dir_all(&own).map_err(io)?;
             progress.set(place as u64 * rounds + round + 1);
         }
-        rows.push(row);
-    }
-    progress.finish(&format!("{} servers", rows.len()));
-    let mut kept = Kept {
-        schema: SCHEMA.to_owned(),
-        claim: CLAIM.to_owned(),
-        command: command(args),
-        commit,
-        seconds: args.seconds,
-        date: args.date.clone(),
-        environment,
-        rows,
-        skipped,
-    };
-    if args.record {
-        let dir = workspace.root().join("docs/evidence");
-        if peers.is_empty() {
-            kept = kept.into_table(&dir.join("store-power.json"))?;
+        details.push_str(&row.details(&sums));
+        if args.record && added {
+            // an hour's run that is ended keeps what it has come to
+            let table = kept.with(&row, &evidence.join("store-power.json"), &stays(workspace))?;
+            keep(&table, &evidence)?;
         }
-        keep(&kept, &dir)?;
+        kept.rows.push(row);
+    }
+    progress.finish(&format!("{} servers", kept.rows.len()));
+    if args.record && !added {
+        keep(&kept, &evidence)?;
+    }
+    if args.record {
         output.note("kept in docs/evidence/store-power.json and store-power.md");
     }
     output.result(SCHEMA, SystemClock::machine_time(), &kept, || {
-        text(&kept.rows) + &details(&all)
+        text(&kept.rows) + &details
     })?;
     if faults.is_empty() {
         return Ok(());
@@ -233,15 +259,24 @@ fn command(args: &Args) -> String {
         "cargo xtask evidence store-power --cuts {} --each {}",
         args.cuts, args.each
     );
-    match (&args.vm, args.ours) {
-        (Some(_), _) => text.push_str(" --vm DIR"),
-        (None, true) => text.push_str(" --ours"),
-        (None, false) => {
+    if args.ours {
+        text.push_str(" --ours");
+    }
+    match args.vm {
+        Some(_) => text.push_str(" --vm DIR"),
+        None if args.ours => {}
+        None => {
             let _never_fails = write!(text, " --seconds {}", args.seconds);
         }
     }
     let _never_fails = write!(text, " --seed {}", args.seed);
     text + &" --nats FILE".repeat(args.nats.len())
+}
+
+/// Whether what a commit was run with is the store of today.
+fn stays(workspace: &Workspace) -> impl Fn(&str) -> bool {
+    let today = sources(workspace);
+    move |commit| sources_at(workspace, commit).is_some_and(|then| then == today)
 }
 
 /// What a machine is made of, or how to get it.
@@ -365,15 +400,28 @@ impl Row {
             server: format!("qc store {}", env!("CARGO_PKG_VERSION")),
             settings: parts.map_or_else(
                 || "default, the only one".to_owned(),
-                |parts| format!("default; a whole machine: {}", parts.words()),
+                |parts| in_machine("default", parts),
             ),
-            commit: None,
-            command: None,
             cuts: tally.runs,
             cuts_with_loss: u64::from(!tally.failures.is_empty()),
-            starts_refused: 0,
-            acknowledged: count("acknowledged before the cuts"),
+            acknowledged: count(guests::ACKNOWLEDGED),
             lost: u64::from(!tally.failures.is_empty()),
+            ..Self::default()
+        }
+    }
+
+    /// A server beside it in a machine.
+    fn theirs(peer: &Peer, tally: &Tally, parts: &Parts) -> Self {
+        let count = |name: &str| tally.counts.get(name).copied().unwrap_or(0);
+        Self {
+            server: peer.version(),
+            settings: in_machine(peer.settings(), parts),
+            cuts: tally.runs,
+            cuts_with_loss: count(guests::WITH_LOSS),
+            starts_refused: count(guests::REFUSED),
+            acknowledged: count(guests::ACKNOWLEDGED),
+            lost: count(guests::LOST),
+            ..Self::default()
         }
     }
 
@@ -392,39 +440,69 @@ impl Row {
         let all = u32::try_from(self.acknowledged.max(1)).unwrap_or(u32::MAX);
         format!("{:.1} %", f64::from(lost) * 100.0 / f64::from(all))
     }
+
+    /// What else was counted, a line each.
+    fn details(&self, tally: &Tally) -> String {
+        let by = tally.by.iter().chain(&tally.counts);
+        let lines = by.map(|(name, count)| format!("{}: {count} {name}\n", self.server));
+        let slowest = tally.slowest_ms.iter();
+        let slowest =
+            slowest.map(|(name, millis)| format!("{}: slowest {name} {millis} ms\n", self.server));
+        lines.chain(slowest).collect()
+    }
+
+    /// The runs that its sums are of, if they are not the table's.
+    fn runs(&self) -> Vec<Earlier> {
+        let mut runs = self.earlier.clone();
+        if let (Some(commit), Some(command)) = (self.commit.clone(), self.command.clone()) {
+            runs.push(Earlier { commit, command });
+        }
+        runs
+    }
+}
+
+fn in_machine(settings: &str, parts: &Parts) -> String {
+    format!("{settings}; a whole machine: {}", parts.words())
 }
 
 impl Kept {
-    /// Puts its rows into the table that is there, each with what it was run at.
-    fn into_table(self, path: &Path) -> Result<Self, Failure> {
-        let Ok(bytes) = std::fs::read(path) else {
-            return Ok(self);
+    /// The table that is there with one more row of this run. A row that is there is added to, if it is of
+    /// a commit whose store `stays` what it was and of other commands; otherwise it begins anew.
+    fn with(&self, row: &Row, path: &Path, stays: &dyn Fn(&str) -> bool) -> Result<Self, Failure> {
+        let mut table = match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let message = format!("{} is no table of power cuts", path.display());
+                Failure::new(Exit::Problems, CHORE, message).because(&error)
+            })?,
+            Err(_) => Self {
+                rows: Vec::new(),
+                ..self.clone()
+            },
         };
-        let mut table: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            let message = format!("{} is no table of power cuts", path.display());
-            Failure::new(Exit::Problems, CHORE, message).because(&error)
-        })?;
-        for mut row in self.rows {
-            row.commit = Some(self.commit.clone());
-            row.command = Some(self.command.clone());
-            let same =
-                |known: &&mut Row| (&known.server, &known.settings) == (&row.server, &row.settings);
-            match table.rows.iter_mut().find(same) {
-                Some(known) => *known = row,
-                None => table.rows.insert(1, row),
+        let mut row = row.clone();
+        row.commit = Some(self.commit.clone());
+        row.command = Some(self.command.clone());
+        let same =
+            |known: &&mut Row| (&known.server, &known.settings) == (&row.server, &row.settings);
+        match table.rows.iter_mut().find(same) {
+            Some(known) => {
+                let runs = known.runs();
+                let adds = |run: &Earlier| stays(&run.commit) && run.command != self.command;
+                if !runs.is_empty() && runs.iter().all(adds) {
+                    row.add(&known.clone());
+                    row.earlier = runs;
+                }
+                *known = row;
+            }
+            None => table.rows.push(row),
+        }
+        for what in &self.skipped {
+            if !table.skipped.contains(what) {
+                table.skipped.push(what.clone());
             }
         }
         Ok(table)
     }
-}
-
-/// What else was counted, a line each.
-fn details(tally: &Tally) -> String {
-    let by = tally.by.iter().chain(&tally.counts);
-    let lines = by.map(|(name, count)| format!("{count} {name}\n"));
-    let slowest = tally.slowest_ms.iter();
-    let slowest = slowest.map(|(name, millis)| format!("slowest {name}: {millis} ms\n"));
-    lines.chain(slowest).collect()
 }
 
 fn text(rows: &[Row]) -> String {
@@ -485,12 +563,14 @@ fn markdown(kept: &Kept) -> String {
         let _never_fails = writeln!(text, "\nSkipped: {what}.");
     }
     for row in &kept.rows {
-        if let (Some(commit), Some(command)) = (&row.commit, &row.command) {
+        let runs: Vec<String> = row
+            .runs()
+            .iter()
+            .map(|run| format!("`{}`, commit {}", run.command, run.commit))
+            .collect();
+        if !runs.is_empty() {
             let (server, settings) = (&row.server, &row.settings);
-            let _never_fails = writeln!(
-                text,
-                "\n{server}, {settings}: `{command}`, commit {commit}."
-            );
+            let _never_fails = writeln!(text, "\n{server}, {settings}: {}.", runs.join("; "));
         }
     }
     let (command, commit) = (&kept.command, &kept.commit);
@@ -500,7 +580,11 @@ fn markdown(kept: &Kept) -> String {
         "\n*Acknowledged* and *lost* are sums over the cuts. All others: `{command}`, commit {commit}, {date};\n\
          the block device under an ext4 is cut as in `store-images`, right after an acknowledgement. Others were given\n\
          messages for {} s in each recording, less than the kernel waits until it writes pages by itself: of a\n\
-         longer run a server that does not sync loses the newest part, not all.\n",
+         longer run a server that does not sync loses the newest part, not all.\n\n\
+         *A whole machine* loses its power after the next 20 to 300 acknowledgements, which its serial line has\n\
+         told by then. What is there is what the next boot's server gives; others begin anew after that, in a new\n\
+         directory, while ours goes on and is held to everything since its beginning, in one cut of four before\n\
+         it is open again.\n",
         kept.seconds
     );
     text
@@ -516,13 +600,11 @@ mod tests {
         let one = Row {
             server: "nats-server v2".to_owned(),
             settings: "default".to_owned(),
-            commit: None,
-            command: None,
             cuts: 2,
             cuts_with_loss: 1,
-            starts_refused: 0,
             acknowledged: 400,
             lost: 100,
+            ..Row::default()
         };
         row.add(&one);
         row.add(&one);
@@ -531,5 +613,49 @@ mod tests {
             (4, 200, "25.0 %")
         );
         assert!(text(&[row]).contains("nats-server v2"));
+    }
+
+    #[test]
+    fn runs_add_up_while_the_store_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store-power.json");
+        let row = Row {
+            server: "qc store".to_owned(),
+            cuts: 10,
+            acknowledged: 100,
+            ..Row::default()
+        };
+        let run = |commit: &str, command: &str| {
+            let kept = Kept {
+                schema: SCHEMA.to_owned(),
+                claim: CLAIM.to_owned(),
+                command: command.to_owned(),
+                commit: commit.to_owned(),
+                seconds: 8,
+                date: None,
+                environment: Environment::sample(),
+                rows: Vec::new(),
+                skipped: vec!["a server".to_owned()],
+            };
+            let table = kept.with(&row, &path, &|commit| commit != "old").unwrap();
+            keep(&table, dir.path()).unwrap();
+            let [row] = table.rows.as_slice() else {
+                panic!("{:?}", table.rows)
+            };
+            assert_eq!(table.skipped, ["a server"]);
+            (row.cuts, row.runs().len())
+        };
+        assert_eq!(run("old", "--seed 1"), (10, 1));
+        // of another store
+        assert_eq!(run("new", "--seed 2"), (10, 1));
+        assert_eq!(run("new", "--seed 3"), (20, 2));
+        assert_eq!(run("newer", "--seed 4"), (30, 3));
+        let said = std::fs::read_to_string(dir.path().join("store-power.md")).unwrap();
+        assert!(
+            said.contains("`--seed 2`, commit new; `--seed 3`, commit new"),
+            "{said}"
+        );
+        // the same draws again are no more cuts
+        assert_eq!(run("newer", "--seed 3"), (10, 1));
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::mqtt::Mqtt;
 use super::nats::Nats;
 use crate::demo::port::free_ports;
+use crate::evidence::store::child::now;
 
 /// A server of somebody else.
 #[derive(Debug, Clone)]
@@ -20,11 +21,24 @@ pub(super) struct Peer {
     pub(super) safest: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Kind {
     Nats,
     Mosquitto,
 }
+
+impl Kind {
+    /// The word of the command line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Mosquitto => "mosquitto",
+        }
+    }
+}
+
+/// How long a server may take until it listens.
+const LISTENS: Duration = Duration::from_secs(30);
 
 /// A running server.
 pub(super) struct Server {
@@ -115,7 +129,8 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()?;
         let mut server = Server { process, port };
-        for _ in 0..200 {
+        let until = now() + LISTENS;
+        while now() < until {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(server);
             }
@@ -124,7 +139,10 @@ impl Peer {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err(io::Error::other("does not listen within 10 s"))
+        let seconds = LISTENS.as_secs();
+        Err(io::Error::other(format!(
+            "does not listen within {seconds} s"
+        )))
     }
 
     /// Gives messages until `until`; `acked` is told each that was acknowledged.

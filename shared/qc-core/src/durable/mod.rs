@@ -1,9 +1,14 @@
 //! Small files that survive a power cut: write aside, sync, rename, sync the directory; and files that
 //! are gone for good afterwards.
 
+#[cfg(test)]
+pub(crate) mod faults;
+
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// Replaces `path` by `bytes` with permissions `mode`. When this returns, the new content is on disk
@@ -13,7 +18,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create(&aside, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     drop(file);
-    if let Err(error) = written.and_then(|()| std::fs::rename(&aside, path)) {
+    if let Err(error) = written.and_then(|()| rename(&aside, path)) {
         let _best_effort = std::fs::remove_file(&aside);
         return Err(error);
     }
@@ -27,7 +32,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
     let linked = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::hard_link(&aside, path));
+        .and_then(|()| link(&aside, path));
     drop(file);
     let _best_effort = std::fs::remove_file(&aside);
     match linked {
@@ -55,28 +60,34 @@ pub fn create_dir_all(dir: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Gives a file another name durably; what had that name before is overwritten and gone.
+/// Gives a file another name durably; what had that name before is overwritten and gone. When it fails,
+/// `to` is still the one or already the other, and [`sweep`] overwrites what is left of the old one.
 pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    // held open over the renaming: until the new name is there, the old content must stay
-    let before = match open_to_overwrite(to) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    let (dir, aside) = aside(to)?;
+    // a second name of the old content: until the new one has the name for good, it must stay
+    let is_replaced = match link(to, &aside) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(error),
     };
-    std::fs::rename(from, to)?;
-    sync_dir(aside(to)?.0)?;
-    before.map_or(Ok(()), overwrite)
+    if let Err(error) = rename(from, to) {
+        let _best_effort = std::fs::remove_file(&aside);
+        return Err(error);
+    }
+    sync_dir(dir)?;
+    if is_replaced { shred(&aside) } else { Ok(()) }
 }
 
 /// Overwrites a file and removes it durably. What the file system or the disk has kept elsewhere (a
 /// snapshot, a worn-out block) is out of reach.
 pub fn shred(path: &Path) -> io::Result<()> {
-    overwrite(open_to_overwrite(path)?)?;
-    std::fs::remove_file(path)?;
+    overwrite(path)?;
+    remove(path)?;
     sync_dir(aside(path)?.0)
 }
 
-/// Shreds what writers that were cut off have left aside in `dir`. Nobody else may be writing there.
+/// Ends what writers that were cut off have begun in `dir`: what they left aside is shredded, and the names
+/// that they gave are durable afterwards. Nobody else may be writing there.
 pub fn sweep(dir: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -88,10 +99,15 @@ pub fn sweep(dir: &Path) -> io::Result<()> {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         if name.starts_with(b".") && name.ends_with(b".tmp") && entry.file_type()?.is_file() {
-            shred(&entry.path())?;
+            if entry.metadata()?.nlink() > 1 {
+                // the content has another name, which was to go or to come: it is no leftover
+                remove(&entry.path())?;
+            } else {
+                shred(&entry.path())?;
+            }
         }
     }
-    Ok(())
+    sync_dir(dir)
 }
 
 /// Opens a file of ours for writing, also one that was made read-only.
@@ -106,14 +122,37 @@ fn open_to_overwrite(path: &Path) -> io::Result<File> {
     }
 }
 
-fn overwrite(mut file: File) -> io::Result<()> {
+fn overwrite(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(path)?;
+    let mut file = open_to_overwrite(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
     file.write_all(&vec![0; length])?;
     file.sync_all()
 }
 
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(to)?;
+    std::fs::rename(from, to)
+}
+
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(to)?;
+    std::fs::hard_link(from, to)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(path)?;
+    std::fs::remove_file(path)
+}
+
 /// Makes the directory's entries durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::call(dir)?;
     File::open(dir)?.sync_all()
 }
 
@@ -136,6 +175,8 @@ fn aside(path: &Path) -> io::Result<(&Path, PathBuf)> {
 }
 
 fn create(path: &Path, mode: u32) -> io::Result<File> {
+    #[cfg(test)]
+    faults::call(path)?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -197,5 +238,41 @@ mod tests {
         write_atomic(&dir.path().join(".key.1-2.tmp"), b"left aside", 0o600).unwrap();
         sweep(dir.path()).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_a_replacement_that_failed_has_left_is_overwritten_by_a_sweep() {
+        for at in 1.. {
+            let dir = tempfile::tempdir().unwrap();
+            let below = dir.path().join("keys");
+            create_dir_all(&below, 0o700).unwrap();
+            let (old, new) = (below.join("key"), below.join("key.next"));
+            write_atomic(&old, b"old secret", 0o600).unwrap();
+            write_atomic(&new, b"new secret", 0o600).unwrap();
+            // an open file shows what became of its content
+            let before = File::open(&old).unwrap();
+            let faults = faults::Faults::killed(&below, at);
+            let replaced = replace(&new, &old);
+            let is_whole = !faults.have_struck();
+            assert_eq!(replaced.is_ok(), is_whole, "call {at}");
+            drop(faults);
+            sweep(&below).unwrap();
+            let content = io::read_to_string(before).unwrap().into_bytes();
+            let is_there = std::fs::read(&old).unwrap();
+            if new.exists() {
+                assert_eq!((&is_there, &content[..]), (&content, &b"old secret"[..]));
+                assert_eq!(std::fs::read_dir(&below).unwrap().count(), 2);
+            } else {
+                assert_eq!(
+                    (&is_there[..], &content[..]),
+                    (&b"new secret"[..], &[0; 10][..])
+                );
+                assert_eq!(std::fs::read_dir(&below).unwrap().count(), 1);
+            }
+            if is_whole {
+                assert!(at > 4, "{at} calls were counted");
+                return;
+            }
+        }
     }
 }
