@@ -458,7 +458,13 @@ mod tests {
                 decoder.next_frame()
             }
         };
-        assert!(piece(FrameKind::Batch, 0)(b"x").unwrap().unwrap().header.more);
+        assert!(
+            piece(FrameKind::Batch, 0)(b"x")
+                .unwrap()
+                .unwrap()
+                .header
+                .more
+        );
         assert!(piece(FrameKind::Batch, 0)(b"").is_err());
         assert!(piece(FrameKind::Batch, 1)(b"x").is_err());
         assert!(piece(FrameKind::Ack, 0)(b"x").is_err());

@@ -269,7 +269,11 @@ mod tests {
         line.run(Duration::from_secs(20));
         (line.longest_queue, line.began) = (Duration::ZERO, line.now);
         line.run(Duration::from_secs(60));
-        assert!(line.longest_queue < Duration::from_millis(450), "{:?}", line.longest_queue);
+        assert!(
+            line.longest_queue < Duration::from_millis(450),
+            "{:?}",
+            line.longest_queue
+        );
     }
 
     #[test]
