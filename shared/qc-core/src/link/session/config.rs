@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::link::app::PeerHeartbeat;
 use crate::model::{NodeName, Seq, Timestamp};
-use crate::wire::{Greeting, MAX_FRAME, Open, Record, Refusal, Status, Subscribe};
+use crate::wire::{
+    Greeting, MAX_FRAME, Open, PROTOCOL, PROTOCOL_OLDEST, Record, Refusal, Status, Subscribe,
+};
 
 /// Which end of the connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct SessionConfig {
     pub node: NodeName,
     /// Product and version, for people.
     pub software: String,
+    /// The oldest and the newest protocol version it speaks.
+    pub versions: (u32, u32),
     /// How often to send a heartbeat.
     pub heartbeat: Duration,
     /// After how many silent heartbeat intervals of the peer the session ends.
@@ -64,6 +68,7 @@ impl SessionConfig {
         Self {
             node,
             software: concat!("quick-connect/", env!("CARGO_PKG_VERSION")).to_owned(),
+            versions: (PROTOCOL_OLDEST, PROTOCOL),
             heartbeat: Duration::from_secs(5),
             silent_after: 6,
             hello_timeout: Duration::from_secs(5),

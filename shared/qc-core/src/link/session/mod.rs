@@ -36,7 +36,7 @@ use self::outbound::Outbound;
 use self::pace::Pace;
 use super::codes::{FRAME, HELLO_TIMEOUT, PROTOCOL as BROKEN, SILENT, SLOW};
 use crate::model::NodeName;
-use crate::wire::{Control, Frame, FrameKind, PROTOCOL, Refusal, Subscribe};
+use crate::wire::{Control, Frame, FrameKind, Refusal, Subscribe};
 
 /// Batches are queued for sending only while fewer bytes than this wait.
 const OUTPUT_FOR_BATCHES: usize = 256 * 1024;
@@ -132,7 +132,7 @@ impl Session {
             config,
         };
         if side == Side::Dialer {
-            let greeting = session.greeting(1, PROTOCOL, now);
+            let greeting = session.greeting(session.config.versions, now);
             session.put(&Control::Hello(greeting));
         }
         session

@@ -14,8 +14,10 @@ use super::{Code, Frame, FrameHeader, FrameKind, WireError};
 use crate::model::{Epoch, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
 use crate::safe_text::safe;
 
-/// The protocol version this build speaks.
+/// The newest protocol version this build speaks.
 pub const PROTOCOL: u32 = 1;
+/// The oldest one it speaks: that of two minor versions before.
+pub const PROTOCOL_OLDEST: u32 = 1;
 /// The most channels and subscriptions one side may have open in a session.
 pub const MAX_CHANNELS: usize = 1024;
 /// The longest reason that is kept, in characters.
