@@ -219,7 +219,6 @@ impl LinkApp for Uplink {
     fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
         self.seen.change(|seen| {
             seen.rtt = heartbeat.rtt.or(seen.rtt);
-            seen.stale = false;
         });
     }
 
@@ -231,12 +230,18 @@ impl LinkApp for Uplink {
             LinkState::Stale => {
                 tracing::warn!(code = "QC2221", relay = %peer.node, "Two heartbeats are missing.");
             }
+            LinkState::Unacked => {
+                tracing::warn!(code = "QC2224", relay = %peer.node, "It has not acknowledged for two heartbeats.");
+            }
+            LinkState::Fresh => {
+                tracing::info!(code = "QC2223", relay = %peer.node, "Link well again.");
+            }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
                 tracing::info!(code, relay = %peer.node, reason, "Link down.");
             }
         }
-        let stale = matches!(state, LinkState::Stale);
+        let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
         self.seen.change(|seen| seen.stale = stale);
     }
 

@@ -252,6 +252,7 @@ pub const CODES: &[Code] = &[
     code("QC2221", "the link is stale", "Two heartbeats are missing; the line may be cut. Messages wait on disk.", &["ping HOST", "qc-edge status on the node"]),
     code("QC2222", "a record cannot be read", "A peer sent a message whose head does not parse. It was not taken.", &["compare the versions: qc-edge --version, qc-relay --version", "report it with the log of both sides"]),
     code("QC2223", "link up", "Both sides know each other and messages flow.", &["nothing"]),
+    code("QC2224", "nothing is acknowledged", "The peer is there and has what was sent, but has not said for two heartbeats that it is on its disk. Messages wait here, on disk.", &["qc-relay disk and qc-edge disk on the peer", "dmesg on the peer"]),
     // QC30xx: the store
     code("QC3000", "the store is open", "It was read and checked; the numbers say what is kept.", &["nothing"]),
     code("QC3001", "recovery found something", "After a crash or power cut the end of the store was mended as the line says. What was acknowledged is kept.", &["qc-edge status, or qc-relay status", "qc-edge ledger check, or qc-relay ledger check"]),

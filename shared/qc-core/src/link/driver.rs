@@ -310,7 +310,8 @@ impl<A: LinkApp> Driver<'_, A> {
             Event::Heartbeat(heartbeat) => self.app.peer_heartbeat(self.peer, heartbeat),
             Event::Status(status) => self.app.peer_status(self.peer, status),
             Event::Stale => self.app.state(self.peer, &LinkState::Stale),
-            Event::Fresh => self.app.state(self.peer, &LinkState::Up),
+            Event::Unacked => self.app.state(self.peer, &LinkState::Unacked),
+            Event::Fresh | Event::Acking => self.app.state(self.peer, &LinkState::Fresh),
             Event::Drained => self.go_away(),
             Event::Closed { refusal, by_peer } => self.end(refusal, by_peer),
         }

@@ -1,9 +1,13 @@
 //! Acknowledgements, windows, turns: what flows and when.
 
+use std::time::Duration;
+
 use qc_core::clock::Clock as _;
-use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, ORDER, PROTOCOL, WINDOW};
+use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, Now, ORDER, PROTOCOL, WINDOW};
 use qc_core::model::{Epoch, Lane, Seq};
-use qc_core::wire::{Ack, ChannelKind, Control, FrameDecoder, Heartbeat, Mark, OpenAck, Refusal};
+use qc_core::wire::{
+    Ack, ChannelKind, Control, FrameDecoder, FrameKind, Heartbeat, Mark, OpenAck, Refusal, Status,
+};
 
 use crate::pair::{Pair, ack, cut_frame, open_of, receiving, sending};
 use crate::parts::{record, stream};
@@ -100,6 +104,34 @@ fn the_window_holds() {
         pair.nodes[1].durable(1, Seq(seq));
     }
     assert_eq!(pair.events(1).len(), 40);
+}
+
+#[test]
+fn a_peer_that_has_it_and_does_not_say_so_is_noticed() {
+    let mut pair = sending();
+    let pass = |pair: &mut Pair, seconds| {
+        for _ in 0..seconds {
+            pair.clock.advance(Duration::from_secs(1));
+            let now = Now::of(&pair.clock);
+            pair.say(&Control::Status(Status::default()));
+            pair.nodes[1].on_tick(now);
+        }
+        let mut events = pair.events(1);
+        events.retain(|event| matches!(event, Event::Unacked | Event::Acking));
+        events
+    };
+    assert_eq!(pass(&mut pair, 30), [], "it may still be on its way");
+    let mut decoder = FrameDecoder::default();
+    decoder.greeted();
+    decoder.space().extend_from_slice(pair.nodes[1].to_send());
+    let frames = std::iter::from_fn(|| decoder.next_frame().unwrap());
+    let batches = frames.filter(|frame| frame.header.kind == FrameKind::Batch);
+    let sent = batches.map(|frame| frame.payload.len() as u64).sum();
+    pair.say(&Control::Received(sent));
+    assert_eq!(pass(&mut pair, 9), []);
+    assert_eq!(pass(&mut pair, 3), [Event::Unacked]);
+    pair.say(&ack(2, 77, 3));
+    assert_eq!(pass(&mut pair, 1), [Event::Acking]);
 }
 
 #[test]

@@ -273,6 +273,8 @@ impl World {
                 | Event::Heartbeat(_)
                 | Event::Status(_)
                 | Event::Stale
+                | Event::Unacked
+                | Event::Acking
                 | Event::Fresh => {}
             }
         }

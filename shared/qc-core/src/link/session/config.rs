@@ -109,6 +109,10 @@ pub enum Event {
     Stale,
     /// The peer is heard again.
     Fresh,
+    /// The peer has had something for two heartbeats and has not acknowledged it.
+    Unacked,
+    /// It acknowledges again.
+    Acking,
     /// While draining: nothing waits for an acknowledgement any more.
     Drained,
     /// The session is over. Nothing but bytes to send may follow.

@@ -62,6 +62,7 @@ pub struct Session {
     draining: bool,
     drained: bool,
     stale: bool,
+    unacked: bool,
     started: Instant,
     heard: Instant,
     next_heartbeat: Instant,
@@ -103,6 +104,7 @@ impl Session {
             draining: false,
             drained: false,
             stale: false,
+            unacked: false,
             started: now.instant,
             heard: now.instant,
             next_heartbeat: now.instant,
@@ -146,6 +148,9 @@ impl Session {
         self.heard = now.instant;
         if std::mem::take(&mut self.stale) {
             self.events.push_back(Event::Fresh);
+            if self.unacked {
+                self.events.push_back(Event::Unacked);
+            }
         }
         let result = if frame.header.kind == FrameKind::Batch {
             self.on_batch(frame)
@@ -180,9 +185,28 @@ impl Session {
             self.stale = true;
             self.events.push_back(Event::Stale);
         }
+        self.look_for_acks(now.instant);
         if now.instant >= self.next_heartbeat {
             self.next_heartbeat = now.instant + self.config.heartbeat;
             self.events.push_back(Event::HeartbeatDue);
+        }
+    }
+
+    /// A peer whose disk has stopped still sends heartbeats: what counts is what it acknowledges.
+    fn look_for_acks(&mut self, now: Instant) {
+        let (_, received) = self.pace.totals();
+        let channels = self.outbound.values_mut();
+        let longest = channels
+            .filter_map(|channel| channel.waits(received, now))
+            .max();
+        let is_late = longest.is_some_and(|waits| waits >= self.peer_heartbeat * 2);
+        if is_late != self.unacked {
+            self.unacked = is_late;
+            self.events.push_back(if is_late {
+                Event::Unacked
+            } else {
+                Event::Acking
+            });
         }
     }
 
@@ -309,7 +333,7 @@ impl Session {
     }
 
     fn stale_after(&self) -> Duration {
-        self.peer_heartbeat * 5 / 2
+        self.peer_heartbeat * 2
     }
 
     fn is_own(&self, number: u32) -> bool {

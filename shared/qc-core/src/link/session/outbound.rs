@@ -1,6 +1,7 @@
 //! The sending half of a channel: what was sent, what is acknowledged, how much more may go.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -32,6 +33,8 @@ pub(super) struct Outbound {
     pub(super) bytes_in_flight: u64,
     /// The size of a record that did not fit.
     needs: u64,
+    /// A batch that has arrived and is not acknowledged, and since when that is known.
+    waiting: Option<(Seq, Instant)>,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,8 @@ struct Sent {
     last: Seq,
     /// 0 for seqs that were skipped behind what is in flight.
     bytes: u64,
+    /// Bytes of the session when all of it had been sent, once it has.
+    through: Option<u64>,
 }
 
 /// A batch that goes in pieces.
@@ -65,6 +70,7 @@ impl Outbound {
             rest: None,
             bytes_in_flight: 0,
             needs: 0,
+            waiting: None,
         }
     }
 
@@ -150,10 +156,39 @@ impl Outbound {
     }
 
     fn note_begun(&mut self, last: Seq, bytes: u64) {
-        self.in_flight.push_back(Sent { last, bytes });
+        self.in_flight.push_back(Sent {
+            last,
+            bytes,
+            through: None,
+        });
         self.bytes_in_flight += bytes;
         self.read = last;
         self.needs = 0;
+    }
+
+    /// Notes that the newest batch is whole, at so many bytes of the session.
+    pub(super) fn note_whole(&mut self, through: u64) {
+        let batches = self.in_flight.iter_mut().rev();
+        if let Some(newest) = batches.into_iter().find(|sent| sent.bytes > 0) {
+            newest.through = Some(through);
+        }
+    }
+
+    /// For how long the oldest batch has been there without an acknowledgement, if `received` bytes of
+    /// the session have arrived.
+    pub(super) fn waits(&mut self, received: u64, now: Instant) -> Option<Duration> {
+        let oldest = self.in_flight.iter().find(|sent| sent.bytes > 0)?;
+        if oldest.through.is_none_or(|through| through > received) {
+            return None;
+        }
+        let since = match self.waiting {
+            Some((last, since)) if last == oldest.last => since,
+            _ => {
+                self.waiting = Some((oldest.last, now));
+                now
+            }
+        };
+        Some(now.saturating_duration_since(since))
     }
 
     /// The next piece of a batch that was begun, no longer than `longest`, and its header.
@@ -191,6 +226,7 @@ impl Outbound {
             Some(_) => self.in_flight.push_back(Sent {
                 last: through,
                 bytes: 0,
+                through: None,
             }),
         }
         None

@@ -84,6 +84,11 @@ impl Pace {
         self.sent - self.received
     }
 
+    /// Bytes that were sent in this session, and those of them that have arrived.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        (self.sent, self.received)
+    }
+
     pub(super) fn on_sent(&mut self, bytes: u64, now: Instant) {
         self.sent += bytes;
         let is_many = self.marks.len() > 1;

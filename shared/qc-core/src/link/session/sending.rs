@@ -125,6 +125,7 @@ impl Session {
                 header.encode(&mut self.output, write);
                 channel.note_sent(last, bytes);
                 self.pace.on_sent(bytes, now);
+                channel.note_whole(self.pace.totals().0);
             } else {
                 let mut payload = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
                 write(&mut payload);
@@ -159,6 +160,9 @@ impl Session {
         if let Some((header, piece)) = piece {
             header.encode(&mut self.output, |out| out.extend_from_slice(&piece));
             self.pace.on_sent(piece.len() as u64, now);
+            if let (false, Some(channel)) = (header.more, self.outbound.get_mut(&number)) {
+                channel.note_whole(self.pace.totals().0);
+            }
         }
     }
 
