@@ -21,7 +21,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
     ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
-    LinkStatus, Reply, STREAM_LIST_SCHEMA, StreamRow,
+    LinkStatus, LinkWay, Reply, STREAM_LIST_SCHEMA, StreamRow,
 };
 use qc_core::admin::{Problem, dlq};
 use qc_core::cli::{Exit, Failure};
@@ -30,6 +30,7 @@ use qc_core::cloudevents::{self, Bounds};
 use qc_core::link::{DialerState, DialerStatus};
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
+use qc_core::reach::Ways;
 use qc_core::safe_text::safe;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
@@ -57,6 +58,7 @@ pub(crate) struct Admin {
     pub(crate) connectors: Connectors,
     pub(crate) link: Option<watch::Receiver<DialerStatus>>,
     pub(crate) seen: Seen,
+    pub(crate) ways: Ways,
     pub(crate) disk_used: watch::Receiver<u8>,
     pub(crate) reload: mpsc::Sender<Reloaded>,
     pub(crate) drain: Drain,
@@ -259,6 +261,13 @@ impl Admin {
             peer,
             address: safe(&dialer.address, 200),
             state,
+            way: self.ways.of(&dialer.address).map(|way| LinkWay {
+                remote: way.remote,
+                proxy: way.proxy,
+                websocket: way.websocket,
+                address_age_s: way.address_from.map(|at| now.since(at).as_secs()),
+                since: way.at.to_string(),
+            }),
             since: Some(dialer.since.to_string()),
             last_error,
             attempts: u64::from(dialer.attempts),
