@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET  /v1/status   /v1/streams   /v1/ledger   /metrics
+//! GET  /v1/netdeps                                           what the network has to let through
 //! GET  /v1/dlq   /v1/dlq/ID                                 dead letters, see qc_core::admin::dlq
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
 //! POST /v1/reload
@@ -42,8 +43,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::buffer::Buffer;
+use crate::commands::netdeps::ROUTE;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
+use crate::netdeps::{Dependency, User};
 use crate::sources::{Intake as _, IntakeError};
 use crate::uplink::Seen;
 
@@ -59,6 +62,7 @@ pub(crate) struct Admin {
     pub(crate) link: Option<watch::Receiver<DialerStatus>>,
     pub(crate) seen: Seen,
     pub(crate) ways: Ways,
+    pub(crate) netdeps: Arc<Vec<Dependency>>,
     pub(crate) disk_used: watch::Receiver<u8>,
     pub(crate) reload: mpsc::Sender<Reloaded>,
     pub(crate) drain: Drain,
@@ -93,6 +97,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
         .route("/v1/ledger", get(ledger))
+        .route(ROUTE, get(netdeps))
         .route("/v1/send", post(send))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
@@ -104,6 +109,11 @@ pub(crate) fn router(admin: Admin) -> Router {
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
     let status = admin.status();
     admin.reply(EDGE_STATUS_SCHEMA, status)
+}
+
+async fn netdeps(State(admin): State<Admin>) -> impl IntoResponse {
+    let rows = admin.netdeps();
+    admin.reply("qc.netdeps/1", rows)
 }
 
 async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
@@ -283,6 +293,29 @@ impl Admin {
             received: seen.received,
             backlog_messages: self.buffer.backlog().messages,
         }
+    }
+
+    fn netdeps(&self) -> Vec<Dependency> {
+        let link = self.link.as_ref().map(|link| link.borrow().clone());
+        let is_up = |relay: &String| {
+            link.as_ref().is_some_and(|link| {
+                link.address == *relay && matches!(link.state, DialerState::Connected(_))
+            })
+        };
+        let now = self.clock.now();
+        let last_used = |user: &User| match user {
+            User::Links(relays) if relays.iter().any(is_up) => Some(now),
+            User::Links(relays) => {
+                let ways = relays.iter().filter_map(|relay| self.ways.of(relay));
+                ways.map(|way| way.at).max()
+            }
+            user => self.connectors.last_done(user),
+        };
+        let row = |one: &Dependency| Dependency {
+            last_used: last_used(&one.user).map(|at| at.to_string()),
+            ..one.clone()
+        };
+        self.netdeps.iter().map(row).collect()
     }
 
     fn streams(&self) -> Vec<StreamRow> {

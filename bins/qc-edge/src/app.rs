@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::buffer::Buffer;
+use crate::commands::netdeps::dependencies;
 use crate::config::{EdgeConfig, StoreSection, UplinkSection};
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
@@ -69,6 +70,7 @@ pub(crate) async fn run(
         link: (!config.uplink.relay.is_empty()).then_some(link_shown),
         seen: seen.clone(),
         ways: ways.clone(),
+        netdeps: Arc::new(dependencies(&config)?),
         disk_used: disk_used.clone(),
         reload,
         drain: service.drain.clone(),

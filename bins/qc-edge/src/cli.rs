@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand};
 
-use crate::commands::{ledger, reload, run, send, status, streams};
+use crate::commands::{ledger, netdeps, reload, run, send, status, streams};
 
 /// The connector and edge runtime at a site: captures, buffers, forwards, delivers
 #[derive(Debug, Parser)]
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Dlq(DlqCommand),
     Key(KeyCommand),
     Disk(DiskCommand),
+    Netdeps(netdeps::Args),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -1,6 +1,7 @@
 //! One verb, one file. Verbs that ask a running edge do so over its admin socket.
 
 pub(crate) mod ledger;
+pub(crate) mod netdeps;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod send;
