@@ -88,9 +88,13 @@ fn http(mut near: TcpStream, wanted: Option<&str>, asked: &Mutex<Vec<String>>) -
     let target = head.split(' ').nth(1).unwrap_or_default();
     note(asked, target);
     if wanted.is_some_and(|wanted| !head.contains(&format!("Authorization: Basic {wanted}\r\n"))) {
-        return near.write_all(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"corp\"\r\n\r\n");
+        return near.write_all(
+            b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"corp\"\r\n\r\n",
+        );
     }
-    let port = target.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let port = target
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok());
     match TcpStream::connect(("127.0.0.1", port.unwrap_or(0))) {
         Ok(far) => {
             near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
@@ -126,7 +130,9 @@ fn socks5(
     let host = if kind == 3 {
         text(&mut near)?
     } else {
-        bytes::<4>(&mut near)?.map(|part| part.to_string()).join(".")
+        bytes::<4>(&mut near)?
+            .map(|part| part.to_string())
+            .join(".")
     };
     let port = u16::from_be_bytes(bytes(&mut near)?);
     note(asked, &format!("{host}:{port}"));
@@ -157,5 +163,7 @@ fn splice(near: TcpStream, far: TcpStream) -> io::Result<()> {
     let (back, to) = (far.try_clone()?, near.try_clone()?);
     let returning = thread::spawn(move || carry(back, to));
     carry(near, far);
-    returning.join().map_err(|_| io::Error::other("a thread of the test"))
+    returning
+        .join()
+        .map_err(|_| io::Error::other("a thread of the test"))
 }

@@ -448,9 +448,15 @@ mod tests {
     fn a_way_that_cannot_be_is_named() {
         for (line, words) in [
             ("proxy = \"https://proxy:1\"", "is no proxy such as"),
-            ("proxy = \"http://u:hush@proxy:1\"", "proxy_credentials_file"),
+            (
+                "proxy = \"http://u:hush@proxy:1\"",
+                "proxy_credentials_file",
+            ),
             ("source = \"eth0\"", "is no IPv4 or IPv6 address"),
-            ("proxy = \"http://p:1\"\nno_proxy = [\"10.0.0.0/40\"]", "no network such as"),
+            (
+                "proxy = \"http://p:1\"\nno_proxy = [\"10.0.0.0/40\"]",
+                "no network such as",
+            ),
             ("proxy_credentials_file = \"/x\"", "no proxy to show it to"),
             ("connect_timeout = \"0s\"", "leaves no time"),
             ("websocket = \"allways\"", "\"fallback\", \"always\""),
@@ -459,7 +465,10 @@ mod tests {
             let loaded = load(&SCHEMA, vec![Source::new("edge.toml", text)], &[]);
             let error = loaded.and_then(|loaded| EdgeConfig::from_loaded(&loaded));
             let error = error.unwrap_err().to_string();
-            assert!(error.contains("edge.toml:3") || error.contains("edge.toml:4"), "{error}");
+            assert!(
+                error.contains("edge.toml:3") || error.contains("edge.toml:4"),
+                "{error}"
+            );
             assert!(error.contains(words), "{error}");
         }
     }

@@ -64,9 +64,16 @@ pub(crate) fn of(config: &EdgeConfig, way: &UplinkWay, resolvers: &[IpAddr]) -> 
         let is_https = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
         all.push(Dependency {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            host: host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
             port: uri.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
-            purpose: format!("sink {} ({})", sink.name, if is_https { "HTTPS" } else { "HTTP" }),
+            purpose: format!(
+                "sink {} ({})",
+                sink.name,
+                if is_https { "HTTPS" } else { "HTTP" }
+            ),
             user: User::Sink(sink.name.clone()),
             ..outgoing("tcp")
         });
@@ -196,20 +203,34 @@ pub(crate) fn nft(all: &[Dependency], known: &BTreeMap<String, Known>) -> String
 "
     .to_owned();
     for one in all.iter().filter(|one| one.via.is_none()) {
-        let chain = if one.direction == "in" { "input" } else { "output" };
+        let chain = if one.direction == "in" {
+            "input"
+        } else {
+            "output"
+        };
         let rule = |to: &str| {
             let (protocol, port) = (&one.protocol, one.port);
             let comment = comment(one);
-            format!("insert rule inet filter {chain} {to}{protocol} dport {port} accept comment \"{comment}\"")
+            format!(
+                "insert rule inet filter {chain} {to}{protocol} dport {port} accept comment \"{comment}\""
+            )
         };
         let addresses = one.host.parse().map_or_else(
-            |_| known.get(&one.host).map(|known| known.addresses.clone()).unwrap_or_default(),
+            |_| {
+                known
+                    .get(&one.host)
+                    .map(|known| known.addresses.clone())
+                    .unwrap_or_default()
+            },
             |address: IpAddr| vec![address],
         );
         if addresses.is_empty() {
             let host = safe(&one.host, 200);
             let rule = rule("ip daddr ADDRESS ");
-            let _infallible = writeln!(text, "# {host}: no address is known here, put it in:\n# {rule}");
+            let _infallible = writeln!(
+                text,
+                "# {host}: no address is known here, put it in:\n# {rule}"
+            );
         }
         for address in addresses {
             let to = match address {
@@ -226,7 +247,13 @@ pub(crate) fn nft(all: &[Dependency], known: &BTreeMap<String, Known>) -> String
 
 fn comment(one: &Dependency) -> String {
     let text = format!("qc-edge: {}, {}", one.purpose, one.host);
-    let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' { c } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' {
+            c
+        } else {
+            '_'
+        }
+    };
     text.chars().map(plain).take(MAX_COMMENT).collect()
 }
 
@@ -242,7 +269,11 @@ mod tests {
         let loaded = load(&SCHEMA, vec![Source::new("edge.toml", text)], &[]).unwrap();
         let config = EdgeConfig::from_loaded(&loaded).unwrap();
         let way = config.uplink.way().unwrap();
-        of(&config, &way, &resolvers("# x\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nsearch a\n"))
+        of(
+            &config,
+            &way,
+            &resolvers("# x\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nsearch a\n"),
+        )
     }
 
     const FULL: &str = "[uplink]\nrelay = [\"relay-1.dc:7443\", \"[fd00::1]:443\"]\n\
@@ -270,7 +301,10 @@ mod tests {
         );
         assert_eq!(listed(""), [], "an edge that stays alone needs nothing");
         let by_address = "[uplink]\nrelay = [\"10.0.0.1:443\"]\n";
-        assert_eq!(lines(&listed(by_address)), ["out,tcp,10.0.0.1,443,link to relay (TLS 1.3),,"]);
+        assert_eq!(
+            lines(&listed(by_address)),
+            ["out,tcp,10.0.0.1,443,link to relay (TLS 1.3),,"]
+        );
     }
 
     #[test]
@@ -296,7 +330,10 @@ mod tests {
             addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::7".parse().unwrap()],
             at: Timestamp::from_millis(1),
         };
-        let rules = nft(&listed(FULL), &BTreeMap::from([("relay-1.dc".to_owned(), known)]));
+        let rules = nft(
+            &listed(FULL),
+            &BTreeMap::from([("relay-1.dc".to_owned(), known)]),
+        );
         for rule in [
             "insert rule inet filter output ip daddr 10.0.0.1 tcp dport 7443 accept comment \"qc-edge: link to relay (TLS 1.3), relay-1.dc\"",
             "insert rule inet filter output ip6 daddr fd00::7 tcp dport 7443 accept comment",
@@ -306,9 +343,13 @@ mod tests {
             "insert rule inet filter output ip daddr 10.0.0.53 udp dport 53 accept comment",
             "insert rule inet filter input ip daddr 127.0.0.1 tcp dport 8480 accept comment",
         ] {
-            assert!(rules.lines().any(|line| line.starts_with(rule)), "{rule}\nnot in\n{rules}");
+            assert!(
+                rules.lines().any(|line| line.starts_with(rule)),
+                "{rule}\nnot in\n{rules}"
+            );
         }
-        let loads = |line: &str| line.starts_with('#') || line.starts_with("insert rule inet filter ");
+        let loads =
+            |line: &str| line.starts_with('#') || line.starts_with("insert rule inet filter ");
         assert!(rules.lines().all(loads), "{rules}");
     }
 }

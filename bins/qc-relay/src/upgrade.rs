@@ -29,9 +29,7 @@ pub(crate) struct Upgrades {
 
 /// The one route.
 pub(crate) fn router(upgrades: Upgrades) -> Router {
-    Router::new()
-        .route(PATH, any(upgrade))
-        .with_state(upgrades)
+    Router::new().route(PATH, any(upgrade)).with_state(upgrades)
 }
 
 async fn upgrade(
@@ -104,7 +102,9 @@ fn start(upgrades: Upgrades, peer: PeerIdentity, caller: &Caller, pending: OnUpg
             return;
         };
         let stream = WebSocket::accepted(TokioIo::new(upgraded)).await;
-        let Upgrades { listener, links, .. } = &upgrades;
+        let Upgrades {
+            listener, links, ..
+        } = &upgrades;
         Box::pin(link(listener, links, stream, &peer, remote, until)).await;
     });
 }

@@ -83,7 +83,9 @@ fn last_used(context: &Context, all: &mut [Dependency]) {
     };
     let reply: Result<Reply<Vec<Dependency>>, _> = context.block_on(client.get_json(ROUTE));
     let Ok(reply) = reply else {
-        context.out.note("the edge does not answer, so nothing is known of when what was last used");
+        context
+            .out
+            .note("the edge does not answer, so nothing is known of when what was last used");
         return;
     };
     for one in all {
@@ -97,7 +99,13 @@ fn last_used(context: &Context, all: &mut [Dependency]) {
 
 fn table(all: &[Dependency], headers: bool) -> String {
     let mut table = Table::new(&[
-        "DIRECTION", "PROTOCOL", "HOST", ">PORT", "PURPOSE", "VIA", "LAST USED",
+        "DIRECTION",
+        "PROTOCOL",
+        "HOST",
+        ">PORT",
+        "PURPOSE",
+        "VIA",
+        "LAST USED",
     ]);
     for one in all {
         let or_none = |text: &Option<String>| safe(text.as_deref().unwrap_or("-"), 200);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, LinkWay, Reply};
+use qc_core::admin::api::{
+    ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, LinkWay, Reply,
+};
 use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 
@@ -107,8 +109,15 @@ fn link_line(link: &LinkStatus) -> String {
 /// `        by http://proxy:3128 at 10.0.0.8:3128, in a WebSocket, since ...`
 fn way_line(way: &LinkWay) -> String {
     let proxy = way.proxy.as_deref();
-    let by = proxy.map_or_else(|| "direct".to_owned(), |proxy| format!("by {}", safe(proxy, 200)));
-    let websocket = if way.websocket { ", in a WebSocket" } else { "" };
+    let by = proxy.map_or_else(
+        || "direct".to_owned(),
+        |proxy| format!("by {}", safe(proxy, 200)),
+    );
+    let websocket = if way.websocket {
+        ", in a WebSocket"
+    } else {
+        ""
+    };
     let age = way.address_age_s.map_or_else(String::new, |s| {
         let age = human_duration(Duration::from_secs(s));
         format!(", address of {age} ago: its name cannot be looked up")

@@ -52,7 +52,8 @@ impl<A: LinkApp> Gate<A> {
     }
 
     fn tell(&self) {
-        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.changed
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn is_open(&self) -> bool {

@@ -138,7 +138,10 @@ impl Missed {
 impl Dial {
     async fn dial(&self, address: &str) -> Result<(LinkStream, Peer), ConnectError> {
         let target: Target = address.parse().map_err(|_| {
-            let refusal = Refusal::new(Code::new(2033), format!("{} is not HOST:PORT", safe(address, 200)));
+            let refusal = Refusal::new(
+                Code::new(2033),
+                format!("{} is not HOST:PORT", safe(address, 200)),
+            );
             refused(address, refusal)
         })?;
         match self.websocket {
@@ -154,7 +157,8 @@ impl Dial {
         target: &Target,
     ) -> Result<(LinkStream, Peer), ConnectError> {
         let now = self.clock.instant();
-        let websocket_first = self.remember(address, |it| it.websocket_until.is_some_and(|t| now < t));
+        let websocket_first =
+            self.remember(address, |it| it.websocket_until.is_some_and(|t| now < t));
         if websocket_first {
             if let Ok(connected) = self.inside(address, target).await {
                 return Ok(connected);
@@ -180,7 +184,12 @@ impl Dial {
                 let until = self.clock.instant() + REMEMBER;
                 self.remember(address, |it| it.websocket_until = Some(until));
                 let reason = missed.refusal().reason;
-                tracing::info!(code = "QC2054", relay = address, reason, "The direct way is filtered; the link goes inside a WebSocket.");
+                tracing::info!(
+                    code = "QC2054",
+                    relay = address,
+                    reason,
+                    "The direct way is filtered; the link goes inside a WebSocket."
+                );
                 Ok(connected)
             }
             // what an HTTP server says is more than a broken handshake
@@ -189,23 +198,17 @@ impl Dial {
         }
     }
 
-    async fn direct(
-        &self,
-        address: &str,
-        target: &Target,
-    ) -> Result<(LinkStream, Peer), Missed> {
+    async fn direct(&self, address: &str, target: &Target) -> Result<(LinkStream, Peer), Missed> {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
         let config = self.credentials.link_client_config(self.expected.clone());
         let (stream, peer) = self.judged(stream, address, target, end, config).await?;
-        Ok(self.done(address, LinkStream::Direct(stream), peer, route, false).await)
+        Ok(self
+            .done(address, LinkStream::Direct(stream), peer, route, false)
+            .await)
     }
 
-    async fn inside(
-        &self,
-        address: &str,
-        target: &Target,
-    ) -> Result<(LinkStream, Peer), Missed> {
+    async fn inside(&self, address: &str, target: &Target) -> Result<(LinkStream, Peer), Missed> {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
         let config = self.credentials.http_client_config(self.expected.clone());
@@ -297,7 +300,10 @@ impl Dial {
     }
 
     fn remember<T>(&self, address: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
-        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         change(all.entry(address.to_owned()).or_default())
     }
 }
@@ -315,7 +321,8 @@ fn missed(address: &str, target: &Target, error: &tls::ConnectError) -> Missed {
         issuer,
         is_node: false,
         ..
-    }) = error {
+    }) = error
+    {
         let inspected = ReachError::Inspected {
             target: target.to_string(),
             why: format!(
@@ -328,7 +335,10 @@ fn missed(address: &str, target: &Target, error: &tls::ConnectError) -> Missed {
     let number = error.code().trim_start_matches("QC").parse();
     let refusal = Refusal::new(Code::new(number.unwrap_or_default()), error.to_string());
     let told = match std::error::Error::source(error) {
-        Some(cause) => Refusal::new(refusal.code, format!("{}: {}", refusal.reason, safe(&cause.to_string(), 200))),
+        Some(cause) => Refusal::new(
+            refusal.code,
+            format!("{}: {}", refusal.reason, safe(&cause.to_string(), 200)),
+        ),
         None => refusal,
     };
     let told = refused(address, told);
@@ -344,7 +354,10 @@ fn missed(address: &str, target: &Target, error: &tls::ConnectError) -> Missed {
 fn handshake_failed(address: &str, error: &io::Error) -> Missed {
     let refusal = match tls::peer_alert(error) {
         Some(alert) => Refusal::new(crate::link::NOT_ADMITTED, alert.to_string()),
-        None => Refusal::new(Code::new(2031), format!("the connection was lost before the link: {error}")),
+        None => Refusal::new(
+            Code::new(2031),
+            format!("the connection was lost before the link: {error}"),
+        ),
     };
     Missed::Filtered(refused(address, refusal))
 }

@@ -53,7 +53,10 @@ impl Head {
                 let why = if bytes.is_empty() {
                     "it closed the connection without a word".to_owned()
                 } else {
-                    format!("it closed the connection after '{}'", safe_bytes(&bytes, 60))
+                    format!(
+                        "it closed the connection after '{}'",
+                        safe_bytes(&bytes, 60)
+                    )
                 };
                 return Err(NoHead::Garbled(why));
             }
@@ -99,7 +102,9 @@ impl Head {
 
     /// The status with its words.
     pub(super) fn line(&self) -> String {
-        format!("{} {}", self.status, self.reason).trim_end().to_owned()
+        format!("{} {}", self.status, self.reason)
+            .trim_end()
+            .to_owned()
     }
 }
 
@@ -135,7 +140,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_head_is_read_no_further_than_its_bound() {
-        let mut endless = b"HTTP/1.1 200 OK\r\nx: ".as_slice().chain(tokio::io::repeat(b'y'));
+        let mut endless = b"HTTP/1.1 200 OK\r\nx: "
+            .as_slice()
+            .chain(tokio::io::repeat(b'y'));
         let read = Head::read(&mut endless).await;
         assert!(matches!(read, Err(NoHead::Garbled(_))), "{read:?}");
     }

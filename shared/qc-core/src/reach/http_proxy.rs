@@ -25,9 +25,7 @@ where
         proxy: proxy.to_string(),
         why: format!("it ended the connection: {error}"),
     };
-    let mut request = Zeroizing::new(format!(
-        "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
-    ));
+    let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
     if let Some(login) = login {
         let basic = Zeroizing::new(BASE64.encode(login.line().as_bytes()));
         request.push_str("Proxy-Authorization: Basic ");
@@ -56,7 +54,10 @@ fn judge(head: &Head, proxy: &Proxy, target: &Target, shown: bool) -> Result<(),
     let (name, to, said) = (proxy.to_string(), target.to_string(), head.line());
     match head.status {
         200..=299 if head.rest.is_empty() => Ok(()),
-        200..=299 => Err(garbled(proxy, "it sends bytes that nobody asked for".to_owned())),
+        200..=299 => Err(garbled(
+            proxy,
+            "it sends bytes that nobody asked for".to_owned(),
+        )),
         407 => Err(ReachError::ProxyCredentials {
             proxy: name,
             why: credentials_wanted(head, shown),
@@ -86,10 +87,16 @@ fn credentials_wanted(head: &Head, shown: bool) -> String {
         .collect();
     if !schemes.is_empty() && !schemes.iter().any(|s| s.eq_ignore_ascii_case("basic")) {
         let schemes = schemes.join(", ");
-        return format!("{}; it takes {schemes}, this node has Basic only", head.line());
+        return format!(
+            "{}; it takes {schemes}, this node has Basic only",
+            head.line()
+        );
     }
     if shown {
-        format!("{}; check user and password in proxy_credentials_file", head.line())
+        format!(
+            "{}; check user and password in proxy_credentials_file",
+            head.line()
+        )
     } else {
         format!("{}; set proxy_credentials_file", head.line())
     }

@@ -69,7 +69,11 @@ impl LastGood {
     /// said once in the log and replaced when there is something to keep.
     pub fn open(state: &Path) -> Self {
         let names = Self::read(state).unwrap_or_else(|why| {
-            tracing::warn!(code = "QC2050", why, "Known addresses are not readable; beginning anew.");
+            tracing::warn!(
+                code = "QC2050",
+                why,
+                "Known addresses are not readable; beginning anew."
+            );
             BTreeMap::new()
         });
         Self {
@@ -85,7 +89,9 @@ impl LastGood {
     pub fn read(state: &Path) -> Result<BTreeMap<String, Known>, String> {
         let file = match std::fs::File::open(state.join(FILE)) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(BTreeMap::new());
+            }
             Err(error) => return Err(error.to_string()),
         };
         let mut bytes = Vec::new();
@@ -148,7 +154,10 @@ impl LastGood {
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Known>> {
-        self.inner.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +236,10 @@ mod tests {
         let read = LastGood::read(dir.path()).unwrap();
         assert_eq!(read.len(), MOST_NAMES);
         assert!(!read.contains_key("relay-0") && read.contains_key("relay-99"));
-        assert!(read.values().all(|known| known.addresses.len() == MOST_ADDRESSES));
+        assert!(
+            read.values()
+                .all(|known| known.addresses.len() == MOST_ADDRESSES)
+        );
     }
 
     #[tokio::test]
@@ -235,7 +247,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         let long = vec![b' '; 300 * 1024];
-        for broken in [&b"{"[..], b"[]", b"{\"schema\":\"qc.addresses/9\",\"names\":{}}", &long] {
+        for broken in [
+            &b"{"[..],
+            b"[]",
+            b"{\"schema\":\"qc.addresses/9\",\"names\":{}}",
+            &long,
+        ] {
             write_atomic(&path, broken, 0o600).unwrap();
             assert!(LastGood::read(dir.path()).is_err());
             let good = LastGood::open(dir.path());

@@ -175,7 +175,11 @@ impl Names {
     fn is_fresh(&self, host: &str) {
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
         if stale.remove(host) {
-            tracing::info!(code = "QC2041", host = safe(host, 200), "The name can be looked up again.");
+            tracing::info!(
+                code = "QC2041",
+                host = safe(host, 200),
+                "The name can be looked up again."
+            );
         }
     }
 }

@@ -119,7 +119,11 @@ mod tests {
 
     fn check(patterns: &[&str], host: &str, expected: bool) {
         let parsed = patterns.iter().map(|p| p.parse().unwrap()).collect();
-        assert_eq!(NoProxy::new(parsed).matches(host), expected, "{patterns:?} {host}");
+        assert_eq!(
+            NoProxy::new(parsed).matches(host),
+            expected,
+            "{patterns:?} {host}"
+        );
     }
 
     #[test]
@@ -148,7 +152,18 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused() {
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "a b", "*.", "*x", "http://x", "..", "10.0.0.0/-1"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "a b",
+            "*.",
+            "*x",
+            "http://x",
+            "..",
+            "10.0.0.0/-1",
+        ] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad}");
         }
     }

@@ -64,9 +64,7 @@ pub struct Route {
 impl Reach {
     /// The proxy on the way to `host`.
     pub fn proxy_for(&self, host: &str) -> Option<&Proxy> {
-        self.proxy
-            .as_ref()
-            .filter(|_| !self.no_proxy.matches(host))
+        self.proxy.as_ref().filter(|_| !self.no_proxy.matches(host))
     }
 
     /// Opens a stream to `target` until `end`.
@@ -152,7 +150,11 @@ impl Reach {
             });
         }
         let socket = |ip| SocketAddr::new(ip, target.port);
-        Ok(interleave(&fitting).into_iter().take(MOST).map(socket).collect())
+        Ok(interleave(&fitting)
+            .into_iter()
+            .take(MOST)
+            .map(socket)
+            .collect())
     }
 
     fn unreachable(&self, target: &Target, errors: Vec<(SocketAddr, io::Error)>) -> ReachError {
@@ -167,7 +169,9 @@ impl Reach {
                 why: error.to_string(),
             };
         }
-        let kind = errors.last().map_or(io::ErrorKind::Other, |(_, e)| e.kind());
+        let kind = errors
+            .last()
+            .map_or(io::ErrorKind::Other, |(_, e)| e.kind());
         let told = errors.iter().take(4).map(|(address, error)| {
             if address.to_string() == target.to_string() {
                 error.to_string()

@@ -47,7 +47,9 @@ impl FromStr for Proxy {
             return Err(bad());
         };
         if rest.contains('@') {
-            return Err("user and password do not belong here but into proxy_credentials_file".to_owned());
+            return Err(
+                "user and password do not belong here but into proxy_credentials_file".to_owned(),
+            );
         }
         let target = rest.strip_suffix('/').unwrap_or(rest).parse();
         Ok(Self {
@@ -83,15 +85,24 @@ impl Login {
             why: why.to_string(),
         };
         let file = std::fs::File::open(path).map_err(|e| refused(&e))?;
-        let mode = file.metadata().map_err(|e| refused(&e))?.permissions().mode() & 0o777;
+        let mode = file
+            .metadata()
+            .map_err(|e| refused(&e))?
+            .permissions()
+            .mode()
+            & 0o777;
         if mode & 0o077 != 0 {
             let why = format!("others may read it (mode {mode:04o}); chmod 600 it");
             return Err(refused(&why));
         }
         let mut text = Secret::new(String::with_capacity(2048));
-        let read = file.take(MAX_CREDENTIALS + 1).read_to_string(text.expose_mut());
+        let read = file
+            .take(MAX_CREDENTIALS + 1)
+            .read_to_string(text.expose_mut());
         if read.map_err(|e| refused(&e))? as u64 > MAX_CREDENTIALS {
-            return Err(refused(&format!("it has more than {MAX_CREDENTIALS} bytes")));
+            return Err(refused(&format!(
+                "it has more than {MAX_CREDENTIALS} bytes"
+            )));
         }
         let length = text.expose().trim_end_matches(['\r', '\n']).len();
         text.expose_mut().truncate(length);
@@ -128,13 +139,32 @@ mod tests {
     fn proxies_are_named_by_scheme_host_and_port() {
         let check = |text: &str, expected: Option<(ProxyKind, &str, u16)>| {
             let parsed = text.parse::<Proxy>().ok();
-            let found = parsed.as_ref().map(|p| (p.kind, p.target.host.as_str(), p.target.port));
+            let found = parsed
+                .as_ref()
+                .map(|p| (p.kind, p.target.host.as_str(), p.target.port));
             assert_eq!(found, expected, "{text}");
         };
-        check("http://proxy.corp:3128", Some((ProxyKind::Http, "proxy.corp", 3128)));
-        check("http://10.0.0.1:3128/", Some((ProxyKind::Http, "10.0.0.1", 3128)));
-        check("socks5://[fd00::1]:1080", Some((ProxyKind::Socks5, "fd00::1", 1080)));
-        for bad in ["", "proxy:3128", "https://proxy:3128", "socks4://a:1", "http://proxy", "http://proxy:3128/x", "http://"] {
+        check(
+            "http://proxy.corp:3128",
+            Some((ProxyKind::Http, "proxy.corp", 3128)),
+        );
+        check(
+            "http://10.0.0.1:3128/",
+            Some((ProxyKind::Http, "10.0.0.1", 3128)),
+        );
+        check(
+            "socks5://[fd00::1]:1080",
+            Some((ProxyKind::Socks5, "fd00::1", 1080)),
+        );
+        for bad in [
+            "",
+            "proxy:3128",
+            "https://proxy:3128",
+            "socks4://a:1",
+            "http://proxy",
+            "http://proxy:3128/x",
+            "http://",
+        ] {
             check(bad, None);
         }
         let error = "http://user:pass@proxy:3128".parse::<Proxy>().unwrap_err();

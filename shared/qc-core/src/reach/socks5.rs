@@ -171,7 +171,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if version == VERSION {
             return Ok(());
         }
-        let hint = if version == b'H' { " (it speaks HTTP)" } else { "" };
+        let hint = if version == b'H' {
+            " (it speaks HTTP)"
+        } else {
+            ""
+        };
         Err(self.garbled(format!("version {version} in place of 5{hint}")))
     }
 

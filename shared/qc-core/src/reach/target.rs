@@ -78,11 +78,24 @@ mod tests {
 
     #[test]
     fn hosts_and_ports_come_apart() {
-        check("relay-1.dc.example:7443", Some(("relay-1.dc.example", 7443)));
+        check(
+            "relay-1.dc.example:7443",
+            Some(("relay-1.dc.example", 7443)),
+        );
         check("Relay-1.DC:443", Some(("relay-1.dc", 443)));
         check("10.1.2.3:443", Some(("10.1.2.3", 443)));
         check("[fd00::1]:443", Some(("fd00::1", 443)));
-        for bad in ["", "relay", "relay:", "relay:0", "relay:70000", ":443", "a b:1", "fd00::1:", "[::1]:0"] {
+        for bad in [
+            "",
+            "relay",
+            "relay:",
+            "relay:0",
+            "relay:70000",
+            ":443",
+            "a b:1",
+            "fd00::1:",
+            "[::1]:0",
+        ] {
             check(bad, None);
         }
         check(&format!("{}:1", "a".repeat(254)), None);

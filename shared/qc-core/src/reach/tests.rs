@@ -141,19 +141,48 @@ fn check(found: Result<String, (u16, String)>, expected: Result<&str, (u16, &str
 
 #[tokio::test]
 async fn every_answer_of_an_http_proxy_has_its_code() {
-    http(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", Ok("HELLO")).await;
-    http(b"HTTP/1.1 407 Who?\r\n\r\n", Err((2042, "407 Who?; set proxy_credentials_file"))).await;
-    let ntlm = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM x\r\n\r\n";
-    http(ntlm, Err((2042, "it takes Negotiate, NTLM, this node has Basic only"))).await;
-    http(b"HTTP/1.1 403 Forbidden\r\n\r\n", Err((2043, "does not allow relay.invalid:7443: 403"))).await;
-    http(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Err((2044, "does not reach relay.invalid:7443: 502"))).await;
+    http(
+        b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n",
+        Ok("HELLO"),
+    )
+    .await;
+    http(
+        b"HTTP/1.1 407 Who?\r\n\r\n",
+        Err((2042, "407 Who?; set proxy_credentials_file")),
+    )
+    .await;
+    let ntlm =
+        b"HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM x\r\n\r\n";
+    http(
+        ntlm,
+        Err((2042, "it takes Negotiate, NTLM, this node has Basic only")),
+    )
+    .await;
+    http(
+        b"HTTP/1.1 403 Forbidden\r\n\r\n",
+        Err((2043, "does not allow relay.invalid:7443: 403")),
+    )
+    .await;
+    http(
+        b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        Err((2044, "does not reach relay.invalid:7443: 502")),
+    )
+    .await;
     http(b"HTTP/1.0 503 x\r\n\r\n", Err((2044, "503"))).await;
     http(b"HTTP/1.1 504 x\r\n\r\n", Err((2044, "504"))).await;
-    http(b"HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n", Err((2049, "302 Found"))).await;
+    http(
+        b"HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n",
+        Err((2049, "302 Found")),
+    )
+    .await;
     http(b"SSH-2.0-x\r\n", Err((2045, "no HTTP answer"))).await;
     http(b"\x05\xff", Err((2045, "no HTTP answer"))).await;
     http(b"", Err((2045, "without a word"))).await;
-    http(b"HTTP/1.1 200 OK\r\n\r\nmore", Err((2045, "nobody asked for"))).await;
+    http(
+        b"HTTP/1.1 200 OK\r\n\r\nmore",
+        Err((2045, "nobody asked for")),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -184,7 +213,11 @@ async fn a_proxy_that_says_too_much_or_too_slowly_is_left() {
         check(told, Err((2047, "did not answer")));
     }
     // nobody there at all
-    let free = TcpListener::bind((LOCAL, 0)).unwrap().local_addr().unwrap().port();
+    let free = TcpListener::bind((LOCAL, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let told = through(&by_proxy("http", free, 5000)).await;
     check(told, Err((2046, "the proxy http://127.0.0.1:")));
 }
@@ -203,14 +236,19 @@ async fn basic_credentials_come_from_a_file() {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             shout(stream);
         } else {
-            stream.write_all(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n\r\n").unwrap();
+            stream
+                .write_all(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n\r\n")
+                .unwrap();
         }
     });
     let mut reach = by_proxy("http", port, 5000);
     reach.proxy_credentials = Some(path.clone());
     check(through(&reach).await, Err((2048, "No such file")));
     write_atomic(&path, b"anna:wrong\n", 0o600).unwrap();
-    check(through(&reach).await, Err((2042, "check user and password")));
+    check(
+        through(&reach).await,
+        Err((2042, "check user and password")),
+    );
     // a new password needs no restart
     write_atomic(&path, b"anna:s3cret\n", 0o600).unwrap();
     check(through(&reach).await, Ok("HELLO"));
@@ -220,7 +258,11 @@ async fn basic_credentials_come_from_a_file() {
 }
 
 /// A SOCKS5 proxy that answers `method`, then `reply`, and notes what it was sent.
-fn socks(method: &'static [u8], login: &'static [u8], reply: &'static [u8]) -> (u16, Arc<Mutex<Vec<u8>>>) {
+fn socks(
+    method: &'static [u8],
+    login: &'static [u8],
+    reply: &'static [u8],
+) -> (u16, Arc<Mutex<Vec<u8>>>) {
     let noted = Arc::<Mutex<Vec<u8>>>::default();
     let note = Arc::clone(&noted);
     let port = serve(move |mut stream| {
@@ -252,18 +294,46 @@ async fn every_answer_of_a_socks_proxy_has_its_code() {
     for (method, reply, expected) in [
         (NO, &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], Ok("HELLO")),
         (NO, &[5, 0, 0, 3, 3, b'a', b'b', b'c', 0, 0], Ok("HELLO")),
-        (NO, &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0], Err((2044, "general failure"))),
-        (NO, &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0], Err((2043, "not allowed by its rules"))),
-        (NO, &[5, 4, 0, 1, 0, 0, 0, 0, 0, 0], Err((2044, "host unreachable"))),
-        (NO, &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0], Err((2044, "connection refused"))),
+        (
+            NO,
+            &[5, 1, 0, 1, 0, 0, 0, 0, 0, 0],
+            Err((2044, "general failure")),
+        ),
+        (
+            NO,
+            &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0],
+            Err((2043, "not allowed by its rules")),
+        ),
+        (
+            NO,
+            &[5, 4, 0, 1, 0, 0, 0, 0, 0, 0],
+            Err((2044, "host unreachable")),
+        ),
+        (
+            NO,
+            &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0],
+            Err((2044, "connection refused")),
+        ),
         (NO, &[5, 7, 0, 1, 0, 0, 0, 0, 0, 0], Err((2049, "reply 7"))),
-        (NO, &[5, 0, 0, 9, 0, 0, 0, 0, 0, 0], Err((2045, "address of kind 9"))),
-        (NO, &[4, 0, 0, 1, 0, 0, 0, 0, 0, 0], Err((2045, "version 4"))),
+        (
+            NO,
+            &[5, 0, 0, 9, 0, 0, 0, 0, 0, 0],
+            Err((2045, "address of kind 9")),
+        ),
+        (
+            NO,
+            &[4, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+            Err((2045, "version 4")),
+        ),
         (NO, &[5, 0, 0, 4, 1], Ok("never")),
         (&[5, 0xff], &[], Err((2042, "set proxy_credentials_file"))),
         (&[5, 2], &[], Err((2045, "method 2, not offered"))),
         (&[4, 0], &[], Err((2045, "version 4"))),
-        (b"HTTP/1.1 400 x\r\n\r\n", &[], Err((2045, "it speaks HTTP"))),
+        (
+            b"HTTP/1.1 400 x\r\n\r\n",
+            &[],
+            Err((2045, "it speaks HTTP")),
+        ),
         (&[5], &[], Err((2045, "in the middle"))),
     ] {
         let (port, _) = socks(method, b"", reply);
@@ -291,9 +361,15 @@ async fn socks_gets_the_name_and_the_login() {
 
     let (port, _) = socks(&[5, 2], &[1, 1], &[]);
     reach.proxy = Some(format!("socks5://127.0.0.1:{port}").parse().unwrap());
-    check(through(&reach).await, Err((2042, "check user and password")));
+    check(
+        through(&reach).await,
+        Err((2042, "check user and password")),
+    );
     write_atomic(&path, format!("{}:x", "a".repeat(256)).as_bytes(), 0o600).unwrap();
-    check(through(&reach).await, Err((2042, "longer than SOCKS5 allows")));
+    check(
+        through(&reach).await,
+        Err((2042, "longer than SOCKS5 allows")),
+    );
 }
 
 #[tokio::test]
@@ -339,14 +415,19 @@ async fn with_dns_down_or_slow_the_last_good_addresses_are_used() {
             *dns.0.lock().unwrap() = answers;
             let (_, route) = open(&reach, &target).await.unwrap();
             assert_eq!((route.address_from, route.remote.port()), (Some(now), port));
-            reach.worked(&route, now.plus(Duration::from_hours(9))).await;
+            reach
+                .worked(&route, now.plus(Duration::from_hours(9)))
+                .await;
         }
         *dns.0.lock().unwrap() = Answers::Are(vec![LOCAL]);
         let (_, route) = open(&reach, &target).await.unwrap();
         assert_eq!(route.address_from, None, "it is looked up again");
     }
     let known = LastGood::read(dir.path()).unwrap();
-    assert_eq!(known["relay.dc"].at, now, "an old address is no proof of itself");
+    assert_eq!(
+        known["relay.dc"].at, now,
+        "an old address is no proof of itself"
+    );
 }
 
 #[tokio::test]
@@ -381,21 +462,36 @@ async fn sockets_come_from_the_source_and_are_kept_alive() {
         keepalive: Some(Duration::from_secs(33)),
     };
     let (stream, _) = open(&reach, &target).await.unwrap();
-    assert_eq!(peers.recv().unwrap(), "127.0.0.9".parse::<IpAddr>().unwrap());
+    assert_eq!(
+        peers.recv().unwrap(),
+        "127.0.0.9".parse::<IpAddr>().unwrap()
+    );
     assert!(stream.nodelay().unwrap());
     assert!(sockopt::socket_keepalive(&stream).unwrap());
-    assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(33));
+    assert_eq!(
+        sockopt::tcp_keepidle(&stream).unwrap(),
+        Duration::from_secs(33)
+    );
 
     reach.socket.source = Some("192.0.2.77".parse().unwrap());
     let error = open(&reach, &target).await.unwrap_err();
-    assert_eq!((error.code(), error.to_string().contains("192.0.2.77")), (SOURCE, true));
+    assert_eq!(
+        (error.code(), error.to_string().contains("192.0.2.77")),
+        (SOURCE, true)
+    );
     reach.socket.source = Some("::1".parse().unwrap());
     let error = open(&reach, &target).await.unwrap_err();
-    assert!(error.to_string().contains("has IPv4 addresses only"), "{error}");
+    assert!(
+        error.to_string().contains("has IPv4 addresses only"),
+        "{error}"
+    );
 }
 
 /// Both ends of a link in a WebSocket, behind a real upgrade.
-async fn websockets() -> (WebSocket<tokio::io::DuplexStream>, WebSocket<tokio::io::DuplexStream>) {
+async fn websockets() -> (
+    WebSocket<tokio::io::DuplexStream>,
+    WebSocket<tokio::io::DuplexStream>,
+) {
     let (near, mut far) = duplex(1000);
     let relay = async {
         let mut bytes = Vec::new();
@@ -403,13 +499,18 @@ async fn websockets() -> (WebSocket<tokio::io::DuplexStream>, WebSocket<tokio::i
             bytes.push(far.read_u8().await.unwrap());
         }
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.starts_with("GET /.qc/link HTTP/1.1\r\nHost: relay:7443\r\n"), "{text}");
+        assert!(
+            text.starts_with("GET /.qc/link HTTP/1.1\r\nHost: relay:7443\r\n"),
+            "{text}"
+        );
         let answered = websocket::answer(&headers(&text)).unwrap();
         let mut answer = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
         for (name, value) in &answered {
             answer.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
         }
-        far.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+        far.write_all(format!("{answer}\r\n").as_bytes())
+            .await
+            .unwrap();
         WebSocket::accepted(far).await
     };
     let target: Target = "relay:7443".parse().unwrap();
@@ -431,7 +532,9 @@ fn headers(text: &str) -> http::HeaderMap {
 async fn a_link_in_a_websocket_is_the_same_bytes() {
     let (near, far) = websockets().await;
     let mut rng = fastrand::Rng::with_seed(5);
-    let sent: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(700_000).collect();
+    let sent: Vec<u8> = std::iter::repeat_with(|| rng.u8(..))
+        .take(700_000)
+        .collect();
     let other: Vec<u8> = sent.iter().rev().copied().collect();
     let talk = async |stream: WebSocket<_>, out: &[u8], wanted: &[u8]| {
         let (mut reader, mut writer) = tokio::io::split(stream);
@@ -490,10 +593,18 @@ async fn what_is_no_link_in_a_websocket_ends_it() {
 async fn only_the_right_answer_is_an_upgrade() {
     let target: Target = "relay:7443".parse().unwrap();
     for (answer, code, words) in [
-        ("HTTP/1.1 401 No\r\n\r\n", 2052, "breaks mutual TLS: our certificate did not come through"),
+        (
+            "HTTP/1.1 401 No\r\n\r\n",
+            2052,
+            "breaks mutual TLS: our certificate did not come through",
+        ),
         ("HTTP/1.1 404 Not Found\r\n\r\n", 2051, "404 Not Found"),
         ("HTTP/1.1 200 OK\r\n\r\n", 2051, "200 OK"),
-        ("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: qc.1\r\n\r\n", 2051, "not one to our upgrade"),
+        (
+            "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: qc.1\r\n\r\n",
+            2051,
+            "not one to our upgrade",
+        ),
         ("garbage\r\n\r\n", 2051, "no HTTP answer"),
     ] {
         let (near, mut far) = duplex(4096);
@@ -512,7 +623,10 @@ fn only_the_right_request_is_answered() {
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Protocol: chat, qc.1";
     let answer = websocket::answer(&headers(good)).unwrap();
     // the example of RFC 6455
-    assert_eq!(answer["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert_eq!(
+        answer["sec-websocket-accept"],
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    );
     for (from, to) in [
         ("WebSocket", "h2c"),
         ("Upgrade\n", "close\n"),

@@ -160,14 +160,23 @@ pub fn answer(asked: &HeaderMap) -> Result<HeaderMap, &'static str> {
     }
     let key = asked.get(header::SEC_WEBSOCKET_KEY);
     let key = key.and_then(|key| key.to_str().ok());
-    let is_key = |key: &&str| BASE64.decode(key.as_bytes()).is_ok_and(|key| key.len() == 16);
-    let key = key.filter(is_key).ok_or("there is no good Sec-WebSocket-Key")?;
+    let is_key = |key: &&str| {
+        BASE64
+            .decode(key.as_bytes())
+            .is_ok_and(|key| key.len() == 16)
+    };
+    let key = key
+        .filter(is_key)
+        .ok_or("there is no good Sec-WebSocket-Key")?;
     let accept = HeaderValue::try_from(accept_key(key)).map_err(|_| "no key")?;
     Ok(HeaderMap::from_iter([
         (header::UPGRADE, HeaderValue::from_static("websocket")),
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),
         (header::SEC_WEBSOCKET_ACCEPT, accept),
-        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)),
+        (
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(PROTOCOL),
+        ),
     ]))
 }
 
@@ -213,7 +222,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     ) -> Poll<io::Result<usize>> {
         let mut inner = Pin::new(&mut self.inner);
         ready!(inner.as_mut().poll_ready(context)).map_err(to_io)?;
-        let part = bytes.get(..bytes.len().min(MAX_MESSAGE)).unwrap_or_default();
+        let part = bytes
+            .get(..bytes.len().min(MAX_MESSAGE))
+            .unwrap_or_default();
         let message = Message::Binary(Bytes::copy_from_slice(part));
         inner.start_send(message).map_err(to_io)?;
         Poll::Ready(Ok(part.len()))

@@ -203,7 +203,8 @@ impl Credentials {
     ) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
         let loaded = self.current();
         let ours = root_names(&loaded.trust);
-        let is_ours = |hint: &DistinguishedName| ours.iter().any(|root| root.as_ref() == hint.as_ref());
+        let is_ours =
+            |hint: &DistinguishedName| ours.iter().any(|root| root.as_ref() == hint.as_ref());
         let is_node = hints.is_some_and(|hints| hints.iter().any(is_ours));
         let key = Arc::clone(if is_node {
             &loaded.node_key

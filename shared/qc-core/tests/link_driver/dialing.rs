@@ -296,7 +296,10 @@ async fn the_preferred_relay_is_returned_to_with_nothing_sent_twice() {
         better.stored("acme/up", Lane::Normal),
     ]
     .concat();
-    assert!(both.iter().copied().eq(1..=produced), "none lost, none twice, in order");
+    assert!(
+        both.iter().copied().eq(1..=produced),
+        "none lost, none twice, in order"
+    );
 
     // it stays there, and a stop ends it
     sleep(Duration::from_millis(200)).await;
@@ -308,7 +311,11 @@ async fn the_preferred_relay_is_returned_to_with_nothing_sent_twice() {
 
 #[tokio::test]
 async fn a_stop_ends_a_link_to_a_lesser_relay() {
-    let mut dialing = dial(&["down:1", "relay:1"], App::new(), Network::new(&App::new(), 0));
+    let mut dialing = dial(
+        &["down:1", "relay:1"],
+        App::new(),
+        Network::new(&App::new(), 0),
+    );
     let connected = |status: &DialerStatus| matches!(status.state, DialerState::Connected(_));
     let up = timeout(Duration::from_secs(5), dialing.status.wait_for(connected)).await;
     up.unwrap().unwrap();
