@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-use qc_tests::{Daemon, OnTheWay, Site, free_port, program, quoted, run, until};
+use qc_tests::{Daemon, OnTheWay, Site, free_port, program, quoted, require, run, until};
 
 fn secret(path: &Path, line: &str) {
     fs::write(path, line).unwrap();
@@ -197,6 +198,59 @@ fn inside_a_websocket_where_nothing_else_passes() {
     assert_eq!(answer.status, 403, "a client has no links, however it asks");
     assert_eq!(edge.stop(), 0);
     assert_eq!(relay.stop(), 0, "a relay ends with links in WebSockets too");
+}
+
+#[test]
+fn a_middlebox_that_opens_tls_gets_no_link() {
+    require("openssl", "openssl");
+    let site = Site::new();
+    let (key, cert) = (site.path("box.key"), site.path("box.pem"));
+    let mut made = program("openssl");
+    made.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]);
+    made.args([
+        "-subj",
+        "/CN=Corp Inspection",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]);
+    made.args(["-days", "2", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert);
+    run(&mut made, b"").ok();
+    let port = free_port().to_string();
+    let mut middlebox = program("openssl");
+    middlebox.args([
+        "s_server",
+        "-quiet",
+        "-tls1_3",
+        "-alpn",
+        "http/1.1,qc/1",
+        "-accept",
+        &port,
+    ]);
+    middlebox.arg("-key").arg(&key).arg("-cert").arg(&cert);
+    let mut middlebox = middlebox.stdin(Stdio::piped()).spawn().unwrap();
+    until("it listens", || {
+        std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok()
+    });
+    for mode in ["fallback", "always"] {
+        let uplink = format!("websocket = \"{mode}\"\n");
+        let mut edge = site.edge_by(&[&format!("127.0.0.1:{port}")], &uplink, "");
+        edge.start();
+        edge.logs(&["QC2052", "breaks mutual TLS", "Corp Inspection"]);
+        assert_eq!(edge.stop(), 0);
+    }
+    middlebox.kill().unwrap();
+    middlebox.wait().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qc_core::admin::api::{
-    ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus, LinkWay, Reply,
+    ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkState, LinkStatus, LinkWay, Reply,
 };
 use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
@@ -32,7 +32,8 @@ fn text(status: &EdgeStatus) -> String {
     )];
     for link in &status.links {
         lines.push(link_line(link));
-        lines.extend(link.way.as_ref().map(way_line));
+        let is_up = matches!(link.state, LinkState::Up | LinkState::Stalled);
+        lines.extend(link.way.as_ref().filter(|_| is_up).map(way_line));
         if let Some(error) = &link.last_error {
             let reason = safe(&error.reason, 300);
             let at = error.at.as_deref().unwrap_or_default();
