@@ -332,6 +332,11 @@ fn missed(address: &str, target: &Target, error: &tls::ConnectError) -> Missed {
         };
         return Missed::Final(inspected.into_connect(address));
     }
+    if let tls::ConnectError::Deadline(_) = error {
+        // the same words at every attempt, so that they are said once
+        let why = "a connection was made, and then TLS was not answered in time";
+        return Missed::Filtered(refused(address, Refusal::new(Code::new(2030), why)));
+    }
     let number = error.code().trim_start_matches("QC").parse();
     let refusal = Refusal::new(Code::new(number.unwrap_or_default()), error.to_string());
     let told = match std::error::Error::source(error) {

@@ -123,7 +123,7 @@ impl Reach {
             after: self.deadline,
         };
         let connected = timeout(left(clock), connecting).await.map_err(late)?;
-        let (remote, stream) = connected.map_err(|errors| self.unreachable(target, errors))?;
+        let (remote, stream) = connected.map_err(|errors| self.unreachable(target, &errors))?;
         let route = Route {
             remote,
             proxy: proxy.cloned(),
@@ -157,7 +157,7 @@ impl Reach {
             .collect())
     }
 
-    fn unreachable(&self, target: &Target, errors: Vec<(SocketAddr, io::Error)>) -> ReachError {
+    fn unreachable(&self, target: &Target, errors: &[(SocketAddr, io::Error)]) -> ReachError {
         if let (Some(source), Some((_, error))) = (
             self.socket.source,
             errors

@@ -506,7 +506,10 @@ async fn websockets() -> (
         let answered = websocket::answer(&headers(&text)).unwrap();
         let mut answer = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
         for (name, value) in &answered {
-            answer.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+            answer.push_str(name.as_str());
+            answer.push_str(": ");
+            answer.push_str(value.to_str().unwrap());
+            answer.push_str("\r\n");
         }
         far.write_all(format!("{answer}\r\n").as_bytes())
             .await
@@ -545,7 +548,7 @@ async fn a_link_in_a_websocket_is_the_same_bytes() {
             writer.flush().await.unwrap();
         };
         let mut read = vec![0; wanted.len()];
-        let (_, all) = tokio::join!(sending, reader.read_exact(&mut read));
+        let ((), all) = tokio::join!(sending, reader.read_exact(&mut read));
         all.unwrap();
         assert!(read == wanted);
         reader.unsplit(writer)

@@ -9,7 +9,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Peer, Side, Stop,
+    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, LinkState, Peer,
+    Side, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -149,6 +150,16 @@ struct Dialing {
 }
 
 fn dial(addresses: &[&str], edge: Arc<App>, network: Network) -> Dialing {
+    dial_over(addresses, edge, network, Duration::ZERO, 1)
+}
+
+fn dial_over(
+    addresses: &[&str],
+    edge: Arc<App>,
+    network: Network,
+    reconnect_spread: Duration,
+    seed: u64,
+) -> Dialing {
     let network = Arc::new(network);
     let stop = watch::Sender::new(Stop::Run);
     let clock = SystemClock::default();
@@ -168,12 +179,12 @@ fn dial(addresses: &[&str], edge: Arc<App>, network: Network) -> Dialing {
                 connect_timeout: Duration::from_millis(100),
                 backoff: backoff(2, 10),
                 identity_backoff: backoff(60_000, 60_000),
-                reconnect_spread: Duration::ZERO,
+                reconnect_spread,
                 prefer_after: Duration::from_millis(30),
                 ..DialerOptions::new(addresses, options(EDGE))
             },
             status,
-            rng: fastrand::Rng::with_seed(1),
+            rng: fastrand::Rng::with_seed(seed),
         };
         dialer.run(stopped).await;
     });
@@ -323,6 +334,35 @@ async fn a_stop_ends_a_link_to_a_lesser_relay() {
     let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
     ended.unwrap().unwrap().unwrap();
     assert_eq!(dialing.status.borrow().state, DialerState::Stopped);
+}
+
+#[tokio::test]
+async fn lost_links_are_dialled_again_at_different_moments_of_the_window() {
+    let window = Duration::from_secs(10);
+    let mut waits = Vec::new();
+    for seed in 0..40 {
+        let (edge, network) = (App::new(), Network::new(&App::new(), 100));
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 1000, 1000);
+        let mut dialing = dial_over(&["relay:1"], Arc::clone(&edge), network, window, seed);
+        let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+        let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+        let status = status.unwrap().unwrap().clone();
+        let DialerState::Waiting(next) = status.state else {
+            panic!("{status:?}");
+        };
+        let was_up = edge.states.lock().unwrap().contains(&LinkState::Up);
+        if was_up {
+            waits.push(next.since(status.since));
+        }
+    }
+    assert!(waits.len() > 20, "most were up: {}", waits.len());
+    assert!(waits.iter().all(|wait| *wait <= window), "{waits:?}");
+    let early = waits.iter().filter(|wait| **wait < window / 2).count();
+    let share = early * 100 / waits.len();
+    assert!(
+        (25..=75).contains(&share),
+        "{share} % in the first half: {waits:?}"
+    );
 }
 
 #[test]
