@@ -149,6 +149,7 @@ fn refusal(
             PeerRefusal::UnknownCa {
                 issuer: view.issuer.clone(),
                 expired_roots,
+                is_node: !view.roles.is_empty(),
             }
         }
         webpki::Error::CertExpired { not_after, .. } => PeerRefusal::Expired {
