@@ -51,7 +51,7 @@ impl Inbound {
 
     /// Checks a batch or a piece of one against everything that was agreed; returns the records of a
     /// batch that is whole.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<Option<Vec<Record>>, Refusal> {
+    pub(super) fn take(&mut self, frame: &Frame) -> Result<Option<Vec<Record>>, Refusal> {
         let piece = frame.payload.len() as u64;
         let bytes = self.begun.len() as u64 + piece;
         // a batch alone may be longer than the window, but not longer than any
@@ -66,9 +66,8 @@ impl Inbound {
             return Err(self.out_of_order("another lane"));
         }
         self.unacked_bytes += piece;
-        let payload = match self.join(&frame) {
-            Some(payload) => payload,
-            None => return Ok(None),
+        let Some(payload) = self.join(frame) else {
+            return Ok(None);
         };
         let records = decode(payload, frame.header.count)?;
         let mut last = self.received;

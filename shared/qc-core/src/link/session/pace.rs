@@ -145,7 +145,7 @@ impl Pace {
             (self.limit, self.resume) = (limit, None);
         }
         self.base = Some(base);
-        let queue = round - base;
+        let queue = round.saturating_sub(base);
         if queue > QUEUE {
             if is_later {
                 let kept = (base + QUEUE / 2).as_secs_f64() / round.as_secs_f64();
