@@ -19,6 +19,9 @@ _qc__relay() {
             qc__relay,config)
                 cmd="qc__relay__subcmd__config"
                 ;;
+            qc__relay,consumer)
+                cmd="qc__relay__subcmd__consumer"
+                ;;
             qc__relay,disk)
                 cmd="qc__relay__subcmd__disk"
                 ;;
@@ -91,6 +94,24 @@ _qc__relay() {
             qc__relay__subcmd__config__subcmd__help,show)
                 cmd="qc__relay__subcmd__config__subcmd__help__subcmd__show"
                 ;;
+            qc__relay__subcmd__consumer,help)
+                cmd="qc__relay__subcmd__consumer__subcmd__help"
+                ;;
+            qc__relay__subcmd__consumer,list)
+                cmd="qc__relay__subcmd__consumer__subcmd__list"
+                ;;
+            qc__relay__subcmd__consumer,remove)
+                cmd="qc__relay__subcmd__consumer__subcmd__remove"
+                ;;
+            qc__relay__subcmd__consumer__subcmd__help,help)
+                cmd="qc__relay__subcmd__consumer__subcmd__help__subcmd__help"
+                ;;
+            qc__relay__subcmd__consumer__subcmd__help,list)
+                cmd="qc__relay__subcmd__consumer__subcmd__help__subcmd__list"
+                ;;
+            qc__relay__subcmd__consumer__subcmd__help,remove)
+                cmd="qc__relay__subcmd__consumer__subcmd__help__subcmd__remove"
+                ;;
             qc__relay__subcmd__disk,help)
                 cmd="qc__relay__subcmd__disk__subcmd__help"
                 ;;
@@ -123,6 +144,9 @@ _qc__relay() {
                 ;;
             qc__relay__subcmd__help,config)
                 cmd="qc__relay__subcmd__help__subcmd__config"
+                ;;
+            qc__relay__subcmd__help,consumer)
+                cmd="qc__relay__subcmd__help__subcmd__consumer"
                 ;;
             qc__relay__subcmd__help,disk)
                 cmd="qc__relay__subcmd__help__subcmd__disk"
@@ -177,6 +201,12 @@ _qc__relay() {
                 ;;
             qc__relay__subcmd__help__subcmd__config,show)
                 cmd="qc__relay__subcmd__help__subcmd__config__subcmd__show"
+                ;;
+            qc__relay__subcmd__help__subcmd__consumer,list)
+                cmd="qc__relay__subcmd__help__subcmd__consumer__subcmd__list"
+                ;;
+            qc__relay__subcmd__help__subcmd__consumer,remove)
+                cmd="qc__relay__subcmd__help__subcmd__consumer__subcmd__remove"
                 ;;
             qc__relay__subcmd__help__subcmd__disk,relieve)
                 cmd="qc__relay__subcmd__help__subcmd__disk__subcmd__relieve"
@@ -281,7 +311,7 @@ _qc__relay() {
 
     case "${cmd}" in
         qc__relay)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams tail publish fleet ledger dlq key disk retention reload config explain help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams consumer tail publish fleet ledger dlq key disk retention reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -581,6 +611,192 @@ _qc__relay() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version list remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__help)
+            opts="list remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__list)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__consumer__subcmd__remove)
+            opts="-y -c -o -q -v -h -V --reason --yes --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1033,7 +1249,7 @@ _qc__relay() {
             return 0
             ;;
         qc__subcmd__relay__subcmd__help)
-            opts="run status streams tail publish fleet ledger dlq key disk retention reload config explain help"
+            opts="run status streams consumer tail publish fleet ledger dlq key disk retention reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1103,6 +1319,48 @@ _qc__relay() {
             return 0
             ;;
         qc__subcmd__relay__subcmd__help__subcmd__config__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__consumer)
+            opts="list remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__consumer__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__consumer__subcmd__remove)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

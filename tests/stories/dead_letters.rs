@@ -277,3 +277,44 @@ fn what_a_relay_refuses_for_its_class_is_kept_once() {
         assert_eq!(daemon.stop(), 0);
     }
 }
+
+#[test]
+fn what_has_no_room_among_the_dead_letters_is_refused_and_counted_all_the_same() {
+    let site = Site::new();
+    let mut relay = site.relay("");
+    let text = std::fs::read_to_string(&relay.config).unwrap();
+    let small = text.replacen("[store]\n", "[store]\ndead_letters = \"2KiB\"\n", 1);
+    site.write("relay.toml", small);
+    relay.start();
+    let curl = site.curl(Some("app"));
+    let post = |id: u32, class: &str| {
+        let event = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/app","type":"t","dataclassification":"{class}","data":"{}"}}"#,
+            "x".repeat(500)
+        );
+        let json = ["-H", "Content-Type: application/cloudevents+json"];
+        curl.call(
+            &format!("/v1/streams/{}", Site::STREAM),
+            &json,
+            event.as_bytes(),
+        )
+    };
+    let mut kept = 0;
+    for id in 0..8 {
+        let answer = post(id, "phi");
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        if detail.contains("kept as dead letter") {
+            kept += 1;
+        } else {
+            let why = "not kept: the dead letters hold their 2048 bytes";
+            assert!(detail.contains("'phi'") && detail.contains(why), "{detail}");
+        }
+    }
+    assert!((1..4).contains(&kept), "{kept} of eight are kept");
+    assert_eq!(letters(&relay, &[]).len(), kept);
+    let streams = relay.ask(&["streams", "list", "--json"]).data();
+    assert_eq!(streams[0]["refused"], 8, "{streams}");
+    // what fits the stream goes its way
+    assert_eq!(post(100, "internal").status, 201);
+}

@@ -82,6 +82,70 @@ fn a_stream_that_is_full_says_so_until_its_limit_is_raised() {
 }
 
 #[test]
+fn a_consumer_that_will_not_come_again_is_taken_away() {
+    let site = Site::new();
+    let mut relay = site.relay("");
+    relay.start();
+    let mut edge = site.edge_b(&site.address(), "{seq}", "");
+    edge.start();
+    let name = "edge-b.site-b.acme/inbox";
+    let shown = || {
+        relay
+            .ask(&["consumer", "list", Site::STREAM, "--json"])
+            .data()
+    };
+    until("the edge is a consumer", || shown()[0]["name"] == name);
+    assert_eq!(shown()[0]["connected"], true);
+
+    let remove = ["consumer", "remove", Site::STREAM, name];
+    let asked = relay.ask(&remove);
+    asked.refused(2, "wants --yes where nobody can be asked");
+    let sure = [&remove[..], &["--yes", "--reason", "site B is closed"]].concat();
+    let connected = relay.ask(&sure);
+    assert!(connected.err.contains("QC3313"), "{connected:?}");
+    assert!(connected.err.contains("help: "), "{connected:?}");
+
+    // the ledger writes positions before it counts
+    assert!(relay.ledger().0);
+    edge.kill();
+    until("the link is down", || shown()[0]["connected"] == false);
+    let curl = site.curl(Some("app"));
+    for _ in 0..3 {
+        assert_eq!(curl.call(PATH, &[], b"x").status, 201);
+    }
+    let text = relay.ask(&["consumer", "list"]).ok();
+    assert!(text.contains(name) && text.contains("away"), "{text}");
+    let removed = relay.ask(&sure).ok();
+    assert!(
+        removed.contains("3 messages are not kept for it any more"),
+        "{removed}"
+    );
+    relay.logs(&["QC3309", name, "site B is closed"]);
+    let again = relay.ask(&sure);
+    assert!(again.err.contains("QC3314"), "{again:?}");
+
+    // it stays away and its account stays, over a crash, too
+    relay.kill();
+    relay.start();
+    assert_eq!(
+        relay
+            .ask(&["consumer", "list", "--json"])
+            .data()
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    let (balanced, ledger) = relay.ledger();
+    let mut rows = ledger["rows"].as_array().unwrap().iter();
+    let row = rows.find(|row| row["consumer"] == name).unwrap();
+    assert!(
+        balanced && row["purged"] == 3 && row["pending"] == 0,
+        "{ledger}"
+    );
+}
+
+#[test]
 fn a_class_is_a_ceiling_and_a_limit_ends_with_its_stream() {
     let site = Site::new();
     let class = "[[class]]\nname = \"phi\"\nkeep = \"3d\"\nexpire = \"30d\"\n";

@@ -149,12 +149,13 @@ impl Buffer {
 
     /// Writes positions and gives back the space of what everybody has had for a while.
     pub(crate) async fn tidy(&self, now: Instant) -> Result<(), AppendError> {
+        // what is taken while positions are written is not durable yet, so nothing may go by it
+        let streams = self.inner.log.streams().into_iter();
+        let taken = streams.filter_map(|info| Some((self.slowest(&info.key)?, info)));
+        let taken: Vec<_> = taken.collect();
         self.inner.positions.flush().await?;
         let crowded = self.inner.log.stats().usage.is_crowded();
-        for info in self.inner.log.streams() {
-            let Some(slowest) = self.slowest(&info.key) else {
-                continue;
-            };
+        for (slowest, info) in taken {
             let trim = if crowded {
                 slowest
             } else {
@@ -335,5 +336,149 @@ fn intake_error(error: AppendError) -> IntakeError {
             reason: error.to_string(),
         },
         error => IntakeError::NotNow(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::task::Poll;
+
+    use qc_core::backoff::Backoff;
+    use qc_core::clock::{Clock, SystemClock};
+    use qc_core::config::{Source, load};
+    use qc_core::model::Envelope;
+    use qc_core::store::{LogOptions, NodeKey, RealDisk};
+
+    use super::*;
+    use crate::config::SCHEMA;
+    use crate::feed::StreamFeed;
+    use crate::sinks::{DeliverError, Delivery, Sink, run_sink};
+    use crate::sources::Activity;
+
+    const CONFIG: &str = "schema = 1\n[[sink]]\nname = \"s\"\nstream = \"acme/x\"\n\
+                          from = \"local\"\n[sink.file]\npath = \"/x\"\n";
+
+    /// An edge with one sink and room for a few megabytes.
+    fn small(dir: &Path) -> (Buffer, EdgeConfig, Arc<dyn Clock>) {
+        let loaded = load(&SCHEMA, vec![Source::new("edge.toml", CONFIG)], &[]).unwrap();
+        let config = EdgeConfig::from_loaded(&loaded).unwrap();
+        let options = LogOptions {
+            segment_bytes: 256 << 10,
+            max_bytes: 4 << 20,
+            min_free: 0,
+            ..LogOptions::new(dir)
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (key, disk) = (NodeKey::from_bytes([1; 32]), Arc::new(RealDisk));
+        let (log, _) = Log::open(disk, &options, key, Arc::clone(&clock)).unwrap();
+        let node = "edge-1.site.acme".parse().unwrap();
+        (Buffer::new(log, node, &config), config, clock)
+    }
+
+    fn message(id: u64) -> Message {
+        Message {
+            envelope: Envelope::new(format!("{id}"), "/test", "test.event"),
+            body: vec![b'x'; 8000].into(),
+        }
+    }
+
+    fn low(buffer: &Buffer) -> EdgeIntake {
+        let stream = "acme/x".parse().unwrap();
+        buffer.intake(stream, "internal".parse().unwrap(), Lane::Low)
+    }
+
+    /// Takes in messages until one is refused; gives how many there are.
+    async fn fill(buffer: &Buffer) -> u64 {
+        for id in 0..10_000 {
+            if low(buffer).submit(vec![message(id)]).await.is_err() {
+                return id;
+            }
+        }
+        panic!("nothing is refused");
+    }
+
+    /// The other side never takes the first message.
+    struct RefusesTheFirst;
+
+    impl Sink for RefusesTheFirst {
+        async fn deliver(&mut self, delivery: &Delivery) -> Result<(), DeliverError> {
+            match delivery.seq {
+                Seq(1) => Err(DeliverError::poison("QC4204", "400")),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_edge_at_its_limit_with_a_message_nobody_takes_comes_free_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let (buffer, config, clock) = small(dir.path());
+        let held = fill(&buffer).await;
+        assert!(held > 100, "{held}");
+        let feed = StreamFeed::new(buffer.clone(), &config.sink[0], Arc::clone(&clock));
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(9)).unwrap();
+        let activity = Activity::default();
+        let never = std::future::pending();
+        let sink = run_sink(
+            RefusesTheFirst,
+            feed,
+            backoff,
+            Arc::clone(&clock),
+            activity,
+            never,
+        );
+        let comes_free = async {
+            for id in 0..500 {
+                buffer.tidy(clock.instant()).await.unwrap();
+                let next = message(100_000 + id);
+                if low(&buffer).submit(vec![next]).await.is_ok() {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            false
+        };
+        let is_free = tokio::select! {
+            () = sink => false,
+            is_free = comes_free => is_free,
+        };
+        assert!(is_free, "{:?}", buffer.ledger().await);
+        let ledger = buffer.ledger().await.unwrap();
+        let dead: u64 = ledger.rows.iter().map(|row| row.dead_lettered).sum();
+        assert_eq!(dead, 1, "{ledger:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_by_a_position_that_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let (buffer, _, clock) = small(dir.path());
+        let held = fill(&buffer).await;
+        let stream = StreamKey {
+            role: Role::Outbox,
+            name: "acme/x".parse().unwrap(),
+            lane: Lane::Low,
+        };
+        // all that everybody has may go at once; how full it is shows a moment later
+        while !buffer.log().stats().usage.is_crowded() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let sink = consumer_name("s");
+        buffer.advance(&stream, &sink, Seq(held / 2));
+        {
+            let mut tidy = std::pin::pin!(buffer.tidy(clock.instant()));
+            let first = std::future::poll_fn(|context| Poll::Ready(tidy.as_mut().poll(context)));
+            let first: Poll<Result<(), AppendError>> = first.await;
+            // the positions are on their way to the disk, and the sink goes on
+            buffer.advance(&stream, &sink, Seq(held));
+            if first.is_pending() {
+                tidy.await.unwrap();
+            }
+        }
+        let written = buffer.log().cursor(&sink, &stream);
+        let first = buffer.log().info(&stream).unwrap().first;
+        assert_eq!(written, Seq(held / 2));
+        assert!(first <= written.next(), "{first} is gone beyond {written}");
+        assert!(first > Seq(1), "it makes room");
     }
 }

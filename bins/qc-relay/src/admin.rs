@@ -8,6 +8,7 @@
 //! POST /v1/reload
 //! GET  /v1/disk      POST /v1/disk/relieve                         see `qc_core::upkeep`
 //! GET  /v1/retention
+//! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
 //! The routes of keys are merged in: `qc_core::node::key_routes`.
@@ -30,12 +31,13 @@ use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
 use qc_core::model::{Seq, StreamName, Timestamp};
+use qc_core::safe_text::safe;
 use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
 use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
 
-use crate::hub::{Hub, seconds_left};
+use crate::hub::{EndError, Hub, seconds_left};
 use crate::metrics::RelayMetrics;
 
 /// What the API answers from.
@@ -75,6 +77,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/fleet", get(fleet))
         .route("/v1/ledger", get(ledger))
         .route("/v1/retention", get(retention))
+        .route("/v1/consumers", get(consumers))
+        .route("/v1/consumers/remove", post(remove_consumer))
         .route("/v1/tail", get(tail))
         .route("/v1/publish", post(publish))
         .route("/v1/reload", post(reload))
@@ -103,6 +107,54 @@ pub(crate) struct TailRow {
     pub class: Option<String>,
     /// Length of its body.
     pub body_bytes: u64,
+}
+
+/// The schema of a list of [`ConsumerInfo`].
+pub(crate) const CONSUMERS_SCHEMA: &str = "qc.consumers/1";
+/// The schema of [`ConsumerRemoved`].
+pub(crate) const CONSUMER_REMOVED_SCHEMA: &str = "qc.consumer-removed/1";
+
+/// One reader of a stream and what waits for it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ConsumerInfo {
+    /// `tenant/name`.
+    pub stream: String,
+    /// Its name: the node, a slash, the name it has there.
+    pub name: String,
+    /// Whether a link reads for it now.
+    pub connected: bool,
+    /// The last message it acknowledged.
+    pub acked_seq: u64,
+    /// Messages that are kept for it.
+    pub pending: u64,
+    /// Their bytes.
+    pub pending_bytes: u64,
+    /// How old the oldest of them is.
+    pub oldest_s: Option<u64>,
+}
+
+/// Which consumer is to go, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RemoveConsumer {
+    /// `tenant/name`.
+    pub stream: String,
+    /// Its name.
+    pub name: String,
+    /// Why, for the log.
+    pub reason: Option<String>,
+}
+
+/// A consumer that is no more.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ConsumerRemoved {
+    /// `tenant/name`.
+    pub stream: String,
+    /// Its name.
+    pub name: String,
+    /// Messages that are not kept for it any more.
+    pub purged: u64,
 }
 
 /// What became of what was published.
@@ -181,6 +233,54 @@ async fn ledger(
 async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
     let table = crate::retention::table(&admin.hub);
     reply(&admin, RETENTION_SCHEMA, table)
+}
+
+#[derive(Debug, Deserialize)]
+struct ConsumerQuery {
+    stream: Option<String>,
+}
+
+async fn consumers(
+    State(admin): State<Admin>,
+    Query(query): Query<ConsumerQuery>,
+) -> Result<Json<Reply<Vec<ConsumerInfo>>>, Problem> {
+    let stream = query.stream.as_deref().map(parse_stream).transpose()?;
+    let rows = admin.hub.consumers(stream.as_ref());
+    Ok(reply(&admin, CONSUMERS_SCHEMA, rows))
+}
+
+async fn remove_consumer(
+    State(admin): State<Admin>,
+    Json(wish): Json<RemoveConsumer>,
+) -> Result<Json<Reply<ConsumerRemoved>>, qc_core::admin::Problem> {
+    let (stream, name) = (safe(&wish.stream, 200), safe(&wish.name, 300));
+    let unknown = || {
+        let message = format!("stream {stream} has no consumer '{name}'");
+        Failure::new(Exit::NotFound, "QC3314", message)
+            .help(format!("qc-relay consumer list {stream}"))
+    };
+    let parsed: StreamName = wish.stream.parse().map_err(|_| unknown())?;
+    let ended = admin.hub.end_consumer(&parsed, &wish.name).await;
+    let purged = ended.map_err(|error| match &error {
+        EndError::Unknown { .. } => unknown(),
+        EndError::Connected { .. } => {
+            let message = format!("consumer '{name}' of stream {stream} is connected");
+            Failure::new(Exit::Refused, "QC3313", message)
+                .help("take its [[sink]] out of edge.toml and restart the edge, or stop the edge")
+                .help("qc-relay explain QC3313")
+        }
+        EndError::Store(store) => {
+            Failure::new(Exit::Disk, store.code(), "the consumer was not removed").because(store)
+        }
+    })?;
+    let reason = safe(wish.reason.as_deref().unwrap_or_default(), 200);
+    tracing::warn!(code = "QC3309", %stream, consumer = name, purged, reason, "Consumer removed.");
+    let removed = ConsumerRemoved {
+        stream,
+        name,
+        purged,
+    };
+    Ok(reply(&admin, CONSUMER_REMOVED_SCHEMA, removed))
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
 };
 
-use crate::commands::{fleet, publish, reload, retention, run, status, streams, tail};
+use crate::commands::{consumer, fleet, publish, reload, retention, run, status, streams, tail};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Status(status::Args),
     Streams(streams::Args),
+    Consumer(consumer::Args),
     Tail(tail::Args),
     Publish(publish::Args),
     Fleet(fleet::Args),

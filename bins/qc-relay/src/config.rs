@@ -89,6 +89,13 @@ pub(crate) const SCHEMA: Schema = Schema {
                 STORE_MAX.default("\"100GiB\""),
                 STORE_SEGMENT.default("\"32MiB\""),
                 STORE_MIN_FREE,
+                Key::new(
+                    "dead_letters",
+                    Kind::Size,
+                    "The most bytes of messages kept with the reason why they were refused. The default \
+                     is 5% of max, 1GiB at most; beyond it publishers are refused without a copy.",
+                )
+                .example("\"1GiB\""),
                 PASSPHRASE_FILE,
             ],
             variants: &[],

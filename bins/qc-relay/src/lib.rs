@@ -44,6 +44,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Status(args) => commands::status::run(&context, &args),
         Command::Streams(args) => commands::streams::run(&context, &args),
+        Command::Consumer(args) => commands::consumer::run(&context, &args),
         Command::Tail(args) => commands::tail::run(&context, &args),
         Command::Publish(args) => commands::publish::run(&context, &args),
         Command::Fleet(args) => commands::fleet::run(&context, &args),

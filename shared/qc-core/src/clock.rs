@@ -80,6 +80,12 @@ impl ManualClock {
         }
     }
 
+    /// Sets the wall clock, as somebody or the network does; the monotonic one goes on.
+    pub fn set(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = now;
+    }
+
     /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,7 @@
 //! Values that must not be shown: wiped when dropped, never printed.
+//!
+//! They are not locked into memory: `mlock` takes a raw address, so calling it is `unsafe`, and locking all
+//! of a process needs a limit that no service has by default. Swap space has to be encrypted, or off.
 
 use std::fmt;
 

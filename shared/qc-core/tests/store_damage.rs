@@ -1,4 +1,4 @@
-//! The store on a disk that has damaged its files: every bit, every length, every sector, every swap.
+//! The store on a disk that has damaged its files: every bit, length, sector and swap, and every page that fails.
 //!
 //! Built for speed (`--profile quick`) this is four bits of every byte of a full 64 KiB segment (all
 //! eight with `--ignored`), every bit of the durable mark, and a part of the bits and lengths of all

@@ -1,5 +1,6 @@
 //! One verb, one file. Verbs that ask a running relay do so over its admin socket.
 
+pub(crate) mod consumer;
 pub(crate) mod fleet;
 pub(crate) mod publish;
 pub(crate) mod reload;

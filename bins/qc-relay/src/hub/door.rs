@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
 use qc_core::model::{AttrValue, Lane, Message, NodeName, StreamName, Timestamp};
-use qc_core::store::{DeadLetter, Draft, Outcome, StreamKey};
+use qc_core::store::{AppendError, DeadLetter, Draft, Outcome, StreamKey};
 use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
 
@@ -130,8 +130,17 @@ impl Hub {
             let stored = self.streams().publish(&key, drafts).await;
             return stored.map_err(|error| Problem::from(&error));
         };
-        let buried = self.bury_refused(&rule.name, dead).await;
-        let buried = buried.map_err(|error| Problem::from(&error))?;
+        let count = dead.len() as u64;
+        let buried = match self.bury_refused(&rule.name, dead).await {
+            // the caller hears the same and keeps its message; only the copy is missing
+            Err(AppendError::Limit { reason: limit }) => {
+                self.count_refused(&rule.name, count);
+                return Err(Problem::unprocessable(format!(
+                    "{reason}; not kept: {limit}"
+                )));
+            }
+            buried => buried.map_err(|error| Problem::from(&error))?,
+        };
         let letter = buried.map_or_else(String::new, |id| format!("; kept as dead letter {id}"));
         Err(Problem::unprocessable(format!("{reason}{letter}")))
     }

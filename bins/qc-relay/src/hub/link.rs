@@ -73,7 +73,7 @@ impl LinkApp for Hub {
             Start::Beginning => Seq(info.first.0.saturating_sub(1)),
         };
         // from here on the consumer counts: the relay shows what waits for it
-        self.streams().begin(&stream, &consumer, begin);
+        self.reads(peer, &subscribe.stream, &consumer, begin);
         let after = self.streams().position(&stream, &consumer);
         Ok(OutboundChannel {
             kind: ChannelKind::Deliver,
@@ -188,6 +188,9 @@ impl LinkApp for Hub {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
                 tracing::info!(code, node = %peer.node, reason, "Link down.");
             }
+        }
+        if matches!(state, LinkState::Down(_)) {
+            self.readers().end(peer);
         }
         self.fleet().link(peer, state, now, at);
     }

@@ -4,6 +4,7 @@
 //! [`Streams`] decides order and durability, `access` decides who may.
 
 pub(crate) mod access;
+mod consumers;
 mod door;
 pub(crate) mod fleet;
 mod link;
@@ -24,6 +25,8 @@ use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
 
 use access::{Access, StreamRule, Verb};
+pub(crate) use consumers::EndError;
+use consumers::Readers;
 use fleet::Fleet;
 
 /// The heart of a relay. Clones share one hub.
@@ -41,6 +44,7 @@ struct Inner {
     access: RwLock<Arc<Access>>,
     fleet: Mutex<Fleet>,
     refused: Mutex<BTreeMap<StreamName, u64>>,
+    readers: Mutex<Readers>,
     own_rate: Mutex<OwnRate>,
     http: Limits,
     /// Percent of the disk in use, sampled by a task.
@@ -87,6 +91,7 @@ impl Hub {
             clock: parts.clock,
             access: RwLock::new(Arc::new(parts.access)),
             refused: Mutex::default(),
+            readers: Mutex::default(),
             own_rate: Mutex::default(),
             http: parts.http,
             disk_used: std::sync::atomic::AtomicU8::new(0),
@@ -172,6 +177,12 @@ impl Hub {
             .fleet
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is being sent what.
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        let readers = self.inner.readers.lock();
+        readers.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this relay's own certificate ends.

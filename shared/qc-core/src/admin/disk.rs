@@ -96,8 +96,24 @@ pub struct StoreHealth {
     pub damaged_ranges: u64,
     /// Bytes in the quarantine.
     pub quarantine_bytes: u64,
+    /// Damaged ranges that stay in their segments until there is room for a copy.
+    pub unkept_ranges: u64,
+    /// Segments that could be neither read nor repaired when it was tried last.
+    pub unread_segments: u64,
     /// Messages that damage has taken.
     pub lost_messages: u64,
+    /// The last jump of the wall clock, which made no message older.
+    pub clock_jump: Option<ClockJumpRow>,
+}
+
+/// The wall clock went from one time to another, and no such time went by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClockJumpRow {
+    /// What it should have shown.
+    pub from: String,
+    /// What it showed.
+    pub to: String,
 }
 
 /// One step of `disk relieve`.

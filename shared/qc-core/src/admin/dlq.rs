@@ -117,6 +117,10 @@ fn row(letter: &Filed) -> DeadLetterRow {
         event_type: envelope.kind.clone(),
         class: envelope.data_class().map(str::to_owned),
         body_bytes: letter.body_bytes,
+        body_unreadable: letter
+            .no_key
+            .as_ref()
+            .map(|reason| format!("{} {reason}", reason.code())),
         ..DeadLetterRow::default()
     };
     match &letter.note {

@@ -57,6 +57,8 @@ pub struct DeadLetterRow {
     pub class: Option<String>,
     /// The length of its body.
     pub body_bytes: u64,
+    /// Why nobody can read the body, with the code: its key is destroyed, or not at hand.
+    pub body_unreadable: Option<String>,
 }
 
 /// One dead letter with all its attributes.

@@ -111,6 +111,17 @@ fn verdict(report: &DiskReport, program: &str) -> Result<(), Failure> {
             failure.help(format!("{program} streams list    shows who is behind"))
         });
     }
+    let unread = report.health.unread_segments;
+    if unread > 0 {
+        let message = format!("the disk gives {unread} segments of the store to nobody");
+        let failure = problem("QC3311", message).help("journalctl -k -n 50");
+        return Err(failure.help(format!("{program} explain QC3311")));
+    }
+    if report.health.unkept_ranges > 0 {
+        let message = "damage was found, and there is no room to keep it aside".to_owned();
+        let failure = problem("QC3310", message).help(format!("{program} disk relieve"));
+        return Err(failure.help(format!("{program} explain QC3310")));
+    }
     if report.health.damaged_ranges > 0 {
         let dir = safe(&report.state_dir, 200);
         let failure = problem("QC3305", "damage was found in the store".to_owned())
@@ -247,13 +258,35 @@ pub fn health_lines(health: &StoreHealth) -> Vec<String> {
         (None, None) => "never read again yet".to_owned(),
     };
     let (ranges, lost) = (health.damaged_ranges, health.lost_messages);
-    if (ranges, lost) == (0, 0) {
-        return vec![format!("{read}, no damage")];
+    let (waiting, unread) = (health.unkept_ranges, health.unread_segments);
+    let mut lines = if (ranges, lost, waiting, unread) == (0, 0, 0, 0) {
+        vec![format!("{read}, no damage")]
+    } else {
+        vec![read]
+    };
+    if (ranges, lost) != (0, 0) {
+        let size = human_bytes(health.quarantine_bytes);
+        lines.push(format!(
+            "DAMAGED ranges: {ranges} ({size} in quarantine), messages lost: {lost} (QC3305)"
+        ));
     }
-    let size = human_bytes(health.quarantine_bytes);
-    let damage =
-        format!("DAMAGED ranges: {ranges} ({size} in quarantine), messages lost: {lost} (QC3305)");
-    vec![read, damage]
+    if waiting > 0 {
+        lines.push(format!(
+            "DAMAGED in place, no room for a copy: {waiting} ranges (QC3310)"
+        ));
+    }
+    if unread > 0 {
+        lines.push(format!(
+            "UNREADABLE and not repaired: {unread} segments (QC3311)"
+        ));
+    }
+    if let Some(jump) = &health.clock_jump {
+        // to the second, so that both fit into a line
+        let time = |text: &str| safe(text.get(..19).unwrap_or(text), 40);
+        let (from, to) = (time(&jump.from), time(&jump.to));
+        lines.push(format!("the clock jumped from {from} to {to} (QC3402)"));
+    }
+    lines
 }
 
 impl Relieve {
@@ -344,6 +377,7 @@ fn work(context: &Context, client: &Client, before: u64, relief: u64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::disk::ClockJumpRow;
 
     fn report() -> DiskReport {
         let taken = |what: &str, bytes, count| Taken {
@@ -410,6 +444,20 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_of_the_clock_is_shown() {
+        let health = StoreHealth {
+            clock_jump: Some(ClockJumpRow {
+                from: "1970-01-01T01:00:00.000Z".to_owned(),
+                to: "2026-11-21T12:13:15.123Z".to_owned(),
+            }),
+            ..StoreHealth::default()
+        };
+        let lines = health_lines(&health);
+        let line = "the clock jumped from 1970-01-01T01:00:00 to 2026-11-21T12:13:15 (QC3402)";
+        assert_eq!(lines, ["never read again yet, no damage", line]);
+    }
+
+    #[test]
     fn problems_are_an_exit_code_with_a_next_step() {
         let failure = verdict(&report(), "qc-edge").unwrap_err();
         assert_eq!((failure.exit, failure.code), (Exit::Problems, "QC3302"));
@@ -422,7 +470,18 @@ mod tests {
         damaged.health.lost_messages = 7;
         let failure = verdict(&damaged, "qc-edge").unwrap_err();
         assert_eq!((failure.exit, failure.code), (Exit::Problems, "QC3305"));
+        damaged.health.unkept_ranges = 3;
+        let failure = verdict(&damaged, "qc-edge").unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Problems, "QC3310"));
+        damaged.health.unread_segments = 4;
+        let failure = verdict(&damaged, "qc-edge").unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Problems, "QC3311"));
         let text = text(&damaged, "qc-edge");
+        assert!(
+            text.contains("no room for a copy: 3 ranges (QC3310)"),
+            "{text}"
+        );
+        assert!(text.contains("not repaired: 4 segments (QC3311)"), "{text}");
         assert!(text.contains("DAMAGED ranges: 2 (0 B in quarantine), messages lost: 7"));
         assert!(
             text.lines().all(|line| line.chars().count() <= 80),

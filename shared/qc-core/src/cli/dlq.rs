@@ -250,10 +250,18 @@ fn table(letters: &[DeadLetterRow]) -> Table {
             seq(letter),
             whom(letter),
             letter.attempts.to_string(),
-            safe(&letter.reason, 300),
+            format!("{}{}", safe(&letter.reason, 300), unreadable(letter)),
         ]);
     }
     table
+}
+
+/// That nobody can read the body, and why.
+fn unreadable(letter: &DeadLetterRow) -> String {
+    let reason = letter.body_unreadable.as_ref();
+    reason.map_or_else(String::new, |reason| {
+        format!("; body not readable: {}", safe(reason, 200))
+    })
 }
 
 fn seq(letter: &DeadLetterRow) -> String {
@@ -300,7 +308,14 @@ fn meta(shown: &DeadLetterMeta, now: Timestamp) -> String {
             safe(&letter.lane, 20)
         ),
         format!("  for       {}  {tries}", whom(letter)),
-        format!("  body      {}, not shown", human_bytes(letter.body_bytes)),
+        match &letter.body_unreadable {
+            Some(_) => format!(
+                "  body      {}{}",
+                human_bytes(letter.body_bytes),
+                unreadable(letter)
+            ),
+            None => format!("  body      {}, not shown", human_bytes(letter.body_bytes)),
+        },
         "  attributes".to_owned(),
     ];
     let widest = shown.attributes.keys().map(|name| name.chars().count());
@@ -399,6 +414,23 @@ mod tests {
             body_bytes: 2048,
             ..DeadLetterRow::default()
         }
+    }
+
+    #[test]
+    fn a_body_that_nobody_can_read_is_said_so_and_why() {
+        let letter = DeadLetterRow {
+            body_unreadable: Some("QC3046 the key of acme is destroyed\x1b[2J".to_owned()),
+            ..letter()
+        };
+        let why = "body not readable: QC3046 the key of acme is destroyed";
+        let list = table(std::slice::from_ref(&letter)).render(true);
+        assert!(list.contains(why) && !list.contains('\x1b'), "{list}");
+        let shown = DeadLetterMeta {
+            letter,
+            ..DeadLetterMeta::default()
+        };
+        let text = meta(&shown, Timestamp::from_millis(1_000_000));
+        assert!(text.contains(why) && !text.contains("not shown"), "{text}");
     }
 
     #[test]

@@ -62,11 +62,22 @@ pub struct StoreSection {
     /// Bytes left to others.
     #[serde(deserialize_with = "de::size")]
     pub min_free: u64,
+    /// The most bytes of dead letters of publishers, if it is said.
+    #[serde(default, deserialize_with = "de::maybe_size")]
+    pub dead_letters: Option<u64>,
     /// The passphrase of the node key.
     pub passphrase_file: Option<PathBuf>,
 }
 
 impl StoreSection {
+    /// The most bytes of dead letters that are kept for publishers.
+    #[cfg(feature = "store")]
+    fn dead_bytes(&self) -> u64 {
+        const MOST: u64 = 1 << 30;
+        let some = || (self.max / 20).min(MOST);
+        self.dead_letters.unwrap_or_else(some)
+    }
+
     /// What the schema cannot say: the path of a wrong value, and what is wrong.
     pub fn problem(&self) -> Option<(&'static str, &'static str)> {
         let possible = 1 << 20..=1 << 30;
@@ -80,6 +91,7 @@ impl StoreSection {
         crate::store::LogOptions {
             segment_bytes: self.segment,
             max_bytes: self.max,
+            dead_bytes: self.dead_bytes(),
             min_free: self.min_free,
             ..log
         }

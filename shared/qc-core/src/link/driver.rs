@@ -39,10 +39,6 @@ pub struct LinkOptions {
     pub drain_timeout: Duration,
     /// The shortest and the longest wait before a refused channel or subscription is tried again.
     pub retry: (Duration, Duration),
-    /// How many store calls of one channel may be under way. While they are, what arrives is
-    /// collected into one call. More than one is safe only if the store refuses, behind a call that
-    /// it refused, every later one of that channel: else a hole would be taken for an end.
-    pub store_depth: usize,
 }
 
 impl LinkOptions {
@@ -53,7 +49,6 @@ impl LinkOptions {
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             retry: (Duration::from_millis(500), Duration::from_secs(30)),
-            store_depth: 1,
         }
     }
 }
@@ -142,7 +137,9 @@ struct Receiving {
     open: Open,
     /// Arrived, not handed to the store yet.
     records: Vec<Record>,
-    calls: usize,
+    /// Whether a store call is under way. What arrives meanwhile is collected into the next one: behind a
+    /// call that was refused another one would make a hole that is taken for an end.
+    is_storing: bool,
 }
 
 impl<A: LinkApp> Driver<'_, A> {
@@ -266,7 +263,7 @@ impl<A: LinkApp> Driver<'_, A> {
                     let receiving = Receiving {
                         open,
                         records: Vec::new(),
-                        calls: 0,
+                        is_storing: false,
                     };
                     self.inbound.insert(receiving.open.channel, receiving);
                 }
@@ -322,15 +319,13 @@ impl<A: LinkApp> Driver<'_, A> {
         let mut ready: Vec<&mut Receiving> = self
             .inbound
             .values_mut()
-            .filter(|channel| {
-                !channel.records.is_empty() && channel.calls < self.options.store_depth
-            })
+            .filter(|channel| !channel.records.is_empty() && !channel.is_storing)
             .collect();
         ready.sort_by_key(|channel| channel.open.lane);
         for channel in ready {
             let records = std::mem::take(&mut channel.records);
             let bytes = records.iter().map(Record::encoded_len).sum();
-            channel.calls += 1;
+            channel.is_storing = true;
             let call = self.app.store(self.peer, &channel.open, records);
             self.pending.push(channel.open.channel, bytes, call);
         }
@@ -340,7 +335,7 @@ impl<A: LinkApp> Driver<'_, A> {
         let Some(receiving) = self.inbound.get_mut(&channel) else {
             return; // refused in the meantime
         };
-        receiving.calls -= 1;
+        receiving.is_storing = false;
         match stored {
             Ok(seq) => self.session.durable(channel, seq),
             Err(refusal) => {

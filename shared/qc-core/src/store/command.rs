@@ -35,6 +35,12 @@ pub(super) enum Command {
         seq: Seq,
         done: Reply<()>,
     },
+    /// A consumer is no more: what it has not taken is purged for it.
+    End {
+        stream: StreamKey,
+        consumer: String,
+        done: Reply<Option<u64>>,
+    },
     /// Letters and the steps of the consumers that they let go on, in one commit.
     Bury {
         letters: StreamKey,
@@ -72,6 +78,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
 pub(super) enum Answer {
     Append(Reply<Vec<Outcome>>, Vec<Outcome>),
     Unit(Reply<()>),
+    Ended(Reply<Option<u64>>, u64),
     Value(oneshot::Sender<Result<Value, ValueError>>, Value),
 }
 
@@ -81,6 +88,7 @@ impl Answer {
         match self {
             Self::Append(reply, outcomes) => drop(reply.send(Ok(outcomes))),
             Self::Unit(reply) => drop(reply.send(Ok(()))),
+            Self::Ended(reply, purged) => drop(reply.send(Ok(Some(purged)))),
             Self::Value(reply, value) => drop(reply.send(Ok(value))),
         }
     }
@@ -89,6 +97,7 @@ impl Answer {
         match self {
             Self::Append(reply, _) => drop(reply.send(Err(error.clone()))),
             Self::Unit(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Ended(reply, _) => drop(reply.send(Err(error.clone()))),
             Self::Value(reply, _) => drop(reply.send(Err(ValueError::Store(error.clone())))),
         }
     }

@@ -9,6 +9,7 @@ use super::tenant;
 use super::view::{Index, SegmentView, Span, View};
 use super::writer::Writer;
 use super::{AppendError, NoKey};
+use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, Record, SealSuite};
 
 /// Share of a segment, in percent, below which it is worth moving the rest.
@@ -60,9 +61,14 @@ impl Writer {
             });
             of_stream.collect()
         };
+        let spans = if self.may_all_go(&spans) {
+            spans
+        } else {
+            Vec::new()
+        };
         let mut moved = 0;
         for (id, span) in spans {
-            let mut after = crate::model::Seq(span.first.0.saturating_sub(1));
+            let mut after = Seq(span.first.0.saturating_sub(1));
             while after < span.last && moved < STEP {
                 let read = self.reads.read_within(id, span, after, STEP);
                 let records = read.unwrap_or_default();
@@ -87,6 +93,32 @@ impl Writer {
         self.flush();
         self.may_reclaim = true;
         Ok(moved)
+    }
+
+    /// Whether every tenant's bodies can be read and sealed again: as long as one cannot, its segment
+    /// stays, and what was moved out of it would only take more space.
+    fn may_all_go(&self, spans: &[(u32, Span)]) -> bool {
+        let mut first_of_tenant: BTreeMap<String, (u32, Span)> = BTreeMap::new();
+        {
+            let view = self.reads.view();
+            for (id, span) in spans {
+                if let Some(stream) = view.streams.get(id) {
+                    let tenant = stream.key.name.tenant().to_owned();
+                    first_of_tenant.entry(tenant).or_insert((*id, *span));
+                }
+            }
+        }
+        first_of_tenant.iter().all(|(tenant, (id, span))| {
+            let before = Seq(span.first.0.saturating_sub(1));
+            let is_away = matches!(
+                self.reads.tenants.sealing(tenant),
+                Err(AppendError::TenantKey {
+                    reason: NoKey::Away(_),
+                    ..
+                })
+            );
+            !is_away && self.reads.read_within(*id, *span, before, 1).is_ok()
+        })
     }
 
     fn move_records(&mut self, id: u32, records: &[Record]) -> Result<usize, AppendError> {

@@ -25,7 +25,7 @@ use std::path::Path;
 use super::disk::{Disk, DiskFile};
 use super::ids::{Filter, Id, IdMap, leading};
 use super::keeper::JobError;
-use super::pages::{NearPages, PAGE, Pages, Table, damaged, page_count, record_of};
+use super::pages::{NearPages, PAGE, Pages, SEALED_PAGE, Table, damaged, page_count, record_of};
 use super::segment::{ChainEnd, FIRST_BATCH, Segment, seeded_crc};
 use crate::model::{Seq, Timestamp};
 use crate::wire::Reader;
@@ -327,6 +327,9 @@ impl IndexFile {
         let mut block = [0; HEADER];
         let read = file.read_at(&mut block, 0)?;
         let header = Header::decode(block.get(..read).unwrap_or_default(), segment);
+        let length = file.size()?;
+        // what it says of itself is a sum that anybody can make: nothing is taken that the file does not hold
+        let header = header.filter(|header| header.fits(length));
         let header = header.ok_or_else(damaged)?;
         let pages = pages_of(segment, &header.salt, header.pages);
         let [runs, entries, blocks, ids, table] = header.tables;
@@ -344,7 +347,7 @@ impl IndexFile {
             ids,
             fences: fences.into_iter().map(u64::from_le_bytes).collect(),
             end: header.end,
-            length: file.size()?,
+            length,
             pages,
         };
         let runs = rows.into_iter().map(|(run, ..)| run).collect();
@@ -394,8 +397,9 @@ impl IndexFile {
         let from = self.fences.partition_point(|fence| *fence < leading(id));
         for page in from.saturating_sub(1)..to {
             let page = u32::try_from(page).map_err(|_| damaged())?;
-            let plain = self.pages.read(file, self.ids.page + page, 1)?;
-            let left = self.ids.count as usize - page as usize * (PAGE / ID);
+            let place = self.ids.page.checked_add(page).ok_or_else(damaged)?;
+            let plain = self.pages.read(file, place, 1)?;
+            let left = (self.ids.count as usize).saturating_sub(page as usize * (PAGE / ID));
             let records = (0..left.min(PAGE / ID)).map_while(|at| record_of::<ID>(&plain, at));
             let mut pairs = records.filter_map(|record| decode_id(&record));
             if let Some((_, seq)) = pairs.find(|(known, _)| known == id) {
@@ -519,6 +523,27 @@ impl Header {
         };
         (known && ours).then_some(header)
     }
+
+    /// Whether a file of `length` bytes holds all that it speaks of.
+    fn fits(&self, length: u64) -> bool {
+        let there = length.saturating_sub(FIRST_BATCH) / SEALED_PAGE as u64;
+        let sizes = [RUN, ENTRY, Filter::BLOCK, ID, FENCE];
+        let mut tables = self.tables.iter().zip(sizes);
+        let is_inside = |(table, size): (&Table, usize)| {
+            let end = table.page.checked_add(table.pages(size));
+            end.is_some_and(|end| end <= self.pages)
+        };
+        // nobody has written as much as half of what can be counted
+        let SegmentEnd {
+            offset,
+            chain,
+            commit,
+        } = self.end;
+        let is_likely = [offset, chain.batches, commit]
+            .into_iter()
+            .all(|n| n <= u64::MAX / 2);
+        u64::from(self.pages) <= there && tables.all(is_inside) && is_likely
+    }
 }
 
 fn encode_run(run: &Run, entry: u32, entries: u32) -> [u8; RUN] {
@@ -584,4 +609,48 @@ fn decode_id(bytes: &[u8]) -> Option<(Id, Seq)> {
 fn fill(out: &mut [u8], parts: &[&[u8]]) {
     let bytes = parts.iter().flat_map(|part| part.iter());
     out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::NodeKey;
+    use crate::store::sim::SimDisk;
+
+    #[test]
+    fn sizes_that_the_file_does_not_hold_are_damage() {
+        let node = NodeKey::from_bytes([1; 32]);
+        let segment = Segment::new(7, [2; 16], Timestamp::default(), &node, ChainEnd::default());
+        let segment = segment.unwrap();
+        let (disk, path) = (SimDisk::default(), Path::new("/log/7.idx"));
+        let file = disk.create(path).unwrap();
+        let open = |pages: u32, tables: [Table; 5], offset: u64| {
+            let end = SegmentEnd {
+                offset,
+                ..SegmentEnd::default()
+            };
+            let header = Header {
+                pages,
+                salt: [3; 16],
+                end,
+                tables,
+            };
+            file.write_all_at(&header.encode(&segment), 0).unwrap();
+            IndexFile::open(file.as_ref(), &segment).map(drop)
+        };
+        let none = [Table::default(); 5];
+        assert!(open(0, none, 4096).is_ok(), "an empty one is an index");
+        assert!(open(u32::MAX, none, 4096).is_err());
+        assert!(open(0, none, u64::MAX).is_err());
+        for (page, count) in [(0, u32::MAX), (u32::MAX, 1), (u32::MAX, u32::MAX), (0, 1)] {
+            for number in 0..5 {
+                let mut tables = none;
+                tables[number] = Table { page, count };
+                for pages in [0, 1, u32::MAX] {
+                    let opened = open(pages, tables, 4096);
+                    assert!(opened.is_err(), "table {number} of {count} at {page}");
+                }
+            }
+        }
+    }
 }

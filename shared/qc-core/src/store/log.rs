@@ -7,14 +7,16 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::age::{Ages, CLOCK};
 use super::command::{Command, Reply};
 use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
 use super::keeper::Keeper;
-use super::numbers::{Numbers, Repeat};
+use super::numbers::Numbers;
 use super::read::ReadSide;
 use super::recover::recover;
+use super::repeat::Repeat;
 use super::report::OpenReport;
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
@@ -26,9 +28,9 @@ use super::usage::{Account, Quarantine};
 use super::view::View;
 use super::writer::Writer;
 use super::{
-    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Keyring, Limits, LogStats,
-    NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo, StreamKey,
-    Value, ValueError,
+    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Head, Keyring, Limits, LogStats,
+    NOBODY, NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo,
+    StreamKey, Value, ValueError,
 };
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
@@ -46,6 +48,9 @@ pub struct LogOptions {
     /// Plain bytes after which a batch is sealed and the next one begins in the same commit: what a
     /// reader of one record has to open.
     pub batch_bytes: usize,
+    /// The most bytes of dead letters that are kept for publishers. What a consumer cannot take is kept
+    /// beyond it: it was stored before.
+    pub dead_bytes: u64,
     /// Bytes of the disk that are left alone.
     pub min_free: u64,
     /// Bytes at the end of a segment kept for cursors and trims when messages no longer fit.
@@ -73,6 +78,7 @@ impl LogOptions {
             segment_bytes: 32 << 20,
             max_bytes: u64::MAX,
             batch_bytes: 128 << 10,
+            dead_bytes: u64::MAX,
             min_free: 64 << 20,
             control_reserve: 64 << 10,
             tail_bytes: 16 << 20,
@@ -191,6 +197,8 @@ impl Log {
             .map(|value| value.revision.0);
         let scrubbed = scrubbed.map(Timestamp::from_millis);
         let scrubbing = found.view.values.get(SCRUBBING).cloned();
+        let ages = found.view.values.get(CLOCK);
+        let ages = ages.and_then(|value| Ages::parse(&value.bytes));
         let mut view = found.view;
         view.stats.scrubbed = scrubbed;
         let view = Arc::new(RwLock::new(view));
@@ -218,9 +226,10 @@ impl Log {
             next_commit: found.next_commit,
             pool,
             staged: Staged::default(),
-            scrub: Scrub::since(scrubbed, scrubbing.as_ref()),
+            scrub: Scrub::since(scrubbed, scrubbing.as_ref(), &found.report.damaged),
             compaction: Compaction::default(),
             account: Account::default(),
+            ages: ages.unwrap_or_default(),
             full: None,
             poisoned: None,
             may_reclaim: false,
@@ -299,7 +308,15 @@ impl Log {
 
     /// Records durably how far consumers have come, all in one commit.
     pub async fn commit_cursors(&self, moves: Vec<CursorMove>) -> Result<(), AppendError> {
-        self.ask(|done| Command::Cursors { moves, done }).await
+        self.submit_cursors(moves).await
+    }
+
+    /// As [`Self::commit_cursors`], queued before this returns.
+    pub(super) fn submit_cursors(
+        &self,
+        moves: Vec<CursorMove>,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send + 'static + use<> {
+        self.queue(|done| Command::Cursors { moves, done })
     }
 
     /// Appends dead letters and records the steps of consumers that they let go on, in one commit.
@@ -317,6 +334,21 @@ impl Log {
             done,
         })
         .await
+    }
+
+    /// Takes a consumer away, queued before this returns: nothing is kept for it any more. Answers how
+    /// many messages it had not taken; none if there is no such consumer.
+    pub(super) fn submit_end(
+        &self,
+        stream: &StreamKey,
+        consumer: &str,
+    ) -> impl Future<Output = Result<Option<u64>, AppendError>> + Send + 'static + use<> {
+        let (stream, consumer) = (stream.clone(), consumer.to_owned());
+        self.queue(|done| Command::End {
+            stream,
+            consumer,
+            done,
+        })
     }
 
     /// Takes everything up to `seq` away. Consumers that had not come that far count what they will
@@ -424,7 +456,8 @@ impl Log {
     pub fn cursor_state(&self, consumer: &str, stream: &StreamKey) -> Option<CursorState> {
         let view = self.view();
         let id = view.by_key.get(stream).copied()?;
-        view.cursors.get(&(id, consumer.to_owned())).copied()
+        let state = view.cursors.get(&(id, consumer.to_owned())).copied();
+        state.filter(|state| !state.ended)
     }
 
     /// Every consumer of a stream that has a cursor.
@@ -444,6 +477,22 @@ impl Log {
         let of_stream = view.cursors_of(id);
         of_stream
             .map(|(consumer, state)| (consumer.to_owned(), *state))
+            .collect()
+    }
+
+    /// The books that are closed: of consumers that were taken away, and of what ended in a stream
+    /// while it had none.
+    pub(crate) fn closed_states(&self, stream: &StreamKey) -> Vec<(String, CursorState)> {
+        let view = self.view();
+        let Some(id) = view.by_key.get(stream).copied() else {
+            return Vec::new();
+        };
+        let books = view
+            .cursors
+            .range((id, String::new())..(id + 1, String::new()));
+        let closed = books.filter(|((_, name), state)| name == NOBODY || state.ended);
+        closed
+            .map(|((_, name), state)| (name.clone(), *state))
             .collect()
     }
 
@@ -519,12 +568,32 @@ impl Log {
         max_bytes: usize,
     ) -> Result<Vec<Record>, ReadError> {
         let read = self.inner.reads.read(stream, after, max_records, max_bytes);
-        if let Err(ReadError::Damaged { segment, .. }) = &read {
-            // whoever asks again finds the rest, and a gap where this was
+        self.ask_for_repair(&read);
+        read
+    }
+
+    /// As [`Self::read`], without bodies: no tenant's key is needed.
+    pub fn heads(
+        &self,
+        stream: &StreamKey,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Head>, ReadError> {
+        let read = self
+            .inner
+            .reads
+            .heads(stream, after, max_records, max_bytes);
+        self.ask_for_repair(&read);
+        read
+    }
+
+    /// Whoever asks again finds the rest, and a gap where the damage was.
+    fn ask_for_repair<T>(&self, read: &Result<T, ReadError>) {
+        if let Err(ReadError::Damaged { segment, .. }) = read {
             let segment = *segment;
             let _closing = self.inner.commands.send(Command::Repair { segment });
         }
-        read
     }
 
     /// Writes what is queued and ends the writer.
@@ -542,12 +611,20 @@ impl Log {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, AppendError> {
+        self.queue(command).await
+    }
+
+    /// Queues a question now and gives a future for its answer.
+    fn queue<T, C: FnOnce(Reply<T>) -> Command>(
+        &self,
+        command: C,
+    ) -> impl Future<Output = Result<T, AppendError>> + use<T, C> {
         let (done, receipt) = oneshot::channel();
-        self.inner
-            .commands
-            .send(command(done))
-            .map_err(|_| AppendError::Closed)?;
-        receipt.await.map_err(|_| AppendError::Closed)?
+        let sent = self.inner.commands.send(command(done));
+        async move {
+            sent.map_err(|_| AppendError::Closed)?;
+            receipt.await.map_err(|_| AppendError::Closed)?
+        }
     }
 
     fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {

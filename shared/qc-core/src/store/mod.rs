@@ -18,6 +18,7 @@
 //! the whole table of streams, cursors and marks, so any older segment can go once its messages are
 //! trimmed; a failed `fdatasync` is final for the process; all I/O passes through [`Disk`].
 
+mod age;
 mod census;
 mod command;
 mod compact;
@@ -38,8 +39,10 @@ mod quarantine;
 mod read;
 mod recover;
 mod relieve;
+mod repeat;
 mod report;
 mod retain;
+mod salvage;
 mod scan;
 mod scrub;
 mod seal;
@@ -58,19 +61,21 @@ mod view;
 mod words;
 mod writer;
 
+pub use age::ClockJump;
 pub use census::segment_keys;
 pub use dead::{DeadLetter, DeadNote, dead_letters};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use log::{Log, LogOptions};
 pub use positions::Positions;
-pub use report::{Damage, LostRange, OpenError, OpenReport};
+pub use report::{Aside, Damage, LostRange, OpenError, OpenReport};
 pub use retain::{Limits, Shed};
 pub use seal::{Keyring, NodeKey, WrappedKey};
 pub use tenant::{Custody, NoCustody, NoKey, TenantKey};
 #[cfg(test)]
 use testing::sim;
 pub use usage::{LaneUse, Quarantine, Usage};
+pub(crate) use words::NOBODY;
 pub use words::{
-    AppendError, Backlog, CursorMove, CursorState, Draft, Hop, LogStats, Outcome, ReadError,
+    AppendError, Backlog, CursorMove, CursorState, Draft, Head, Hop, LogStats, Outcome, ReadError,
     Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
 };

@@ -21,14 +21,6 @@ pub(super) struct Numbers {
     pub(super) revision: Seq,
 }
 
-/// Definitions that stand in one batch only, since the segment began with all there were: they are said
-/// once more a moment later, so that no single bad place makes a stream nameless.
-#[derive(Default)]
-pub(super) struct Repeat {
-    pub(super) streams: Vec<u32>,
-    pub(super) origins: Vec<u32>,
-}
-
 /// Where a stream stands for the writer.
 pub(super) struct Position {
     pub(super) epoch: Epoch,

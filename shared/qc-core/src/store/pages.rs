@@ -127,7 +127,7 @@ impl Pages {
         near: &NearPages,
     ) -> io::Result<[u8; SIZE]> {
         let per_page = u32::try_from(PAGE / SIZE).unwrap_or(1);
-        let number = table.page + at / per_page;
+        let number = table.page.checked_add(at / per_page).ok_or_else(damaged)?;
         let page = match near.get(self.seed, number) {
             Some(page) => page,
             None => near.put(self.seed, number, self.read(file, number, 1)?),
@@ -150,7 +150,8 @@ impl Pages {
         let end = at.checked_add(count).filter(|end| *end <= table.count);
         let end = end.ok_or_else(damaged)?;
         let (first, last) = (at / per_page, (end - 1) / per_page);
-        let plain = self.read(file, table.page + first, last - first + 1)?;
+        let page = table.page.checked_add(first).ok_or_else(damaged)?;
+        let plain = self.read(file, page, last - first + 1)?;
         let mut records = Vec::with_capacity(count as usize);
         for number in at..end {
             let page = plain

@@ -35,12 +35,23 @@ impl Positions {
     }
 
     /// `consumer` exists from now on. If it is new it begins after `seq`, and what came before is
-    /// nothing it owes.
+    /// nothing it owes. The log hears of it at once: what makes room there must know whom it waits for.
     pub fn begin(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
-        let known = self.log.cursor_state(consumer, stream);
         let mut fresh = self.fresh();
         let key = (stream.clone(), consumer.to_owned());
         fresh.entry(key).or_insert_with(|| {
+            let known = self.log.cursor_state(consumer, stream);
+            if known.is_none() {
+                let first = CursorMove {
+                    stream: stream.clone(),
+                    consumer: consumer.to_owned(),
+                    from: seq,
+                    seq,
+                    dead: 0,
+                };
+                // the next flush says whether it is written
+                drop(self.log.submit_cursors(vec![first]));
+            }
             let seq = known.map_or(seq, |known| known.seq);
             Fresh {
                 from: seq,
@@ -92,6 +103,23 @@ impl Positions {
         Ok((outcome.ok_or(AppendError::Closed)?, passed))
     }
 
+    /// Takes `consumer` away: nothing is kept for it any more. Returns how many messages it had not
+    /// taken, or none if there is no such consumer. If it comes again it is new.
+    pub async fn end(
+        &self,
+        stream: &StreamKey,
+        consumer: &str,
+    ) -> Result<Option<u64>, AppendError> {
+        // what it acknowledged before is not purged
+        self.flush().await?;
+        let ended = {
+            let mut fresh = self.fresh();
+            fresh.remove(&(stream.clone(), consumer.to_owned()));
+            self.log.submit_end(stream, consumer)
+        };
+        ended.await
+    }
+
     /// How far `consumer` has come, zero if it never said.
     pub fn of(&self, stream: &StreamKey, consumer: &str) -> Seq {
         let fresh = self
@@ -118,25 +146,27 @@ impl Positions {
     /// Writes what is new to the log, in one commit. What cannot be written now is tried at the next
     /// call.
     pub async fn flush(&self) -> Result<(), AppendError> {
-        let newer: Vec<_> = {
+        let (newer, written) = {
             let fresh = self.fresh();
             let unwritten = fresh.iter().filter(|((stream, consumer), fresh)| {
                 fresh.is_new || fresh.seq > self.log.cursor(consumer, stream)
             });
-            unwritten
-                .map(|((stream, consumer), fresh)| CursorMove {
-                    stream: stream.clone(),
-                    consumer: consumer.clone(),
-                    from: fresh.from,
-                    seq: fresh.seq,
-                    dead: 0,
-                })
-                .collect()
+            let newer = unwritten.map(|((stream, consumer), fresh)| CursorMove {
+                stream: stream.clone(),
+                consumer: consumer.clone(),
+                from: fresh.from,
+                seq: fresh.seq,
+                dead: 0,
+            });
+            let newer: Vec<_> = newer.collect();
+            if newer.is_empty() {
+                return Ok(());
+            }
+            // queued while nobody can end one of them: an end comes before all of this or behind it
+            let written = self.log.submit_cursors(newer.clone());
+            (newer, written)
         };
-        if newer.is_empty() {
-            return Ok(());
-        }
-        self.log.commit_cursors(newer.clone()).await?;
+        written.await?;
         let mut fresh = self.fresh();
         for moved in newer {
             if let Some(known) = fresh.get_mut(&(moved.stream, moved.consumer)) {

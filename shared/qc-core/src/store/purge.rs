@@ -1,4 +1,4 @@
-//! Taking messages away on purpose: whoever had not come that far counts what it will not get.
+//! Taking messages or a consumer away on purpose: whoever had not come that far counts what it will not get.
 
 use super::command::{Answer, Reply};
 use super::writer::Writer;
@@ -16,7 +16,14 @@ impl Writer {
         let Some(id) = self.reads.view().by_key.get(key).copied() else {
             return drop(done.send(Ok(())));
         };
-        let (behind, seq) = self.behind(id, seq);
+        let (behind, seq) = {
+            let view = self.reads.view();
+            let seq = view
+                .streams
+                .get(&id)
+                .map_or(seq, |stream| seq.min(stream.last));
+            (view.behind(id, seq, CursorState::purged_to), seq)
+        };
         let cursors: usize = behind.iter().map(|(name, _)| name.len() + TABLE).sum();
         if let Err(error) = self.make_room(cursors + TABLE, true) {
             return drop(done.send(Err(error)));
@@ -28,19 +35,39 @@ impl Writer {
         self.staged.answer(Answer::Unit(done));
     }
 
-    /// The consumers that have not come to `seq`, with what they will not get, and `seq` if the
-    /// stream goes that far.
-    fn behind(&self, id: u32, seq: Seq) -> (Vec<(String, CursorState)>, Seq) {
-        let view = self.reads.view();
-        let Some(stream) = view.streams.get(&id) else {
-            return (Vec::new(), Seq::ZERO);
+    /// Stages the end of a consumer. The answer is how many messages are not kept for it any more; none
+    /// if there is no such consumer.
+    pub(super) fn stage_end(
+        &mut self,
+        key: &StreamKey,
+        consumer: String,
+        done: Reply<Option<u64>>,
+    ) {
+        // what it took just now counts
+        self.flush();
+        let found = {
+            let view = self.reads.view();
+            let id = view.by_key.get(key).copied();
+            id.and_then(|id| {
+                let stream = view.streams.get(&id)?;
+                let state = view.cursors_of(id).find(|(name, _)| *name == consumer);
+                let state = *state?.1;
+                let lost = stream.lost_between(state.seq, stream.last);
+                let end = state.purged_to(stream.last, lost);
+                Some((
+                    id,
+                    end.purged - state.purged,
+                    CursorState { ended: true, ..end },
+                ))
+            })
         };
-        let seq = seq.min(stream.last);
-        let cursors = view.cursors_of(id).filter(|(_, state)| state.seq < seq);
-        let purged = cursors.map(|(name, state)| {
-            let lost = stream.lost_between(state.seq, seq);
-            (name.to_owned(), state.purged_to(seq, lost))
-        });
-        (purged.collect(), seq)
+        let Some((id, purged, end)) = found else {
+            return drop(done.send(Ok(None)));
+        };
+        if let Err(error) = self.make_room(consumer.len() + TABLE, true) {
+            return drop(done.send(Err(error)));
+        }
+        self.put_cursor(id, consumer, end);
+        self.staged.answer(Answer::Ended(done, purged));
     }
 }

@@ -12,11 +12,13 @@ use bytes::Bytes;
 use super::files::{Files, Kind};
 use super::index::{Entry, IndexFile, start_of};
 use super::pages::NearPages;
+use super::salvage::{self, is_bad_sector};
+use super::scan::UNREADABLE;
 use super::segment::{BATCH_HEADER, BatchHeader, Segment};
 use super::tail::Tail;
 use super::tenant::TenantKeys;
 use super::view::{Place, Span, Start, View};
-use super::{Backlog, NoKey, ReadError, StreamKey};
+use super::{Backlog, Head, NoKey, ReadError, StreamKey};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
 
@@ -72,7 +74,7 @@ impl ReadSide {
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Vec<Record>, ReadError> {
-        let (id, mut after) = {
+        let (id, after) = {
             let view = self.view();
             let Some(id) = view.by_key.get(stream).copied() else {
                 return Ok(Vec::new());
@@ -91,23 +93,52 @@ impl ReadSide {
             bytes: 0,
             max_records: max_records.max(1),
             max_bytes,
-            keeps_sealed: false,
+            bodies: Bodies::Open,
         };
+        self.read_beyond(id, after, &mut taken)?;
+        Ok(taken.records)
+    }
+
+    /// See [`super::Log::heads`]. No body is opened.
+    pub(super) fn heads(
+        &self,
+        stream: &StreamKey,
+        after: Seq,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Head>, ReadError> {
+        let Some(id) = self.view().by_key.get(stream).copied() else {
+            return Ok(Vec::new());
+        };
+        let mut taken = Taken {
+            records: Vec::new(),
+            bytes: 0,
+            max_records: max_records.max(1),
+            max_bytes,
+            bodies: Bodies::Sealed,
+        };
+        self.read_beyond(id, after, &mut taken)?;
+        let heads = taken.records.into_iter();
+        Ok(heads.map(|record| self.tenants.head(record)).collect())
+    }
+
+    /// Takes what comes after `after`, from disk.
+    fn read_beyond(&self, id: u32, mut after: Seq, taken: &mut Taken) -> Result<(), ReadError> {
         loop {
             let Some(place) = self.view().locate(id, after) else {
-                return Ok(taken.records);
+                return Ok(());
             };
             let number = place.span.segment;
-            match self.read_span(id, &place, after, &mut taken) {
+            match self.read_span(id, &place, after, taken) {
                 Ok(last) => after = last,
                 // what was taken is taken, and the next call meets the error
-                Err(_) if !taken.records.is_empty() => return Ok(taken.records),
+                Err(_) if !taken.records.is_empty() => return Ok(()),
                 // trimmed, moved or repaired since it was looked up
                 Err(_) if self.has_moved(id, after, number) => {}
                 Err(error) => return Err(error),
             }
             if taken.is_full() {
-                return Ok(taken.records);
+                return Ok(());
             }
         }
     }
@@ -125,7 +156,7 @@ impl ReadSide {
             bytes: 0,
             max_records: usize::MAX,
             max_bytes,
-            keeps_sealed: true,
+            bodies: Bodies::OpenUnlessDestroyed,
         };
         let place = self.view().locate(id, after);
         if let Some(place) = place.filter(|place| place.span.segment == span.segment) {
@@ -164,13 +195,19 @@ impl ReadSide {
                     head: plain.slice(start..start + head),
                     body: plain.slice(start + head..at),
                 };
-                let sealed = taken.keeps_sealed.then(|| record.clone());
-                let record = match (self.tenants.open(&place.segment.header.id, record), sealed) {
-                    (Ok(record), _) => record,
-                    // nobody will ever read the body, but its message stays where it is
-                    (Err(NoKey::Destroyed(_)), Some(sealed)) => sealed,
-                    (Err(reason), _) => return Err(ReadError::TenantKey { reason }),
+                let opened = match taken.bodies {
+                    Bodies::Sealed => Ok(record),
+                    Bodies::Open => self.tenants.open(&place.segment.header.id, record),
+                    Bodies::OpenUnlessDestroyed => {
+                        let opened = self.tenants.open(&place.segment.header.id, record.clone());
+                        match opened {
+                            // nobody will ever read the body, but its message stays where it is
+                            Err(NoKey::Destroyed(_)) => Ok(record),
+                            opened => opened,
+                        }
+                    }
                 };
+                let record = opened.map_err(|reason| ReadError::TenantKey { reason })?;
                 if !taken.add(record) || expected >= place.span.last {
                     return Ok(expected);
                 }
@@ -269,13 +306,23 @@ impl ReadSide {
         };
         let sound = |bytes: &[u8]| BatchHeader::decode(bytes, number);
         let mut window = vec![0; usize::try_from(WINDOW.min(end - offset)).unwrap_or(0)];
-        let read = file.read_at(&mut window, offset).map_err(io)?;
-        window.truncate(read);
+        let mut read = salvage::read(file.as_ref(), &mut window, offset).map_err(io)?;
+        window.truncate(read.bytes);
+        let is_unread = |read: &salvage::Salvaged, size: usize| {
+            let end = offset + size as u64;
+            read.unread.iter().any(|part| part.0 < end)
+        };
+        if is_unread(&read, BATCH_HEADER) {
+            return Err(damaged(number, offset, UNREADABLE));
+        }
         let first = sound(&window).ok_or_else(|| damaged(number, offset, "the batch header"))?;
         if first.size() > window.len() {
             window.resize(first.size(), 0);
-            let read = file.read_at(&mut window, offset).map_err(io)?;
-            window.truncate(read);
+            read = salvage::read(file.as_ref(), &mut window, offset).map_err(io)?;
+            window.truncate(read.bytes);
+        }
+        if is_unread(&read, first.size()) {
+            return Err(damaged(number, offset, UNREADABLE));
         }
         let mut opened = Vec::new();
         let mut at = 0;
@@ -294,15 +341,15 @@ impl ReadSide {
             }
         }
         let window = Bytes::from(window);
-        let mut batches = self.batches();
-        let mut wanted = None;
-        for (start, from, to, next) in opened {
-            let batch = (window.slice(from..to), offset + next as u64);
-            if start == 0 {
-                wanted = Some(batch.clone());
-            }
-            batches.put(number, offset + start as u64, batch);
-        }
+        let opened: Vec<_> = opened
+            .into_iter()
+            .map(|(start, from, to, next)| {
+                let batch = (window.slice(from..to), offset + next as u64);
+                ((number, offset + start as u64), batch)
+            })
+            .collect();
+        let wanted = opened.first().map(|(_, batch)| batch.clone());
+        self.batches().put(&window, opened);
         wanted.ok_or_else(|| damaged(number, offset, "the batch ends early"))
     }
 
@@ -358,8 +405,18 @@ struct Taken {
     bytes: usize,
     max_records: usize,
     max_bytes: usize,
-    /// Whether a body whose key was destroyed is taken as it is.
-    keeps_sealed: bool,
+    bodies: Bodies,
+}
+
+/// What becomes of bodies under a tenant's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// They are opened, or it is an error.
+    Open,
+    /// The same, but one whose key was destroyed is taken as it is.
+    OpenUnlessDestroyed,
+    /// They are taken as they are.
+    Sealed,
 }
 
 impl Taken {
@@ -389,7 +446,8 @@ fn damaged(segment: u64, offset: u64, what: &'static str) -> ReadError {
 }
 
 fn index_error(segment: u64, source: io::Error) -> ReadError {
-    if source.kind() == io::ErrorKind::InvalidData {
+    // what the disk cannot read of an index is made again, as what is damaged is
+    if source.kind() == io::ErrorKind::InvalidData || is_bad_sector(&source) {
         return damaged(segment, 0, "its index");
     }
     ReadError::Io { segment, source }
@@ -398,12 +456,21 @@ fn index_error(segment: u64, source: io::Error) -> ReadError {
 /// A batch in the clear and where the next one begins.
 type Batch = (Bytes, u64);
 
-/// The batches that were read last, by place, up to a number of bytes.
+/// Where a batch stands: its segment and offset.
+type At = (u64, u64);
+
+/// The batches that were read last, by place, up to a number of bytes of memory.
 struct BatchCache {
     limit: usize,
     bytes: usize,
-    batches: HashMap<(u64, u64), Batch>,
-    order: VecDeque<(u64, u64)>,
+    batches: HashMap<At, Batch>,
+    order: VecDeque<Held>,
+}
+
+/// Batches that share their memory, and what of it goes when they go.
+struct Held {
+    bytes: usize,
+    batches: Vec<At>,
 }
 
 impl BatchCache {
@@ -420,26 +487,95 @@ impl BatchCache {
         self.batches.get(&(segment, offset)).cloned()
     }
 
-    fn put(&mut self, segment: u64, offset: u64, batch: Batch) {
-        let size = batch.0.len();
-        if size > self.limit || self.batches.contains_key(&(segment, offset)) {
+    /// Keeps the batches of a window that are not there yet. Each would hold all of the window: where they
+    /// are the smaller part of it, or it is too large, they are copied.
+    fn put(&mut self, window: &Bytes, batches: Vec<(At, Batch)>) {
+        let known = &self.batches;
+        let new: Vec<_> = batches
+            .into_iter()
+            .filter(|(at, _)| !known.contains_key(at))
+            .collect();
+        let bytes: usize = new.iter().map(|(_, batch)| batch.0.len()).sum();
+        if window.len() <= self.limit && bytes * 2 >= window.len() {
+            self.hold(window.len(), new);
             return;
         }
-        while self.bytes + size > self.limit {
+        for (at, (plain, next)) in new {
+            let copy = (Bytes::copy_from_slice(&plain), next);
+            self.hold(plain.len(), vec![(at, copy)]);
+        }
+    }
+
+    fn hold(&mut self, bytes: usize, batches: Vec<(At, Batch)>) {
+        if bytes > self.limit {
+            return;
+        }
+        while self.bytes + bytes > self.limit {
             let Some(oldest) = self.order.pop_front() else {
                 break;
             };
-            self.bytes -= self
-                .batches
-                .remove(&oldest)
-                .map_or(0, |(batch, _)| batch.len());
+            self.bytes -= oldest.bytes;
+            for at in oldest.batches {
+                self.batches.remove(&at);
+            }
         }
-        self.bytes += size;
-        self.order.push_back((segment, offset));
-        self.batches.insert((segment, offset), batch);
+        self.bytes += bytes;
+        self.order.push_back(Held {
+            bytes,
+            batches: batches.iter().map(|(at, _)| *at).collect(),
+        });
+        self.batches.extend(batches);
     }
 
     fn clear(&mut self) {
         *self = Self::new(self.limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of memory that a cache holds, each window once.
+    fn pinned(cache: &BatchCache, windows: &[Bytes]) -> usize {
+        let inside =
+            |window: &Bytes, plain: &Bytes| window.as_ptr_range().contains(&plain.as_ptr());
+        let held = |window: &&Bytes| {
+            cache
+                .batches
+                .values()
+                .any(|(plain, _)| inside(window, plain))
+        };
+        let shared: usize = windows.iter().filter(held).map(Bytes::len).sum();
+        let own = cache.batches.values().map(|(plain, _)| plain);
+        let own = own.filter(|plain| !windows.iter().any(|window| inside(window, plain)));
+        shared + own.map(Bytes::len).sum::<usize>()
+    }
+
+    #[test]
+    fn a_cache_holds_no_more_memory_than_its_limit() {
+        const WINDOW: usize = 1000;
+        for (step, whole) in [(100, true), (100, false), (900, false)] {
+            let mut cache = BatchCache::new(5 * WINDOW);
+            let mut windows = Vec::new();
+            // as somebody reads who goes backwards: of each window only the beginning is new
+            for number in (0..200_u64).rev() {
+                let window = Bytes::from(vec![1; WINDOW]);
+                let ends = if whole { WINDOW / step } else { 1 };
+                let batches = (0..ends).map(|at| {
+                    let plain = window.slice(at * step..(at + 1) * step);
+                    ((1, number * 1000 + at as u64), (plain, 0))
+                });
+                cache.put(&window, batches.collect());
+                windows.push(window);
+            }
+            let held = pinned(&cache, &windows);
+            assert!(held <= 5 * WINDOW, "{step} {whole}: {held} bytes");
+            assert!(
+                held >= 4 * WINDOW && cache.bytes >= held,
+                "{step} {whole}: {held}"
+            );
+            assert_eq!(cache.get(1, 0).unwrap().0.len(), step);
+        }
     }
 }

@@ -13,16 +13,19 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Keyring;
 use super::disk::{Disk, DiskFile};
 use super::files::{Files, Kind};
 use super::ids::{Filter, IdMap, Ids, scoped};
 use super::index::{IndexFile, Piece, Run, SegmentIndex, index_name};
-use super::mark::{DurableMark, is_full};
-use super::scan::{ScanEnd, Tail, Visit, apply_table, scan, scan_tables};
+use super::mark::DurableMark;
+use super::quarantine::{self, Copied};
+use super::report::{Aside, Damage, LostRange, OpenError, OpenReport};
+use super::salvage::{self, is_bad_sector};
+use super::scan::{ScanEnd, Tail, Visit, apply_table, remembered, scan, scan_tables};
 use super::segment::{ChainEnd, FIRST_BATCH, HeaderFault, Segment, SegmentHeader};
 use super::space::is_free;
 use super::view::{Index, SegmentView, View};
-use super::{Damage, Keyring, LostRange, OpenError, OpenReport, quarantine};
 use crate::model::Seq;
 use crate::wire::{RECORD_HEADER, RecordHeader, RecordKind};
 
@@ -80,7 +83,27 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
         file
     };
     DurableMark::reserve(mark_file.as_ref()).map_err(io("reserve", &mark_path))?;
-    let mark = DurableMark::read(mark_file.as_ref()).map_err(io("read", &mark_path))?;
+    let (mark_file, mark) = match DurableMark::read(mark_file.as_ref()) {
+        Ok(mark) => (mark_file, mark),
+        Err(error) if is_bad_sector(&error) => {
+            // a write to a part of a page that cannot be read fails as well: another file takes its place
+            quarantine::move_file(disk, dir, MARK_NAME).map_err(io("move", &mark_path))?;
+            let what = "the disk cannot read the durable mark";
+            report.damaged.push(Damage {
+                segment: 0,
+                offset: 0,
+                length: mark_file.size().map_err(io("read", &mark_path))?,
+                what,
+                known: false,
+                aside: Aside::Kept,
+            });
+            let file = disk.create(&mark_path).map_err(io("create", &mark_path))?;
+            disk.sync_dir(dir).map_err(io("sync", dir))?;
+            DurableMark::reserve(file.as_ref()).map_err(io("reserve", &mark_path))?;
+            (file, DurableMark::default())
+        }
+        Err(error) => return Err(io("read", &mark_path)(error)),
+    };
 
     let found = of_one_store(disk, dir, found, mark.store, &mut report)
         .map_err(io("move aside in", dir))?;
@@ -93,6 +116,7 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
             length: mark.end,
             what: "the segment is not there",
             known: false,
+            aside: Aside::Nothing,
         });
     }
     let state = Recovered {
@@ -118,9 +142,12 @@ pub(super) fn recover(files: &Files, keys: &Keyring) -> Result<Recovered, OpenEr
         lost_at_the_end: 0,
         lost_records: 0,
     };
-    for (segment, length) in found {
+    let mut found = found.into_iter().peekable();
+    while let Some((segment, length)) = found.next() {
         let path = dir.join(segment_name(segment.header.number));
-        reading.take(segment, length).map_err(io("read", &path))?;
+        let known = remembered(&segment, found.peek().map(|(next, _)| &next.header));
+        let taken = reading.take(segment, length, known);
+        taken.map_err(io("read", &path))?;
     }
     reading.remove_orphans();
     reading
@@ -227,8 +254,23 @@ fn find_segments(
         };
         let file = disk.open(&path).map_err(io)?;
         let mut page = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
-        let read = file.read_at(&mut page, 0).map_err(io)?;
         let length = file.size().map_err(io)?;
+        let read = match file.read_at(&mut page, 0) {
+            Err(error) if is_bad_sector(&error) => file.read_at(&mut page, 0),
+            read => read,
+        };
+        let read = match read {
+            Err(error) if is_bad_sector(&error) && answers(disk, dir, names) => {
+                unusable.push((
+                    number,
+                    name,
+                    length,
+                    "the disk cannot read the segment header",
+                ));
+                continue;
+            }
+            read => read.map_err(io)?,
+        };
         let known = super::segment::FORMAT;
         match SegmentHeader::decode(page.get(..read).unwrap_or_default()) {
             Ok(header) if header.number == number => found.push((header, length)),
@@ -247,23 +289,34 @@ fn find_segments(
                 });
             }
             Ok(_) | Err(HeaderFault::NotASegment | HeaderFault::Damaged) => {
-                unusable.push((number, name, length));
+                unusable.push((number, name, length, "the segment header is damaged"));
             }
         }
     }
     // only now, when no other format was seen, may anything be moved
-    for (segment, name, length) in unusable {
+    for (segment, name, length, what) in unusable {
         let move_aside = |source| OpenError::Io {
             action: "move",
             path: dir.join(name),
             source,
         };
-        let what = "the segment header is damaged";
         quarantine::set_aside(disk, dir, segment, length, what, report).map_err(move_aside)?;
     }
     report.foreign.sort();
     found.sort_by_key(|(header, _)| header.number);
     Ok(found)
+}
+
+/// Whether anything of any of the files in `dir` can be read: else it is the disk that has failed, and
+/// nothing is known of what stands on it.
+fn answers(disk: &dyn Disk, dir: &Path, names: &[String]) -> bool {
+    names.iter().any(|name| {
+        let file = disk.open(&dir.join(name)).ok();
+        file.is_some_and(|file| {
+            let size = file.size().unwrap_or(0);
+            salvage::answers(file.as_ref(), size)
+        })
+    })
 }
 
 fn is_ours(name: &str) -> bool {
@@ -293,7 +346,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, segment: Segment, length: u64) -> io::Result<()> {
+    fn take(&mut self, segment: Segment, length: u64, known: u64) -> io::Result<()> {
         let header = segment.header;
         let number = header.number;
         self.state.store = Some(header.store);
@@ -324,7 +377,7 @@ impl Reading<'_> {
             index: SegmentIndex::default(),
             ids: IdMap::default(),
         };
-        let scanned = scan(file.as_ref(), &segment, tail, &mut content)?;
+        let scanned = scan(file.as_ref(), &segment, known, tail, &mut content)?;
         let (index, ids) = (content.index, content.ids);
         let end = scanned.end;
         view.length = self.close(file.as_ref(), number, length, &scanned)?;
@@ -398,9 +451,10 @@ impl Reading<'_> {
         };
         let length = length.saturating_sub(offset).min(ASIDE);
         let file = self.files.get(Kind::Segment, end.segment)?;
-        let new = quarantine::copy_range(disk, dir, file.as_ref(), end.segment, offset, length)?;
+        let copy = quarantine::copy_range(disk, dir, file.as_ref(), end.segment, offset, length)?;
         let what = "batches at the end are missing";
-        self.damaged(end.segment, offset, length, what, !new);
+        let damage = Damage::of(end.segment, offset, length, what, copy);
+        self.state.report.damaged.push(damage);
         Ok(())
     }
 
@@ -415,12 +469,22 @@ impl Reading<'_> {
     ) -> io::Result<u64> {
         let offset = scanned.end.offset;
         self.lost_records = scanned.lost_records;
-        if self.mark.segment == number && self.mark.end > offset {
-            let lost = self.mark.end - offset;
-            self.lost_records += lost / RECORD_HEADER as u64;
+        let marked = self.mark.end.saturating_sub(offset);
+        let marked = if self.mark.segment == number {
+            marked
+        } else {
+            0
+        };
+        let unread = scanned.unread.filter(|_| number == self.newest);
+        let damaged = marked.max(unread.map_or(0, |unread| unread.length));
+        let mut may_cut = unread.is_none();
+        if damaged > 0 {
+            self.lost_records += damaged / RECORD_HEADER as u64;
             let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
-            let new = quarantine::copy_range(disk, dir, file, number, offset, lost)?;
-            self.damaged(number, offset, lost, scanned.fault, !new);
+            let copy = quarantine::copy_range(disk, dir, file, number, offset, damaged)?;
+            may_cut &= copy != Copied::NoRoom;
+            let damage = Damage::of(number, offset, damaged, scanned.fault, copy);
+            self.state.report.damaged.push(damage);
         } else if number == self.newest {
             self.state.report.torn_tail = scanned.torn;
         }
@@ -430,23 +494,21 @@ impl Reading<'_> {
         // the mark says how many numbers were given up to it; beyond it the damage itself must tell
         let is_behind = (self.mark.segment, self.mark.end) < (number, offset);
         if is_behind || self.mark.store == [0; 16] {
-            self.lost_at_the_end = scanned.lost_records;
+            let unread = unread.map_or(0, |unread| unread.records);
+            self.lost_at_the_end = scanned.lost_records + unread;
+        } else if let Some(unread) = unread {
+            // the mark may lag, and this batch is there
+            self.lost_at_the_end = unread.next_batch;
+        }
+        if !may_cut {
+            // what stays there is not counted: the next segment remembers where this one ends
+            return Ok(length);
         }
         if length > offset {
             file.set_len(offset)?;
             file.sync_data()?;
         }
         Ok(offset)
-    }
-
-    fn damaged(&mut self, segment: u64, offset: u64, length: u64, what: &'static str, known: bool) {
-        self.state.report.damaged.push(Damage {
-            segment,
-            offset,
-            length,
-            what,
-            known,
-        });
     }
 
     /// Index files whose segment has gone are of no use.
@@ -500,23 +562,16 @@ impl Reading<'_> {
             let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
             let file = self.files.get(Kind::Segment, number)?;
             // with its header: that is where the key to it lies
-            let new = match quarantine::copy_range(disk, dir, file.as_ref(), number, 0, end) {
-                Err(error) if is_full(&error) => {
-                    // it stays where it is, and the next start tries again
-                    if let Some(segment) = view.segments.get_mut(&number) {
-                        segment.is_held = true;
-                    }
-                    true
-                }
-                copied => copied?,
-            };
-            self.state.report.damaged.push(Damage {
-                segment: number,
-                offset: 0,
-                length: end,
-                what: "messages of a stream whose name is lost",
-                known: !new,
-            });
+            let copy = quarantine::copy_range(disk, dir, file.as_ref(), number, 0, end)?;
+            if copy == Copied::NoRoom
+                && let Some(segment) = view.segments.get_mut(&number)
+            {
+                // it stays where it is, and the next start tries again
+                segment.is_held = true;
+            }
+            let what = "messages of a stream whose name is lost";
+            let damage = Damage::of(number, 0, end, what, copy);
+            self.state.report.damaged.push(damage);
         }
         Ok(())
     }
@@ -631,14 +686,9 @@ impl Visit for Content<'_> {
     fn damage(&mut self, offset: u64, length: u64, what: &'static str) -> io::Result<()> {
         self.index.interrupt();
         let (disk, dir) = (self.files.disk.as_ref(), &self.files.dir);
-        let new = quarantine::copy_range(disk, dir, self.file, self.number, offset, length)?;
-        self.report.damaged.push(Damage {
-            segment: self.number,
-            offset,
-            length,
-            what,
-            known: !new,
-        });
+        let copy = quarantine::copy_range(disk, dir, self.file, self.number, offset, length)?;
+        let damage = Damage::of(self.number, offset, length, what, copy);
+        self.report.damaged.push(damage);
         Ok(())
     }
 }

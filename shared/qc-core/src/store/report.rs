@@ -1,9 +1,11 @@
-//! What an opening of the log tells: what is there, what is damaged, what is lost, or why it does not open.
+//! What a start of the store found, what was found to be damaged, in words for whoever runs it, and why
+//! a store does not open at all.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::StreamKey;
+use super::quarantine::Copied;
 use crate::model::Seq;
 
 /// What was found when the log was opened.
@@ -37,17 +39,7 @@ impl OpenReport {
             ));
         }
         for damage in &self.damaged {
-            let Damage {
-                segment,
-                offset,
-                length,
-                what,
-                known,
-            } = damage;
-            let again = if *known { ", known from before" } else { "" };
-            lines.push(format!(
-                "damaged: segment {segment} offset {offset}, {length} bytes: {what}; kept aside in quarantine{again}"
-            ));
+            lines.push(damage.line());
         }
         for lost in &self.lost {
             let LostRange {
@@ -82,6 +74,61 @@ pub struct Damage {
     pub what: &'static str,
     /// Whether an earlier start has already reported it.
     pub known: bool,
+    /// Where its bytes are.
+    pub aside: Aside,
+}
+
+/// What became of the bytes of a damaged range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// They lie in the quarantine.
+    Kept,
+    /// The disk is full: they stay where they are until there is room for a copy.
+    NoRoom,
+    /// There are none.
+    Nothing,
+}
+
+impl Damage {
+    /// What was found now, and what became of its copy.
+    pub(super) fn of(
+        segment: u64,
+        offset: u64,
+        length: u64,
+        what: &'static str,
+        copy: Copied,
+    ) -> Self {
+        Self {
+            segment,
+            offset,
+            length,
+            what,
+            known: copy == Copied::Known,
+            aside: match copy {
+                Copied::New | Copied::Known => Aside::Kept,
+                Copied::NoRoom => Aside::NoRoom,
+            },
+        }
+    }
+
+    /// What an operator should know of it.
+    pub fn line(&self) -> String {
+        let Self {
+            segment,
+            offset,
+            length,
+            what,
+            known,
+            aside,
+        } = self;
+        let aside = match aside {
+            Aside::Kept => "; kept aside in quarantine",
+            Aside::NoRoom => "; no room for a copy in quarantine, so it stays where it is (QC3310)",
+            Aside::Nothing => "",
+        };
+        let again = if *known { ", known from before" } else { "" };
+        format!("damaged: segment {segment} offset {offset}, {length} bytes: {what}{aside}{again}")
+    }
 }
 
 /// A range of lost seqs, both ends included.

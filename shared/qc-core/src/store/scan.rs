@@ -1,14 +1,18 @@
 //! Reading a segment from beginning to end, batch by batch, through whatever it has suffered.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::disk::DiskFile;
 use super::files::{Files, Kind};
 use super::index::SegmentEnd;
 use super::pages::damaged;
+use super::salvage;
 use super::seal::TAG;
-use super::segment::{BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment};
+use super::segment::{
+    BATCH_HEADER, BatchHeader, ChainEnd, FIRST_BATCH, MAX_PAYLOAD, Segment, SegmentHeader,
+};
 use super::tables;
 use super::view::View;
 use crate::wire::{RECORD_HEADER, Record, RecordHeader, RecordKind};
@@ -60,7 +64,9 @@ pub(super) fn scan_tables(
     for first in (0..segments.len().saturating_sub(1)).rev() {
         view = View::default();
         let mut is_first_sound = None;
-        for segment in segments.get(first..).unwrap_or_default() {
+        let mut rest = segments.get(first..).unwrap_or_default().iter().peekable();
+        while let Some(segment) = rest.next() {
+            let known = remembered(segment, rest.peek().map(|next| &next.header));
             let file = files.get(Kind::Segment, segment.header.number)?;
             let mut tables = Tables {
                 view: &mut view,
@@ -68,7 +74,7 @@ pub(super) fn scan_tables(
             };
             let is_newest = Some(segment.header.number) == newest;
             let tail = if is_newest { tail } else { Tail::Ended };
-            scan(file.as_ref(), segment, tail, &mut tables)?;
+            scan(file.as_ref(), segment, known, tail, &mut tables)?;
             is_first_sound.get_or_insert(tables.is_sound);
         }
         if is_first_sound == Some(true) {
@@ -104,6 +110,30 @@ pub(super) struct ScanEnd {
     pub(super) torn: u64,
     /// Records that damaged batches before the end held, at most.
     pub(super) lost_records: u64,
+    /// Where the disk cannot read what comes next: how far that goes from the end on, and how many
+    /// records may stand from there to the last byte that was written.
+    pub(super) unread: Option<Unread>,
+}
+
+/// What cannot be read where a segment seems to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) length: u64,
+    /// At most.
+    pub(super) records: u64,
+    /// Those of the batch that comes next, if its header can be read.
+    pub(super) next_batch: u64,
+}
+
+/// What a reading calls damage where it was the disk that failed.
+pub(super) const UNREADABLE: &str = "the disk cannot read it";
+
+/// How many batches of a segment its successor remembers: what is found behind them was not counted when
+/// the successor began, and never will be.
+pub(super) fn remembered(segment: &Segment, next: Option<&SegmentHeader>) -> u64 {
+    let previous = next.map(|next| next.previous);
+    let previous = previous.filter(|previous| previous.segment == segment.header.number);
+    previous.map_or(u64::MAX, |previous| previous.batches)
 }
 
 /// What may have become of the end of a segment.
@@ -115,13 +145,15 @@ pub(super) enum Tail {
     Open { durable: u64 },
 }
 
-/// Reads the segment in `file`.
+/// Reads the first `known` batches of the segment in `file`.
 ///
 /// A commit may be several batches, of which a power cut leaves any. Only the last one may be so: the
-/// next is begun when it is on disk. It counts whole or not at all; whatever else is unsound is damage.
+/// next is begun when it is on disk. It counts whole or not at all; whatever else is unsound is damage,
+/// and so is what the disk cannot read.
 pub(super) fn scan(
     file: &dyn DiskFile,
     segment: &Segment,
+    known: u64,
     tail: Tail,
     visit: &mut impl Visit,
 ) -> io::Result<ScanEnd> {
@@ -142,7 +174,8 @@ pub(super) fn scan(
     loop {
         let found = BatchHeader::decode(window.bytes(offset, BATCH_HEADER)?, number);
         // in sequence and linked to the batch before, unless damage has broken the link
-        let header = found.filter(|header| {
+        let header = found.filter(|header| header.number < known);
+        let header = header.filter(|header| {
             if chained {
                 header.number == end.chain.batches && header.previous_tag == end.chain.tag
             } else {
@@ -180,9 +213,11 @@ pub(super) fn scan(
                 }
             }
         };
-        if tail.may_be_torn(offset) {
+        let next = offset + header.map_or(BATCH_HEADER as u64, |header| header.span());
+        let is_unread = end.chain.batches < known && window.is_unread(offset, next);
+        if tail.may_be_torn(offset) && !is_unread {
             let whole = begun.before().unwrap_or(end);
-            let later = window.later_commits(offset + 8, segment, end.chain.batches)?;
+            let later = window.later_commits(offset + 8, segment, end.chain.batches..known)?;
             let is_of_the_last = later.is_none_or(|later| {
                 let is_one = later.first == later.last;
                 // only the very first segment begins without a checkpoint that was durable before
@@ -197,22 +232,31 @@ pub(super) fn scan(
                     fault,
                     torn: last.saturating_sub(whole.offset),
                     lost_records,
+                    unread: None,
                 });
             }
         }
         begun.give(visit)?;
-        if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches)? {
+        if let Some(next) = window.find_batch(offset + 8, number, end.chain.batches..known)? {
+            let fault = window.fault(offset, next, fault);
             let most = (next - offset) / RECORD_HEADER as u64;
             lost_records += header.map_or(most, |header| u64::from(header.records));
             visit.damage(offset, next - offset, fault)?;
             (offset, chained) = (next, false);
             continue;
         }
+        let torn = header.map_or(0, |header| header.span());
+        let unread = if is_unread {
+            Some(window.rest(offset, header.map_or(0, |header| header.records))?)
+        } else {
+            None
+        };
         return Ok(ScanEnd {
             end,
-            fault,
-            torn: header.map_or(0, |header| header.span()),
+            fault: window.fault(offset, next, fault),
+            torn,
             lost_records,
+            unread,
         });
     }
 }
@@ -296,6 +340,8 @@ pub(super) struct Window<'a> {
     length: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// What could not be read, in the order in which it was met.
+    unread: Vec<(u64, u64)>,
 }
 
 impl<'a> Window<'a> {
@@ -309,7 +355,42 @@ impl<'a> Window<'a> {
             length,
             start: 0,
             bytes: Vec::new(),
+            unread: Vec::new(),
         }
+    }
+
+    /// Whether something between `from` and `to` could not be read.
+    fn is_unread(&self, from: u64, to: u64) -> bool {
+        self.unread.iter().any(|part| part.0 < to && from < part.1)
+    }
+
+    /// What is to be said of damage between `from` and `to`, where otherwise it were `fault`.
+    fn fault(&self, from: u64, to: u64, fault: &'static str) -> &'static str {
+        if self.is_unread(from, to) {
+            UNREADABLE
+        } else {
+            fault
+        }
+    }
+
+    /// What lies behind `from`, where something cannot be read.
+    fn rest(&mut self, from: u64, next_batch: u32) -> io::Result<Unread> {
+        let mut written = from;
+        let mut offset = from;
+        while offset < self.length {
+            let bytes = self.bytes(offset, Self::STEP)?;
+            let last = bytes.iter().rposition(|byte| *byte != 0);
+            let step = bytes.len() as u64;
+            written = last.map_or(written, |last| offset + last as u64 + 1);
+            offset += step.max(1);
+        }
+        let unread = self.unread.iter().filter(|part| part.1 > from);
+        let end = unread.map(|part| part.1).max().unwrap_or(from);
+        Ok(Unread {
+            length: end.max(written) - from,
+            records: (end.max(written) - from) / RECORD_HEADER as u64,
+            next_batch: u64::from(next_batch),
+        })
     }
 
     /// `size` bytes at `offset`, fewer at the end of the file.
@@ -322,9 +403,14 @@ impl<'a> Window<'a> {
             let want = size.clamp(Self::STEP, MAX_PAYLOAD + BATCH_HEADER);
             let want = want.min(usize::try_from(left).unwrap_or(want));
             self.bytes.resize(want, 0);
-            let read = self.file.read_at(&mut self.bytes, offset)?;
-            self.bytes.truncate(read);
+            let read = salvage::read(self.file, &mut self.bytes, offset)?;
+            self.bytes.truncate(read.bytes);
             self.start = offset;
+            for part in read.unread {
+                if !self.unread.contains(&part) {
+                    self.unread.push(part);
+                }
+            }
         }
         let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
         let to = from.saturating_add(size).min(self.bytes.len());
@@ -336,11 +422,11 @@ impl<'a> Window<'a> {
         &mut self,
         mut offset: u64,
         segment: &Segment,
-        at_least: u64,
+        numbers: Range<u64>,
     ) -> io::Result<Option<Later>> {
         let number = segment.header.number;
         let mut later: Option<Later> = None;
-        while let Some(found) = self.find_batch(offset, number, at_least)? {
+        while let Some(found) = self.find_batch(offset, number, numbers.clone())? {
             offset = found + 8;
             let Some(header) = BatchHeader::decode(self.bytes(found, BATCH_HEADER)?, number) else {
                 continue;
@@ -363,7 +449,7 @@ impl<'a> Window<'a> {
         &mut self,
         mut offset: u64,
         segment: u64,
-        at_least: u64,
+        numbers: Range<u64>,
     ) -> io::Result<Option<u64>> {
         while offset < self.length {
             let bytes = self.bytes(offset, Self::STEP)?;
@@ -383,7 +469,7 @@ impl<'a> Window<'a> {
                 .filter_map(|at| Some((at, bytes.get(at..at + BATCH_HEADER)?)))
                 .find(|(_, bytes)| {
                     let header = BatchHeader::decode(bytes, segment);
-                    header.is_some_and(|header| header.number >= at_least)
+                    header.is_some_and(|header| numbers.contains(&header.number))
                 });
             if let Some((at, _)) = found {
                 return Ok(Some(offset + at as u64));

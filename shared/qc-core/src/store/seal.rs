@@ -140,8 +140,8 @@ pub(super) struct SegmentKey {
 impl SegmentKey {
     /// A new random data key for the segment with this id.
     pub(super) fn create(node: &NodeKey, segment: &[u8; 16]) -> io::Result<Self> {
-        let data: [u8; 32] = random()?;
-        let wrapped = wrap(&data, node, segment)?;
+        let data = Secret::new(random()?);
+        let wrapped = wrap(data.expose(), node, segment)?;
         Ok(Self::from_data(data, segment, wrapped))
     }
 
@@ -153,12 +153,12 @@ impl SegmentKey {
         wrapped: &[u8; WRAPPED],
         commitment: &[u8; 32],
     ) -> Option<Self> {
-        let mut data = *wrapped;
+        let mut opened = Secret::new(*wrapped);
         let wrapping = node.wrapping_key(segment);
         let plain = wrapping
-            .open_in_place(nonce(0), Aad::from(segment), &mut data)
+            .open_in_place(nonce(0), Aad::from(segment), opened.expose_mut())
             .ok()?;
-        let data: [u8; 32] = <[u8; 32]>::try_from(&*plain).ok()?;
+        let data = Secret::new(<[u8; 32]>::try_from(&*plain).ok()?);
         let key = Self::from_data(data, segment, *wrapped);
         (key.commitment == *commitment).then_some(key)
     }
@@ -190,17 +190,18 @@ impl SegmentKey {
             .map(|plain| plain.len())
     }
 
-    fn from_data(data: [u8; 32], segment: &[u8; 16], wrapped: [u8; WRAPPED]) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM, &data).expect("32 bytes are an AES-256 key");
+    fn from_data(data: Secret<[u8; 32]>, segment: &[u8; 16], wrapped: [u8; WRAPPED]) -> Self {
+        let key =
+            UnboundKey::new(&AES_256_GCM, data.expose()).expect("32 bytes are an AES-256 key");
         let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         digest.update(b"qc segment commitment 1");
         digest.update(segment);
-        digest.update(&data);
+        digest.update(data.expose());
         let mut commitment = [0; 32];
         commitment.copy_from_slice(digest.finish().as_ref());
         Self {
             key: LessSafeKey::new(key),
-            data: Secret::new(data),
+            data,
             commitment,
             wrapped,
         }

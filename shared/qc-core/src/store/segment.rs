@@ -369,14 +369,14 @@ impl Segment {
         &self,
         frame: &mut Vec<u8>,
         start: usize,
-        place: BatchPlace<'_>,
+        place: &BatchPlace<'_>,
     ) -> Option<[u8; TAG]> {
         let BatchPlace {
             records,
             end,
             commit,
             more,
-        } = place;
+        } = *place;
         let body = start + BATCH_HEADER;
         let plain = frame.len().checked_sub(body)?;
         let payload = u32::try_from(plain + TAG).ok()?;

@@ -16,7 +16,8 @@ use super::files::{Files, Kind};
 use super::index::{SegmentEnd, SegmentIndex};
 use super::keeper::{Job, JobError};
 use super::mark::is_full;
-use super::numbers::Repeat;
+use super::repeat::Repeat;
+use super::salvage::is_bad_sector;
 use super::segment::{BatchPlace, ChainEnd, FIRST_BATCH, SEAL_OVERHEAD, Segment, SegmentHeader};
 use super::view::{Index, SegmentView};
 use super::writer::{Active, TICK, Writer};
@@ -26,6 +27,9 @@ use super::{AppendError, NodeKey, tables};
 const KEEP: usize = 4;
 /// The length of the very first segment.
 const FIRST: u64 = 8 << 20;
+
+/// Letters leave this part of the reserve to cursors and trims.
+const LEFT_BY_LETTERS: u64 = 4;
 
 /// A file that waits to become a segment.
 pub(super) struct Free {
@@ -76,7 +80,12 @@ impl Pool {
                 .and_then(|n| n.parse::<u64>().ok());
             next_name = next_name.max(number.unwrap_or(0) + 1);
             let file = files.disk.open(&path)?;
-            let is_fit = file.size()? == length && !is_segment(file.as_ref())?;
+            let is_fit = file.size()? == length
+                && match is_segment(file.as_ref()) {
+                    // what cannot be read is of no use, and nothing is needed of it
+                    Err(error) if is_bad_sector(&error) => false,
+                    known => !known?,
+                };
             if is_fit && ready.len() < KEEP {
                 let file = file.into();
                 ready.push(Free { path, file, length });
@@ -169,6 +178,22 @@ impl Writer {
         }
     }
 
+    /// Makes sure that a letter and the step that it allows can be staged. It may use the reserve as
+    /// cursors do, but leaves them enough of it.
+    pub(super) fn make_room_for_letter(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let ordinary = match self.is_known_full() {
+            Some(error) => Err(error),
+            None => self.make_room(bytes, false),
+        };
+        match ordinary {
+            Err(AppendError::Full { .. }) => {
+                let left = usize::try_from(self.options.segment_bytes / LEFT_BY_LETTERS);
+                self.make_room(bytes.saturating_add(left.unwrap_or(usize::MAX)), true)
+            }
+            ordinary => ordinary,
+        }
+    }
+
     fn make_reserve(&mut self) -> Result<(), RollError> {
         if self.pool.ready.is_empty() {
             let free = self.create_free(self.options.segment_bytes)?;
@@ -193,10 +218,24 @@ impl Writer {
             + (span + SEAL_OVERHEAD as u64).next_multiple_of(8)
             + self.options.control_reserve;
         let capacity = self.options.segment_bytes.max(needed);
-        let free = self.take_free(needed, capacity, is_control)?;
-        free.file.write_all_at(&segment.header.encode(), 0)?;
-        if !checkpoint.is_empty() {
-            free.file.write_all_at(&checkpoint, FIRST_BATCH)?;
+        let write = |free: &Free| {
+            free.file.write_all_at(&segment.header.encode(), 0)?;
+            match checkpoint.as_slice() {
+                [] => Ok(()),
+                checkpoint => free.file.write_all_at(checkpoint, FIRST_BATCH),
+            }
+        };
+        let mut free = self.take_free(needed, capacity, is_control)?;
+        let mut written = write(&free);
+        if written.as_ref().is_err_and(is_bad_sector) {
+            // the disk takes nothing in this file any more: once, another one takes its place
+            self.reads.files.disk.remove(&free.path)?;
+            free = self.take_free(needed, capacity, is_control)?;
+            written = write(&free);
+        }
+        if let Err(error) = written {
+            self.give_back(free);
+            return Err(error.into());
         }
         // from here on an error is final, whatever it says: what is on disk is not known
         free.file.sync_data().map_err(RollError::Io)?;
@@ -254,7 +293,7 @@ impl Writer {
                 commit,
                 more: false,
             };
-            match segment.seal_batch(frame, start, place) {
+            match segment.seal_batch(frame, start, &place) {
                 Some(tag) => {
                     end.tag = tag;
                     end.batches += 1;
@@ -273,6 +312,9 @@ impl Writer {
 
     /// Has the index of a segment that has ended written, unless nothing in it is needed.
     pub(super) fn ask_for_index(&mut self, number: u64) {
+        if self.scrub.waits(number) {
+            return;
+        }
         let ids = self.ids.of(number);
         let (segment, index, end) = {
             let view = self.reads.view();
@@ -310,7 +352,10 @@ impl Writer {
             // nothing lies ready yet: a short segment is written over at once, and while it is filled
             // the keeper makes the next one
             let free = self.create_free(needed.max(capacity.min(FIRST)))?;
-            zero_fill(free.file.as_ref(), free.length)?;
+            if let Err(error) = zero_fill(free.file.as_ref(), free.length) {
+                self.give_back(free);
+                return Err(error.into());
+            }
             return Ok(free);
         }
         if capacity > self.options.segment_bytes {
@@ -325,6 +370,17 @@ impl Writer {
         }
         let best = self.pool.ready.pop();
         best.ok_or_else(|| RollError::Full("no segment is left".to_owned()))
+    }
+
+    /// Takes a file back that did not become a segment; one of another size is of no use.
+    fn give_back(&mut self, free: Free) {
+        if free.length == self.options.segment_bytes {
+            self.pool.ready.push(free);
+        } else {
+            drop(free.file);
+            // the next start finds what stays here by mistake
+            let _not_needed = self.reads.files.disk.remove(&free.path);
+        }
     }
 
     fn create_free(&mut self, length: u64) -> Result<Free, RollError> {
@@ -398,7 +454,8 @@ impl Writer {
         let Some(active) = self.active.as_ref().map(|active| active.number) else {
             return;
         };
-        let dead = self.reads.view().dead_segments(active);
+        let mut dead = self.reads.view().dead_segments(active);
+        dead.retain(|number| !self.scrub.waits(*number));
         if dead.is_empty() {
             return;
         }
@@ -467,7 +524,8 @@ impl Writer {
         (now.saturating_duration_since(*since) < TICK).then(|| full(reason))
     }
 
-    /// Wraps every data key under `node`, which seals all new segments from now on.
+    /// Wraps every data key under `node`, which seals all new segments from now on. What lies in files
+    /// that wait to become segments has no key any more.
     pub(super) fn rewrap(&mut self, node: NodeKey) -> Result<(), AppendError> {
         let segments: Vec<_> = {
             let view = self.reads.view();
@@ -481,6 +539,13 @@ impl Writer {
             let file = self.reads.files.get(Kind::Segment, segment.header.number);
             let node = &self.keys.current;
             if let Err(error) = file.and_then(|file| segment.rewrap(file.as_ref(), node)) {
+                return Err(self.poison(&format!("key rotation: {error}")));
+            }
+        }
+        let header = vec![0; usize::try_from(FIRST_BATCH).unwrap_or(0)];
+        for free in &self.pool.ready {
+            let wiped = free.file.write_all_at(&header, 0);
+            if let Err(error) = wiped.and_then(|()| free.file.sync_data()) {
                 return Err(self.poison(&format!("key rotation: {error}")));
             }
         }

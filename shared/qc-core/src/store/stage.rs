@@ -9,7 +9,7 @@ use super::command::{Answer, Command, Reply};
 use super::files::Kind;
 use super::ids::scoped;
 use super::index::Piece;
-use super::numbers::{Position, Repeat};
+use super::numbers::Position;
 use super::segment::{BATCH_HEADER, BatchPlace, SEAL_OVERHEAD, Segment};
 use super::view::{Index, MarkKey, StreamView, View};
 use super::writer::Writer;
@@ -150,6 +150,11 @@ impl Writer {
                 });
             }
             Command::Purge { stream, seq, done } => self.stage_purge(&stream, seq, done),
+            Command::End {
+                stream,
+                consumer,
+                done,
+            } => self.stage_end(&stream, consumer, done),
             Command::Bury {
                 letters,
                 drafts,
@@ -204,8 +209,14 @@ impl Writer {
             Ok(bytes) => bytes + cursor_bytes(&moves),
             Err(error) => return drop(done.send(Err(error))),
         };
-        if let Err(error) = self.may_append(&key, &drafts, bytes) {
-            return match self.known_already(&key, &drafts) {
+        // what lets a consumer go on gives room back, so it is not refused as a message is
+        let may = if moves.is_empty() {
+            self.may_append(&key, &drafts, bytes)
+        } else {
+            self.make_room_for_letter(bytes)
+        };
+        if let Err(error) = may {
+            return match self.known_already(&key, &drafts, moves) {
                 Some(outcomes) => self.staged.answers.push(Answer::Append(done, outcomes)),
                 None => drop(done.send(Err(error))),
             };
@@ -222,8 +233,13 @@ impl Writer {
     }
 
     /// The outcomes of an append that needs no room, because all of it is stored: whoever sends it again
-    /// is told so, however full the store is.
-    fn known_already(&mut self, key: &StreamKey, drafts: &[Draft]) -> Option<Vec<Outcome>> {
+    /// is told so, however full the store is. Steps that came with it are staged.
+    fn known_already(
+        &mut self,
+        key: &StreamKey,
+        drafts: &[Draft],
+        moves: Vec<CursorMove>,
+    ) -> Option<Vec<Outcome>> {
         let id = self.numbers.streams.get(key).copied()?;
         let known = self.find_ids(id, drafts).ok()?.into_iter();
         let outcomes: Option<Vec<_>> = known
@@ -234,6 +250,12 @@ impl Writer {
             })
             .collect();
         let count = outcomes.as_ref()?.len() as u64;
+        if !moves.is_empty() {
+            self.make_room(cursor_bytes(&moves), true).ok()?;
+        }
+        for one in moves {
+            self.stage_cursor(one);
+        }
         self.staged.changes.push(Change::Duplicates(id, count));
         outcomes
     }
@@ -426,7 +448,7 @@ impl Writer {
             commit: self.next_commit,
             more,
         };
-        let tag = active.segment.seal_batch(frame, start, place);
+        let tag = active.segment.seal_batch(frame, start, &place);
         match tag {
             Some(tag) => {
                 self.end.batches += 1;
@@ -455,6 +477,8 @@ impl Writer {
                 let stream = view.streams.get(&id);
                 stream.map_or(0, |stream| stream.lost_between(from, to))
             };
+            // whoever was taken away and comes again is new
+            let known = known.filter(|state| !state.ended);
             // what came before a consumer was first heard of was never meant for it
             let state = known.unwrap_or_else(|| CursorState::starting_at(from.min(seq)));
             state.moved_to(seq, dead, lost(state.seq, seq))
@@ -589,31 +613,6 @@ impl Writer {
         self.staged.changes.push(Change::Stream(id, stream));
         self.repeat.streams.push(id);
         id
-    }
-
-    /// Says once more what is new since the segment began, in a commit of its own.
-    pub(super) fn repeat_definitions(&mut self) {
-        let Repeat { streams, origins } = std::mem::take(&mut self.repeat);
-        for id in streams {
-            // a segment that begins for want of room begins with all of them
-            if self.make_room(TABLES, true).is_err() {
-                return;
-            }
-            let reads = Arc::clone(&self.reads);
-            if let Some(stream) = reads.view().streams.get(&id) {
-                self.put(|frame| tables::put_stream(frame, id, stream));
-            }
-        }
-        for id in origins {
-            if self.make_room(TABLES, true).is_err() {
-                return;
-            }
-            let reads = Arc::clone(&self.reads);
-            if let Some(name) = reads.view().origins.get(&id) {
-                self.put(|frame| tables::put_origin(frame, id, name));
-            }
-        }
-        self.flush();
     }
 
     fn origin_id(&mut self, name: &NodeName) -> u32 {

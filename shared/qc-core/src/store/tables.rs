@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! stream  header: stream, lane, epoch, seq = last   head: role u8, name   body: u64 trim, duplicates
-//! cursor  header: stream, seq     head: consumer    body: u64 base, acked, expired, dead, purged
+//! cursor  header: stream, seq, part = 1 when it was taken away
+//!         head: consumer, - for what ended without one   body: u64 base, acked, expired, dead, purged
 //! mark    header: stream, lane, origin (node, epoch, seq)
 //! trim    header: stream, seq
 //! origin  header: origin.node                       head: node name
@@ -35,6 +36,7 @@ pub(super) fn put_cursor(out: &mut Vec<u8>, stream: u32, consumer: &str, state: 
     let header = RecordHeader {
         stream,
         seq: state.seq,
+        part: u32::from(state.ended),
         ..RecordHeader::new(RecordKind::Cursor)
     };
     let CursorState {
@@ -44,6 +46,7 @@ pub(super) fn put_cursor(out: &mut Vec<u8>, stream: u32, consumer: &str, state: 
         expired,
         dead,
         purged,
+        ended: _,
     } = *state;
     let body = [base.0, acked, expired, dead, purged];
     header.encode(
@@ -209,6 +212,7 @@ pub(super) fn apply(view: &mut View, record: &Record) -> Result<(), WireError> {
                 expired: body.u64()?,
                 dead: body.u64()?,
                 purged: body.u64()?,
+                ended: header.part == 1,
             };
             view.cursors
                 .insert((header.stream, text(&record.head)?), state);

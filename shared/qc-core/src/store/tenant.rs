@@ -12,8 +12,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey};
 use aws_lc_rs::hkdf;
 use bytes::Bytes;
 
-use super::AppendError;
 use super::seal::nonce;
+use super::{AppendError, Head};
 use crate::secret::Secret;
 use crate::wire::{Record, RecordHeader, SealSuite};
 
@@ -125,6 +125,19 @@ impl TenantKeys {
         derived.clear();
         let mut sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner);
         sealing.clear();
+    }
+
+    /// What of a record is under no tenant's key, and whether the rest can be read.
+    pub(super) fn head(&self, record: Record) -> Head {
+        let is_sealed = record.header.seal != SealSuite::None;
+        let tag = if is_sealed { TAG } else { 0 };
+        let key = is_sealed.then(|| self.custody.opening(record.header.tenant_key));
+        Head {
+            header: record.header,
+            head: record.head,
+            body_bytes: record.body.len().saturating_sub(tag) as u64,
+            no_key: key.and_then(Result::err),
+        }
     }
 
     /// The record with its body in the clear.

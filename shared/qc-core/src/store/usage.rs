@@ -3,7 +3,7 @@
 //! The writer puts it together at every look around, so that asking costs no commit and works when
 //! appends are refused.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -113,9 +113,11 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Whether a lane with this share of the room is refused; the whole belongs to the most urgent.
-    pub(super) fn refuses(self, share: u8) -> bool {
-        let allowed = self.used.saturating_add(self.left) / 100 * u64::from(share);
+    /// Whether a lane with this share of the room is refused; the whole belongs to the most urgent. One
+    /// that is refused is taken again a little below its share, so that it does not go back and forth.
+    pub(super) fn refuses(self, share: u8, is_refused: bool) -> bool {
+        let until = share.saturating_sub(u8::from(is_refused));
+        let allowed = self.used.saturating_add(self.left) / 100 * u64::from(until);
         share < 100 && self.used > allowed
     }
 }
@@ -172,6 +174,8 @@ pub(super) struct Account {
     index_each: u64,
     unindexed: u64,
     growth: Growth,
+    /// The lanes that are refused for want of room.
+    pub(super) refused: BTreeSet<Lane>,
 }
 
 impl Writer {
@@ -223,10 +227,17 @@ impl Writer {
         let reserve = self.options.segment_bytes.min(pool);
         let scrubbing = self.scrub_percent();
         let unused_bytes = self.unused_bytes();
+        let is_full = self.full.is_some();
+        let before = std::mem::take(&mut self.account.refused);
+        let lanes = Lane::ALL.into_iter();
+        let refused: BTreeSet<Lane> = lanes
+            .filter(|lane| room.refuses(shed.of(*lane), before.contains(lane)))
+            .collect();
+        self.account.refused.clone_from(&refused);
         let mut view = self.view_mut();
         let lanes = Lane::ALL.into_iter().map(|lane| {
             let share = shed.of(lane);
-            let is_refused = self.full.is_some() || room.refuses(share);
+            let is_refused = is_full || refused.contains(&lane);
             let known = view.stats.usage.lanes.iter().find(|one| one.lane == lane);
             let since = known.and_then(|known| known.refused).unwrap_or(now);
             LaneUse {
@@ -266,11 +277,15 @@ mod tests {
             used,
             left: 1000 - used,
         };
-        let refused = |used| [95, 98, 99, 100].map(|share| room(used).refuses(share));
+        let refused = |used| [95, 98, 99, 100].map(|share| room(used).refuses(share, false));
         assert_eq!(refused(950), [false; 4]);
         assert_eq!(refused(951), [true, false, false, false]);
         assert_eq!(refused(985), [true, true, false, false]);
         assert_eq!(refused(1000), [true, true, true, false]);
+        let again = |used| [95, 98, 99, 100].map(|share| room(used).refuses(share, true));
+        assert_eq!(again(945), [true, false, false, false]);
+        assert_eq!(again(940), [false; 4]);
+        assert_eq!(again(1000), [true, true, true, false]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::index::{Entry, IndexFile, Piece, Run, SegmentEnd, SegmentIndex, start_of};
 use super::segment::Segment;
-use super::{Backlog, CursorState, LogStats, StreamInfo, StreamKey, Value};
+use super::{Backlog, CursorState, LogStats, NOBODY, StreamInfo, StreamKey, Value};
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 
 /// The state behind every read.
@@ -430,12 +430,13 @@ impl View {
         })
     }
 
-    /// The cursors of one stream.
+    /// The cursors of one stream: of those who are to get what is in it.
     pub(super) fn cursors_of(&self, id: u32) -> impl Iterator<Item = (&str, &CursorState)> {
         let of_stream = self
             .cursors
             .range((id, String::new())..(id + 1, String::new()));
-        of_stream.map(|((_, consumer), state)| (consumer.as_str(), state))
+        let of_stream = of_stream.map(|((_, consumer), state)| (consumer.as_str(), state));
+        of_stream.filter(|(consumer, state)| *consumer != NOBODY && !state.ended)
     }
 }
 

@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::Damage;
 use super::NoKey;
+use super::age::ClockJump;
 use super::usage::Usage;
 use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use crate::wire::RecordHeader;
 
 /// Which side of a node a stream stands on. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -266,6 +268,19 @@ pub enum ReadError {
     },
 }
 
+/// A message without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its head, which is under no tenant's key.
+    pub head: Bytes,
+    /// The length of its body in the clear.
+    pub body_bytes: u64,
+    /// Why nobody can read the body, if so.
+    pub no_key: Option<NoKey>,
+}
+
 /// The state of one stream as of the last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamInfo {
@@ -305,7 +320,12 @@ pub struct CursorState {
     pub dead: u64,
     /// Messages that were purged before it took them.
     pub purged: u64,
+    /// The consumer was taken away: nothing is kept for it, and these books are closed.
+    pub ended: bool,
 }
+
+/// Stands for the consumer of a stream that has none: what ends there is counted by this name.
+pub(crate) const NOBODY: &str = "-";
 
 impl CursorState {
     /// A consumer that begins after `seq`.
@@ -314,6 +334,16 @@ impl CursorState {
             seq,
             base: seq,
             ..Self::default()
+        }
+    }
+
+    /// What comes up to `seq` is in the books of others.
+    pub(crate) fn passed_over(self, seq: Seq) -> Self {
+        let passed = seq.0.saturating_sub(self.seq.0);
+        Self {
+            seq: self.seq.max(seq),
+            base: Seq(self.base.0 + passed),
+            ..self
         }
     }
 
@@ -458,6 +488,10 @@ pub struct LogStats {
     pub live_bytes: u64,
     /// Memory that knowing every id again takes.
     pub dedupe_bytes: u64,
+    /// The last time the wall clock jumped, which made no message older.
+    pub jump: Option<ClockJump>,
+    /// How often it did since start, the start included.
+    pub jumps: u64,
     /// When everything had been read again and was sound or repaired.
     pub scrubbed: Option<Timestamp>,
     /// How much of a reading under way is done, in percent.
@@ -466,6 +500,10 @@ pub struct LogStats {
     pub scrubbed_bytes: u64,
     /// Damage found since start.
     pub damaged: Vec<Damage>,
+    /// Damage whose copy finds no room: it stays where it is until there is some.
+    pub waiting: Vec<Damage>,
+    /// Segments that could be neither read nor repaired when it was tried last.
+    pub unread: Vec<u64>,
     /// Time the last write and `fdatasync` took, in microseconds.
     pub last_sync_us: u64,
     /// What takes the space, and which lanes are refused.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::AppendError;
+use super::age::Ages;
 use super::command::{Answer, Command};
 use super::compact::Compaction;
 use super::disk::DiskFile;
@@ -21,8 +22,9 @@ use super::index::SegmentEnd;
 use super::keeper::{Done, Job, JobError, Keeper};
 use super::log::LogOptions;
 use super::mark::{DurableMark, is_full};
-use super::numbers::{Numbers, Repeat};
+use super::numbers::Numbers;
 use super::read::ReadSide;
+use super::repeat::Repeat;
 use super::retain::Policies;
 use super::scrub::Scrub;
 use super::seal::Keyring;
@@ -67,6 +69,8 @@ pub(super) struct Writer {
     pub(super) scrub: Scrub,
     pub(super) compaction: Compaction,
     pub(super) account: Account,
+    /// How old messages are, whatever the wall clock shows.
+    pub(super) ages: Ages,
     pub(super) full: Option<(String, Instant)>,
     pub(super) poisoned: Option<String>,
     /// Ended segments whose index found no room on the disk.
@@ -147,6 +151,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             let is_idle = first.is_none();
+            self.look_at_clock();
             self.collect();
             let (mut next, mut count, mut stop) = (first, 0, false);
             while let Some(command) = next {
@@ -183,6 +188,7 @@ impl Writer {
 
     /// The first things a new process does: says what is lost, and has indexes made that are missing.
     pub(super) fn begin(&mut self, gaps: &[(u32, Seq, Seq)], unindexed: &[u64]) {
+        self.begin_time();
         for (id, first, last) in gaps {
             // a gap that cannot be written now is found again at the next start
             if self.make_room(1024, true).is_err() {
@@ -196,6 +202,7 @@ impl Writer {
             self.ask_for_index(*number);
         }
         self.view_mut().refresh_sizes();
+        self.show_damage();
         self.look_at_space();
     }
 
@@ -211,6 +218,7 @@ impl Writer {
         {
             self.ask_for_index(number);
         }
+        self.keep_what_waits();
         self.retain();
         self.compact();
         self.scrub_on();
@@ -247,6 +255,10 @@ impl Writer {
 
     fn write(&mut self) -> Result<(), AppendError> {
         self.seal_batch(false);
+        if let Some(reason) = &self.poisoned {
+            // the cipher refused: what is staged lies there in the clear
+            return Err(AppendError::Poisoned(reason.clone()));
+        }
         let Some(active) = &mut self.active else {
             return Err(self.poison("no segment to write to"));
         };
@@ -339,6 +351,8 @@ impl Writer {
                 Done::Indexed(number, Ok((file, filter))) => {
                     let mut view = self.view_mut();
                     let known = view.segments.get_mut(&number);
+                    // what is damaged in it and has no copy is found again only where there is no index
+                    let known = known.filter(|_| !self.scrub.waits(number));
                     let is_there = known.is_some();
                     if let Some(segment) = known {
                         segment.index = Index::File(Arc::new(file));

@@ -13,8 +13,8 @@ use super::{Account, Answer, Bounds, Health, MAX_KEY, MAX_VALUE, ReadError, Rece
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, CursorState, DeadLetter, Draft, Limits, Log, Outcome, Positions,
-    StreamInfo, StreamKey, Value, ValueError,
+    AppendError, Backlog, CursorState, DeadLetter, Draft, Head, Limits, Log, NOBODY, Outcome,
+    Positions, StreamInfo, StreamKey, Value, ValueError,
 };
 use crate::wire::Record;
 
@@ -233,6 +233,17 @@ impl Streams for Embedded {
         Box::pin(async move { self.at_hand(stream, after, bounds) })
     }
 
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>> {
+        let log = &self.inner.log;
+        let heads = log.heads(stream, after, bounds.records, bounds.bytes);
+        Box::pin(async move { Ok(heads?) })
+    }
+
     fn at_hand(
         &self,
         stream: &StreamKey,
@@ -262,6 +273,14 @@ impl Streams for Embedded {
         self.inner.positions.advance(stream, consumer, seq)
     }
 
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>> {
+        Box::pin(self.inner.positions.end(stream, consumer))
+    }
+
     fn position(&self, stream: &StreamKey, consumer: &str) -> Seq {
         self.inner.positions.of(stream, consumer)
     }
@@ -286,15 +305,21 @@ impl Streams for Embedded {
                 return Ok(Vec::new());
             };
             let mut states = self.inner.log.cursor_states(stream);
+            let mut closed = self.inner.log.closed_states(stream);
             if states.is_empty() {
                 let kept = Seq(info.first.0.saturating_sub(1));
-                states.push(("-".to_owned(), CursorState::starting_at(kept)));
+                let known = closed.iter().position(|(name, _)| name == NOBODY);
+                let known = known.map(|at| closed.swap_remove(at).1);
+                let state = known.unwrap_or_else(|| CursorState::starting_at(kept));
+                states.push((NOBODY.to_owned(), state.passed_over(kept)));
             }
-            let account = |(consumer, state): (String, CursorState)| {
+            let open = states.into_iter().map(|(consumer, state)| {
                 let account = self.account(&info, &state);
                 (consumer, account)
-            };
-            Ok(states.into_iter().map(account).collect())
+            });
+            let closed = closed.into_iter();
+            let closed = closed.map(|(name, state)| (name, Account::of(&state, state.seq, 0, 0)));
+            Ok(open.chain(closed).collect())
         })
     }
 

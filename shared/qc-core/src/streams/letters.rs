@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::{Bounds, ReadError, Streams};
 use crate::model::{Envelope, NameError, Seq, StreamName, Tenant, Timestamp};
-use crate::store::{DeadNote, Role, StreamKey, dead_letters};
-use crate::wire::{Record, decode_envelope};
+use crate::store::{DeadNote, Head, NoKey, Role, StreamKey, dead_letters};
+use crate::wire::decode_envelope;
 
 /// The most letters of one page.
 pub const MAX_PAGE: usize = 500;
@@ -123,6 +123,8 @@ pub struct Filed {
     pub envelope: Envelope,
     /// The length of its body.
     pub body_bytes: u64,
+    /// Why nobody can read the body, if so.
+    pub no_key: Option<NoKey>,
 }
 
 /// Some letters, newest first.
@@ -138,10 +140,10 @@ pub struct Page {
 pub async fn letter(streams: &dyn Streams, id: &LetterId) -> Result<Option<Filed>, ReadError> {
     let before = Seq(id.seq.0.saturating_sub(1));
     let home = home(&id.tenant);
-    let records = streams.read(&home, before, Bounds::ONE).await?;
-    let record = records.into_iter().next();
-    let record = record.filter(|record| record.header.seq == id.seq);
-    Ok(record.map(|record| filed(&id.tenant, &record)))
+    let heads = streams.heads(&home, before, Bounds::ONE).await?;
+    let head = heads.into_iter().next();
+    let head = head.filter(|head| head.header.seq == id.seq);
+    Ok(head.map(|head| filed(&id.tenant, head)))
 }
 
 /// A page of letters, newest first. Looks at a bounded number of letters: a page may be short, or
@@ -237,15 +239,14 @@ impl Shelf {
                     records: usize::try_from(self.unread.0 - after.next().0).unwrap_or(1),
                     bytes: READ_BYTES,
                 };
-                let records = streams.read(&self.home, after, bounds).await?;
-                let Some(last) = records.last() else { break };
+                let heads = streams.heads(&self.home, after, bounds).await?;
+                let Some(last) = heads.last() else { break };
                 after = last.header.seq;
                 let unread = self.unread;
-                let wanted = records.iter();
-                let wanted = wanted.filter(|record| record.header.seq < unread);
+                let wanted = heads.into_iter();
+                let wanted = wanted.filter(|head| head.header.seq < unread);
                 let tenant = &self.tenant;
-                self.ready
-                    .extend(wanted.map(|record| filed(tenant, record)));
+                self.ready.extend(wanted.map(|head| filed(tenant, head)));
             }
             self.unread = from;
         }
@@ -275,7 +276,7 @@ fn home(tenant: &Tenant) -> StreamKey {
     dead_letters(&any.parse().expect("a tenant and a constant make a name"))
 }
 
-fn filed(tenant: &Tenant, record: &Record) -> Filed {
+fn filed(tenant: &Tenant, record: Head) -> Filed {
     let (note, envelope) = match DeadNote::split(&record.head) {
         Ok((note, head)) => (Ok(note), decode_envelope(head).unwrap_or_default()),
         Err(error) => (Err(error.to_string()), Envelope::default()),
@@ -288,6 +289,117 @@ fn filed(tenant: &Tenant, record: &Record) -> Filed {
         filed: record.header.accepted,
         note,
         envelope,
-        body_bytes: record.body.len() as u64,
+        body_bytes: record.body_bytes,
+        no_key: record.no_key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::{Epoch, Lane};
+    use crate::secret::Secret;
+    use crate::store::testing::block_on;
+    use crate::store::testing::sim::SimDisk;
+    use crate::store::testing::workload;
+    use crate::store::{Custody, DeadLetter, Log, LogOptions, TenantKey};
+    use crate::streams::Embedded;
+    use crate::wire::encode_envelope;
+
+    /// Every tenant has a key, until one is taken away.
+    #[derive(Default)]
+    struct Safe(Mutex<Option<NoKey>>);
+
+    impl Custody for Safe {
+        fn sealing(&self, tenant: &str) -> Result<Option<TenantKey>, NoKey> {
+            let id = u32::from(tenant == "acme") + 1;
+            self.opening(id).map(|key| Some((id, key)))
+        }
+
+        fn opening(&self, key: u32) -> Result<Secret<[u8; 32]>, NoKey> {
+            let gone = self.0.lock().unwrap().clone().filter(|_| key == 2);
+            gone.map_or_else(|| Ok(Secret::new([7; 32])), Err)
+        }
+    }
+
+    fn about(stream: &str, seq: u64) -> DeadLetter {
+        let mut head = Vec::new();
+        encode_envelope(
+            &Envelope::new(format!("id-{seq}"), "/t", "t.event"),
+            &mut head,
+        );
+        DeadLetter {
+            note: DeadNote {
+                code: "QC4207".to_owned(),
+                reason: "the other side answered 422".to_owned(),
+                stream: StreamKey::hub(stream.parse().unwrap()),
+                sender: "edge-1.site.acme".parse().ok(),
+                epoch: Epoch::default(),
+                seq: Seq(seq),
+                consumer: String::new(),
+                at: Timestamp::from_millis(1_000_000 + seq),
+                attempts: 3,
+            },
+            lane: Lane::Normal,
+            head: head.into(),
+            body: vec![1; 100].into(),
+        }
+    }
+
+    #[test]
+    fn a_tenant_without_a_key_does_not_stop_the_list() {
+        let safe = Arc::new(Safe::default());
+        let (disk, clock) = (
+            SimDisk::default(),
+            Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000))),
+        );
+        let open = || {
+            let options = LogOptions {
+                custody: Arc::<Safe>::clone(&safe),
+                ..workload::options()
+            };
+            let clock = Arc::<ManualClock>::clone(&clock);
+            let disk = Arc::new(disk.clone());
+            let (log, _) = Log::open(disk, &options, workload::node_key(), clock).unwrap();
+            log
+        };
+        let log = open();
+        let engine = Embedded::new(log.clone(), Arc::<ManualClock>::clone(&clock));
+        for seq in 1..4 {
+            let both = vec![about("acme/orders", seq), about("other/orders", seq)];
+            block_on(engine.bury(both)).unwrap();
+        }
+        log.close();
+        let all = Search {
+            limit: 50,
+            ..Search::default()
+        };
+        let gone = [
+            None,
+            Some(NoKey::Away("the program does not answer".to_owned())),
+            Some(NoKey::Destroyed("destroyed by its owner".to_owned())),
+        ];
+        for reason in gone {
+            safe.0.lock().unwrap().clone_from(&reason);
+            let log = open();
+            let engine = Embedded::new(log.clone(), Arc::<ManualClock>::clone(&clock));
+            let page = block_on(letters(&engine, &all)).unwrap();
+            assert_eq!(page.letters.len(), 6, "{reason:?}");
+            for filed in &page.letters {
+                let note = filed.note.as_ref().unwrap();
+                assert_eq!((note.code.as_str(), filed.body_bytes), ("QC4207", 100));
+                assert_eq!(filed.envelope.id, format!("id-{}", note.seq));
+                let expected = reason
+                    .clone()
+                    .filter(|_| filed.id.tenant.as_str() == "acme");
+                assert_eq!(filed.no_key, expected);
+                let one = block_on(letter(&engine, &filed.id)).unwrap();
+                assert_eq!(one.as_ref(), Some(filed));
+            }
+            log.close();
+        }
     }
 }

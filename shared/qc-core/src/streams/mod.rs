@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, DeadLetter, Draft, Limits, Outcome, StreamInfo, StreamKey, Value,
+    AppendError, Backlog, DeadLetter, Draft, Head, Limits, Outcome, StreamInfo, StreamKey, Value,
     ValueError,
 };
 use crate::wire::Record;
@@ -73,7 +73,9 @@ pub trait Streams: Send + Sync {
 
     /// Makes sure that a stream exists, so that it has an epoch before its first message. From now on
     /// these limits hold for it, or none. At a limit publishers are refused; nothing that a consumer
-    /// has not taken makes room. What is over `expire` ends, and every consumer counts it.
+    /// has not taken makes room, and as long as there is no consumer nothing does. What is over `expire`
+    /// ends, and every consumer counts it; without a consumer so does what is over `keep`, and the
+    /// account of `-` counts both.
     fn define<'a>(
         &'a self,
         stream: &'a StreamKey,
@@ -108,6 +110,15 @@ pub trait Streams: Send + Sync {
         bounds: Bounds,
     ) -> Answer<'a, Result<Vec<Record>, ReadError>>;
 
+    /// As [`Self::read`], without bodies: heads are under no tenant's key, so they are there whatever became
+    /// of it. For looking at what cannot go on.
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>>;
+
     /// As [`Self::read`], but only what is at hand: in memory, on this machine's disk, in a cache that
     /// is read ahead. Empty may also mean that it is on its way; [`Self::changed`] fires when it came.
     /// For links, whose tasks wait for nothing but their sockets.
@@ -125,14 +136,24 @@ pub trait Streams: Send + Sync {
     fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog;
 
     /// `consumer` exists from now on. If it is new it begins after `seq`, and what came before is
-    /// nothing it owes. Durable with the next [`Self::flush`]; until then a crash forgets it, and it
-    /// begins again.
+    /// nothing it owes. From here on limits wait for it. Durable with the next [`Self::flush`]; until
+    /// then a crash may forget it, and it begins again.
     fn begin(&self, stream: &StreamKey, consumer: &str, seq: Seq);
 
     /// `consumer` has everything of `stream` up to `seq`; a smaller one than before changes nothing.
     /// Returns by how much it came forward. Durable with the next [`Self::flush`]: a crash before that
     /// only repeats what was acknowledged.
     fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) -> u64;
+
+    /// Takes `consumer` away: nothing is kept for it any more, and no limit waits for it. What it had
+    /// not taken counts as purged in its account, which stays, closed. Answers how many messages that
+    /// are, or none if there is no such consumer. Durable when this answers. Whoever comes again under
+    /// the name is new; one that is at work meanwhile is, too, so its links are ended first.
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>>;
 
     /// How far `consumer` has come, zero if it never said. At hand: what another machine has moved
     /// shows a moment later, and until then is at worst delivered again.
@@ -147,7 +168,8 @@ pub trait Streams: Send + Sync {
 
     /// What became of everything in a stream, for each of its consumers as of the last
     /// [`Self::flush`]. A stream that nobody reads has one account, of the consumer `-`, over what it
-    /// holds. A future, because the books of all machines have to be closed at the same point.
+    /// holds and what has ended there; that stays, closed, when somebody subscribes. A future, because
+    /// the books of all machines have to be closed at the same point.
     fn accounts<'a>(
         &'a self,
         stream: &'a StreamKey,

@@ -71,13 +71,16 @@ enum Flaw {
     GivesNumbersAnew,
     SwapsSubmissions,
     DropsTheOldestAtTheLimit,
+    DropsWhatNobodyReads,
     ReadsTooMuch,
     MixesStreams,
     IsSilent,
     LetsCursorsGoBack,
     SkipsUnwritten,
     ExpiresUncounted,
+    ForgetsWhatEndedUnread,
     PurgesUncounted,
+    KeepsTheEnded,
     Miscounts,
     LosesReasons,
     WritesLettersTwice,
@@ -119,6 +122,18 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::LetsCursorsGoBack, "a_cursor_never_goes_back"),
     (Flaw::SkipsUnwritten, "an_unwritten_cursor_only_repeats"),
     (Flaw::ExpiresUncounted, "what_expires_is_counted"),
+    (
+        Flaw::DropsWhatNobodyReads,
+        "a_limit_without_a_consumer_refuses",
+    ),
+    (
+        Flaw::ForgetsWhatEndedUnread,
+        "what_ends_without_a_consumer_is_counted",
+    ),
+    (
+        Flaw::KeepsTheEnded,
+        "a_consumer_that_ended_holds_nothing_back",
+    ),
     (Flaw::PurgesUncounted, "what_is_purged_is_counted"),
     (Flaw::Miscounts, "the_ledger_balances_after_anything"),
     (
@@ -291,6 +306,13 @@ impl Streams for Flawed {
                     self.give_room(&stream).await;
                     self.engine.publish(&stream, drafts).await
                 }
+                Err(AppendError::Limit { .. })
+                    if self.has(Flaw::DropsWhatNobodyReads)
+                        && self.engine.positions(&stream).is_empty() =>
+                {
+                    self.give_room(&stream).await;
+                    self.engine.publish(&stream, drafts).await
+                }
                 Err(AppendError::Closed) if self.has(Flaw::AnswersAfterTheEnd) => {
                     Ok(vec![Outcome::Stored { seq: Seq(1) }; drafts.len()])
                 }
@@ -395,6 +417,16 @@ impl Streams for Flawed {
         })
     }
 
+    fn heads<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Answer<'a, Result<Vec<Head>, ReadError>> {
+        let stream = self.place(stream);
+        Box::pin(async move { self.engine.heads(&stream, after, bounds).await })
+    }
+
     fn at_hand(
         &self,
         stream: &StreamKey,
@@ -424,6 +456,20 @@ impl Streams for Flawed {
         self.engine.advance(stream, consumer, seq)
     }
 
+    fn end<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        consumer: &'a str,
+    ) -> Answer<'a, Result<Option<u64>, AppendError>> {
+        Box::pin(async move {
+            if self.has(Flaw::KeepsTheEnded) {
+                let at = self.engine.position(stream, consumer);
+                return Ok(Some(self.engine.backlog(stream, at).messages));
+            }
+            self.engine.end(stream, consumer).await
+        })
+    }
+
     fn position(&self, stream: &StreamKey, consumer: &str) -> Seq {
         let at = self.engine.position(stream, consumer);
         let back = self.back.lock().unwrap().get(consumer).copied();
@@ -445,6 +491,12 @@ impl Streams for Flawed {
     ) -> Answer<'a, Result<Vec<(String, Account)>, ReadError>> {
         Box::pin(async move {
             let mut accounts = self.engine.accounts(stream).await?;
+            if self.has(Flaw::ForgetsWhatEndedUnread) {
+                for (_, account) in &mut accounts {
+                    account.received -= account.expired;
+                    account.expired = 0;
+                }
+            }
             if self.has(Flaw::Miscounts) {
                 for (_, account) in &mut accounts {
                     account.acked = account.acked.saturating_sub(account.dead);

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::Upkeep;
-use crate::admin::disk::{DiskReport, LaneRow, StoreHealth, Taken};
+use crate::admin::disk::{ClockJumpRow, DiskReport, LaneRow, StoreHealth, Taken};
 use crate::store::{RealDisk, Role};
 
 /// What is known while the daemon runs.
@@ -95,6 +95,12 @@ pub(super) fn health(upkeep: &Upkeep) -> StoreHealth {
         scrub_percent: stats.scrubbing,
         damaged_ranges: quarantine.files,
         quarantine_bytes: quarantine.bytes,
+        unkept_ranges: stats.waiting.len() as u64,
+        unread_segments: stats.unread.len() as u64,
+        clock_jump: stats.jump.map(|jump| ClockJumpRow {
+            from: jump.from.to_string(),
+            to: jump.to.to_string(),
+        }),
         lost_messages: upkeep.log.streams().iter().map(|info| info.lost).sum(),
     }
 }
@@ -152,4 +158,49 @@ pub fn files_only(dir: &Path, max_bytes: u64, min_free: u64) -> io::Result<DiskR
         },
         ..of_disk(dir)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::{Lane, Timestamp};
+    use crate::store::testing::block_on;
+    use crate::store::testing::sim::SimDisk;
+    use crate::store::testing::workload;
+    use crate::store::{Draft, StreamKey, dead_letters};
+
+    #[test]
+    fn dead_letters_are_not_what_is_kept() {
+        let disk = Arc::new(SimDisk::default());
+        let (log, recovered) = workload::open(disk).unwrap();
+        let stream = StreamKey::hub("acme/a".parse().unwrap());
+        let draft = |id: u8| Draft {
+            lane: Lane::Normal,
+            head: vec![1; 10].into(),
+            body: vec![1; 10].into(),
+            dedupe: [id; 16],
+            hop: None,
+        };
+        block_on(log.append(&stream, (1..4).map(draft).collect())).unwrap();
+        let letters = dead_letters(&stream.name);
+        block_on(log.bury(&letters, vec![draft(8), draft(9)], Vec::new())).unwrap();
+        let upkeep = Upkeep {
+            log,
+            recovered,
+            dir: "/".into(),
+            node: "edge-1.site.acme".parse().unwrap(),
+            clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000))),
+            slowest: Arc::new(|_| None),
+        };
+        let report = of(&upkeep);
+        let taken = |what: &str| {
+            let row = report.takes.iter().find(|row| row.what == what);
+            row.map(|row| (row.count, row.bytes > 0))
+        };
+        assert_eq!(taken("dead_letters"), Some((Some(2), true)));
+        assert_eq!(taken("kept"), Some((Some(3), true)));
+    }
 }

@@ -1,4 +1,4 @@
-//! Flipped bits, cut, zeroed, shuffled and swapped files, reopened and judged.
+//! Flipped bits, sectors that fail, cut, zeroed, shuffled and swapped files, reopened and judged.
 //!
 //! A store is filled once; it is known which write of which file holds which records. Every damage is
 //! done to a copy of its disk, the copy is opened and all of it is read, by a reader who asks again where
@@ -36,6 +36,8 @@ pub enum Damage {
     Swap(u64),
     /// A sector is as it was when the store was half as old.
     Stale(u64),
+    /// A page of 4 KiB cannot be read any more.
+    Unreadable(u64),
     /// The file has the content of another file of this store.
     Other(Arc<Path>),
     /// The file and another one of this store have changed places.
@@ -86,6 +88,7 @@ pub struct Tried {
 }
 
 const SECTOR: u64 = 512;
+const PAGE: u64 = 4096;
 /// How often a reader of a stream asks again.
 const REPAIRS: u32 = 8;
 
@@ -98,6 +101,7 @@ impl Damage {
             Self::Duplicate(_) => "duplicate",
             Self::Swap(_) => "swap",
             Self::Stale(_) => "stale",
+            Self::Unreadable(_) => "unreadable",
             Self::Other(_) => "other file",
             Self::Exchanged(_) => "exchanged",
             Self::Foreign => "foreign",
@@ -124,6 +128,9 @@ impl Damage {
                 (sector * SECTOR, (sector + 1) * SECTOR)
             }
             Self::Swap(sector) => (sector * SECTOR, (sector + 2) * SECTOR),
+            // without the key in its header nothing of a segment can be opened
+            Self::Unreadable(0) => (0, size),
+            Self::Unreadable(page) => (page * PAGE, (page + 1) * PAGE),
             Self::Other(_) | Self::Exchanged(_) | Self::Foreign | Self::Gone => (0, size),
         }
     }
@@ -197,7 +204,7 @@ impl Store {
         self.segments.last().map(Arc::clone)
     }
 
-    /// Every damage to a file but flips: every length, every sector, every other file.
+    /// Every damage to a file but flips: every length, every sector, every page, every other file.
     pub fn coarse(&self, path: &Arc<Path>) -> Vec<Damage> {
         let size = self.disk.length(path);
         let mut all: Vec<Damage> = (0..size).map(Damage::Cut).collect();
@@ -209,6 +216,7 @@ impl Store {
                 Damage::Stale(sector),
             ]);
         }
+        all.extend((0..size.div_ceil(PAGE)).map(Damage::Unreadable));
         for other in self.files().into_iter().filter(|other| other != path) {
             all.push(Damage::Other(Arc::clone(&other)));
             all.push(Damage::Exchanged(other));
@@ -318,11 +326,15 @@ impl Store {
                 disk.lose(path);
                 return true;
             }
+            Damage::Unreadable(page) => {
+                disk.spoil(path, page * PAGE, (page + 1) * PAGE);
+                return true;
+            }
             _ => {}
         }
         let old = disk.content(path);
         match damage {
-            Damage::Flip(_) | Damage::Cut(_) | Damage::Gone => {}
+            Damage::Flip(_) | Damage::Cut(_) | Damage::Gone | Damage::Unreadable(_) => {}
             Damage::Zero(at) => {
                 let zeros = vec![0; sector(disk, *at).len()];
                 disk.put(path, &zeros, at * SECTOR);
@@ -418,9 +430,16 @@ impl Store {
                 Err(OpenError::Io { source, .. }) => {
                     return vec![Violation::new(Rule::Opens, source.to_string())];
                 }
-                Err(_format_or_key) => {
+                // only a file from elsewhere may say so: a start is not stopped by damage
+                Err(error) => {
                     tried.refused += 1;
-                    return Vec::new();
+                    let is_foreign = matches!(damage, Damage::Foreign);
+                    let text = error.to_string();
+                    return if is_foreign {
+                        Vec::new()
+                    } else {
+                        vec![Violation::new(Rule::Opens, text)]
+                    };
                 }
             };
             let found = expected.inspect_with(&log, REPAIRS);

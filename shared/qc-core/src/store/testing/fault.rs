@@ -160,6 +160,16 @@ impl FaultDisk {
         }
     }
 
+    /// From now on it fails as `failing` says, counted from here, or does not fail.
+    pub fn fail(&self, failing: Option<Failing>) {
+        let mut plan = self.plan();
+        let so_far = |kind| plan.counts.get(&kind).copied().unwrap_or(0);
+        plan.failing = failing.map(|failing| Failing {
+            nth: failing.nth + so_far(failing.operation),
+            ..failing
+        });
+    }
+
     /// Operations so far, by kind, failed ones included.
     pub fn counts(&self) -> BTreeMap<Operation, u64> {
         self.plan().counts.clone()

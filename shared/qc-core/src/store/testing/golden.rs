@@ -39,6 +39,11 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
         expired: 4,
         dead: 3,
         purged: 2,
+        ended: false,
+    };
+    let ended = CursorState {
+        ended: true,
+        ..cursor
     };
     let value = Value {
         revision: Seq(5),
@@ -84,6 +89,10 @@ pub fn records() -> Vec<(&'static str, Vec<u8>)> {
         (
             "gap",
             put(&|out| tables::put_gap(out, 1, Seq(100), Seq(103))),
+        ),
+        (
+            "cursor, ended",
+            put(&|out| tables::put_cursor(out, 1, "sink", &ended)),
         ),
         (
             "cursor",
@@ -133,7 +142,7 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
     let file = disk.create(Path::new("/segment")).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     let mut batches = Batches::default();
-    scan(file.as_ref(), &segment, Tail::Ended, &mut batches).unwrap();
+    scan(file.as_ref(), &segment, u64::MAX, Tail::Ended, &mut batches).unwrap();
     assert!(!batches.0.is_empty(), "there is a batch in it");
     for (at, plain) in batches.0 {
         let header = BatchHeader::decode(&bytes[at..], header.number).unwrap();
@@ -151,7 +160,7 @@ pub fn segment_again(bytes: &[u8], node: &NodeKey) -> Vec<u8> {
             commit: header.commit,
             more: header.more,
         };
-        let sealed = segment.seal_batch(&mut frame, start, place);
+        let sealed = segment.seal_batch(&mut frame, start, &place);
         assert!(sealed.is_some(), "the cipher takes it");
         let used = frame.len().min(again.len() - at);
         again[at..at + used].copy_from_slice(&frame[..used]);

@@ -1,5 +1,6 @@
 //! The content of a simulated file, in pages that copies share until they are written.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// Size of a page. A copy of a file that changes one byte costs one page.
@@ -8,8 +9,10 @@ const PAGE: usize = 4096;
 /// Bytes of a file; a clone shares every page.
 #[derive(Clone, Default)]
 pub(super) struct Pages {
-    pages: Vec<Arc<Page>>,
+    content: Vec<Arc<Page>>,
     length: u64,
+    /// Pages that cannot be read until they are written as a whole.
+    bad: BTreeSet<usize>,
 }
 
 /// One page; what lies beyond the end of the file is zero.
@@ -41,11 +44,38 @@ impl Pages {
         while done < wanted {
             let within = at % PAGE;
             let step = (PAGE - within).min(wanted - done);
-            let page = &self.pages[at / PAGE];
+            let page = &self.content[at / PAGE];
             buffer[done..done + step].copy_from_slice(&page.bytes[within..within + step]);
             (done, at) = (done + step, at + step);
         }
         wanted
+    }
+
+    /// Has the pages from `from` to `to` fail.
+    pub(super) fn spoil(&mut self, from: u64, to: u64) {
+        let page = |at| usize::try_from(at).unwrap() / PAGE;
+        let all = page(from)..page(to.min(self.length) + PAGE as u64 - 1);
+        self.bad.extend(all);
+    }
+
+    /// Whether `length` bytes at `offset` meet a page that fails.
+    pub(super) fn fails(&self, offset: u64, length: usize) -> bool {
+        let from = usize::try_from(offset).unwrap();
+        let to = (from + length).min(usize::try_from(self.length).unwrap());
+        from < to
+            && self
+                .bad
+                .range(from / PAGE..to.div_ceil(PAGE))
+                .next()
+                .is_some()
+    }
+
+    /// Whether a write of `length` bytes at `offset` has to read a page first that fails.
+    pub(super) fn fails_to_write(&self, offset: u64, length: usize) -> bool {
+        let from = usize::try_from(offset).unwrap();
+        let to = from + length;
+        let is_partial = |at: usize| !at.is_multiple_of(PAGE) && self.bad.contains(&(at / PAGE));
+        length > 0 && (is_partial(from) || is_partial(to))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) {
@@ -53,6 +83,9 @@ impl Pages {
             return;
         }
         let end = offset + bytes.len() as u64;
+        let first = usize::try_from(offset).unwrap().div_ceil(PAGE);
+        let whole = first..usize::try_from(end).unwrap() / PAGE;
+        self.bad.retain(|page| !whole.contains(page));
         if end > self.length {
             self.set_len(end);
         }
@@ -67,7 +100,8 @@ impl Pages {
 
     pub(super) fn set_len(&mut self, length: u64) {
         let size = usize::try_from(length).unwrap();
-        self.pages.resize_with(size.div_ceil(PAGE), zero);
+        self.content.resize_with(size.div_ceil(PAGE), zero);
+        self.bad.retain(|page| *page < size.div_ceil(PAGE));
         let within = size % PAGE;
         if length < self.length && within > 0 {
             self.page(size / PAGE)[within..].fill(0);
@@ -83,16 +117,16 @@ impl Pages {
 
     /// Length and every byte in 16 bytes; pages that were not written since are not read again.
     pub(super) fn digest(&self) -> [u8; 16] {
-        let mut all = Vec::with_capacity(8 + 16 * self.pages.len());
+        let mut all = Vec::with_capacity(8 + 16 * self.content.len());
         all.extend_from_slice(&self.length.to_le_bytes());
-        for page in &self.pages {
+        for page in &self.content {
             all.extend_from_slice(page.digest.get_or_init(|| digest(&page.bytes)));
         }
         digest(&all)
     }
 
     fn page(&mut self, at: usize) -> &mut [u8; PAGE] {
-        let page = Arc::make_mut(&mut self.pages[at]);
+        let page = Arc::make_mut(&mut self.content[at]);
         page.digest.take();
         &mut page.bytes
     }

@@ -163,6 +163,12 @@ impl SimDisk {
         });
     }
 
+    /// Has the 4 KiB pages of a file from `from` to `to` fail when they are read, now and after every
+    /// reopening, until they are written as a whole.
+    pub fn spoil(&self, path: &Path, from: u64, to: u64) {
+        self.replace(path, |content| content.spoil(from, to));
+    }
+
     /// Overwrites a part of a file durably and behind the store's back.
     pub fn put(&self, path: &Path, bytes: &[u8], offset: u64) {
         self.replace(path, |content| content.write(bytes, offset));
@@ -428,6 +434,11 @@ impl SimFile {
         if room.is_some_and(|room| grows > room) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if let Change::Write(offset, bytes) = &change
+            && content.current.fails_to_write(*offset, bytes.len())
+        {
+            return Err(rustix::io::Errno::IO.into());
+        }
         change.apply(&mut content.current);
         let written = change.place();
         content.pending.push(change);
@@ -449,7 +460,11 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let shared = self.disk.operate()?;
-        Ok(shared.state.files[&self.id].current.read(buffer, offset))
+        let content = &shared.state.files[&self.id].current;
+        if content.fails(offset, buffer.len()) {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        Ok(content.read(buffer, offset))
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! The log against its promises, over the simulated disk: what was acknowledged is there, in order,
 //! once, after every crash; what is damaged is reported and nothing else is touched.
 
+mod damage;
+mod keeping;
 mod names;
 mod upkeep;
 mod usage;

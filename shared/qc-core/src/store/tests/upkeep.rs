@@ -410,6 +410,30 @@ fn a_tenant_whose_key_is_away_does_not_hold_the_space_of_others() {
 }
 
 #[test]
+fn nothing_is_moved_out_of_a_segment_that_cannot_go() {
+    let disk = SimDisk::default();
+    let safe = Arc::new(Safe::default());
+    safe.0.lock().unwrap().extend([(1, [1; 32]), (2, [2; 32])]);
+    let custody: Arc<dyn Custody> = Arc::new(Lent(Arc::clone(&safe)));
+    let (log, _) = open_with(&disk, |options| options.custody = custody);
+    let (acme, other, busy) = (key("acme/a"), key("other/a"), key("other/busy"));
+    for id in 0..40 {
+        fill(&log, &other, 10_000 + id..10_001 + id, 100);
+        fill(&log, &acme, 20_000 + id..20_001 + id, 100);
+        fill(&log, &busy, 100 * id..100 * id + 4, 800);
+    }
+    safe.0.lock().unwrap().remove(&2);
+    log.forget_plain();
+    block_on(log.trim(&busy, Seq(160))).unwrap();
+    let before = log.stats().written_bytes;
+    relieve(&log);
+    let written = log.stats().written_bytes - before;
+    assert_eq!(written, 0, "copies that free nothing");
+    safe.0.lock().unwrap().insert(2, [2; 32]);
+    assert_eq!(read_all(&log, &acme).len(), 40);
+}
+
+#[test]
 fn a_value_changes_only_from_the_revision_that_was_seen() {
     let disk = SimDisk::default();
     let (log, _) = open(&disk).unwrap();

@@ -5,7 +5,11 @@ use super::*;
 use crate::clock::Clock as _;
 use crate::store::scrub::SCRUBBING;
 
-fn open_at(disk: &SimDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut LogOptions)) -> Log {
+pub(super) fn open_at(
+    disk: &SimDisk,
+    clock: &Arc<ManualClock>,
+    change: impl FnOnce(&mut LogOptions),
+) -> Log {
     let mut options = options();
     change(&mut options);
     let key = NodeKey::from_bytes([9; 32]);
@@ -15,12 +19,12 @@ fn open_at(disk: &SimDisk, clock: &Arc<ManualClock>, change: impl FnOnce(&mut Lo
         .0
 }
 
-fn clock() -> Arc<ManualClock> {
+pub(super) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)))
 }
 
 /// Appends in one lane until it is refused, while time goes on. Returns how many were taken.
-fn fill(log: &Log, clock: &ManualClock, lane: Lane, from: u64) -> u64 {
+pub(super) fn fill(log: &Log, clock: &ManualClock, lane: Lane, from: u64) -> u64 {
     let stream = key("acme/a");
     for id in 0..10_000 {
         if id % 8 == 0 {
@@ -176,4 +180,40 @@ fn space_comes_back_step_by_step() {
     };
     assert!(steps > 1 && bytes < before, "{steps} {bytes} {before}");
     assert_eq!(read_all(&log, &slow).len(), 60);
+}
+
+#[test]
+fn a_reading_that_left_something_does_not_end_as_sound() {
+    let (disk, clock) = (SimDisk::default(), clock());
+    let stream = key("acme/a");
+    let log = open_at(&disk, &clock, |options| options.scrub = false);
+    for id in 0..200 {
+        append(&log, &stream, vec![draft(id, 300)]).unwrap();
+    }
+    log.close();
+    let path = segment_path(2);
+    let (length, content) = (disk.length(&path), disk.content(&path));
+    let log = open_at(&disk, &clock, |_| {});
+    // nothing of the second segment can be read: it may be the disk or its cable
+    disk.spoil(&path, 0, length);
+    let goes_on = |is_so: &dyn Fn() -> bool| {
+        loop_until(|| {
+            clock.advance(Duration::from_secs(2));
+            std::thread::sleep(Duration::from_millis(20));
+            is_so()
+        })
+    };
+    let has_begun = goes_on(&|| log.stats().scrubbing.is_some());
+    let has_ended = goes_on(&|| log.stats().scrubbing.is_none());
+    assert!(has_begun && has_ended, "{:?}", log.stats().scrubbing);
+    let stats = log.stats();
+    assert_eq!((stats.scrubbed, stats.unread), (None, vec![2]));
+    assert_eq!(stats.poisoned, None);
+    assert_eq!(log.info(&stream).unwrap().lost, 0, "nothing is given up");
+    // it answers again: within the hour everything is read, and only then it is sound
+    disk.put(&path, &content, 0);
+    clock.advance(Duration::from_hours(1));
+    assert!(goes_on(&|| log.stats().scrubbed.is_some()));
+    assert!(log.stats().unread.is_empty());
+    assert_eq!(read_all(&log, &stream).len(), 200);
 }

@@ -90,6 +90,42 @@ pub(super) fn what_expires_is_counted(make: Make<'_>) -> Verdict {
     Ok(())
 }
 
+/// What ends by its age where nobody has subscribed is in the account of nobody, also after a restart
+/// and when somebody comes.
+pub(super) fn what_ends_without_a_consumer_is_counted(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let of = stream("acme/a");
+    let limits = Limits {
+        keep: Some(Duration::from_mins(1)),
+        ..Limits::default()
+    };
+    let engine = ground.open();
+    get("define", engine.define(&of, Some(limits.clone())))?;
+    publish(engine.as_ref(), &of, 0..20)?;
+    ground.clock().advance(Duration::from_mins(2));
+    let held = |engine: &dyn Streams| engine.info(&of).map_or(0, |info| info.messages);
+    soon("what is over its time goes", || held(engine.as_ref()) == 0)?;
+    publish(engine.as_ref(), &of, 20..23)?;
+    let nobody = account(engine.as_ref(), "-")?;
+    let counts = (nobody.received, nobody.expired, nobody.pending);
+    ensure!(counts == (23, 20, 3) && nobody.balances(), "{nobody:?}");
+    let engine = cut(ground.as_ref(), engine);
+    get("define", engine.define(&of, Some(limits)))?;
+    engine.begin(&of, "late", Seq(20));
+    engine.advance(&of, "late", Seq(23));
+    let (nobody, late) = (
+        account(engine.as_ref(), "-")?,
+        account(engine.as_ref(), "late")?,
+    );
+    let counts = (nobody.received, nobody.expired, nobody.pending);
+    ensure!(counts == (20, 20, 0) && nobody.balances(), "{nobody:?}");
+    let counts = (late.received, late.acked);
+    ensure!(counts == (3, 3) && late.balances(), "{late:?}");
+    let consumers = engine.positions(&of);
+    ensure!(consumers.len() == 1, "the consumers are {consumers:?}");
+    Ok(())
+}
+
 /// What is taken away goes for good, and whoever had not taken it counts it.
 pub(super) fn what_is_purged_is_counted(make: Make<'_>) -> Verdict {
     let ground = make();
@@ -121,6 +157,46 @@ pub(super) fn what_is_purged_is_counted(make: Make<'_>) -> Verdict {
     let next = publish(engine.as_ref(), &of, [20])?;
     let seq = next.first().map(|outcome| outcome.seq());
     ensure!(seq == Some(Seq(21)), "the next number is {seq:?}");
+    Ok(())
+}
+
+/// A consumer that was taken away holds nothing back and keeps its account; whoever comes again under
+/// its name is new.
+pub(super) fn a_consumer_that_ended_holds_nothing_back(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let of = stream("acme/a");
+    let limits = Limits {
+        max_messages: Some(20),
+        ..Limits::default()
+    };
+    let engine = ground.open();
+    get("define", engine.define(&of, Some(limits.clone())))?;
+    engine.begin(&of, "slow", Seq::ZERO);
+    publish(engine.as_ref(), &of, 0..20)?;
+    engine.advance(&of, "fast", Seq(20));
+    // acknowledged before, though not written yet
+    engine.advance(&of, "slow", Seq(5));
+    let nobody = get("end", engine.end(&of, "nobody"))?;
+    ensure!(nobody.is_none(), "an unknown consumer had {nobody:?}");
+    let purged = get("end", engine.end(&of, "slow"))?;
+    ensure!(purged == Some(15), "it had not taken {purged:?} of 20");
+    let engine = cut(ground.as_ref(), engine);
+    get("define", engine.define(&of, Some(limits)))?;
+    let left: Vec<_> = engine.positions(&of).into_keys().collect();
+    ensure!(!left.contains(&"slow".to_owned()), "there are {left:?}");
+    let again = get("end", engine.end(&of, "slow"))?;
+    ensure!(again.is_none(), "it ended twice, with {again:?}");
+    engine.advance(&of, "fast", Seq(20));
+    get("flush", engine.flush())?;
+    // fast has all of it, so there is room
+    publish(engine.as_ref(), &of, 20..25)?;
+    let slow = account(engine.as_ref(), "slow")?;
+    let counts = (slow.received, slow.acked, slow.purged, slow.pending);
+    ensure!(counts == (20, 5, 15, 0) && slow.balances(), "{slow:?}");
+    engine.begin(&of, "slow", Seq(22));
+    let slow = account(engine.as_ref(), "slow")?;
+    let counts = (slow.received, slow.acked, slow.purged, slow.pending);
+    ensure!(counts == (3, 0, 0, 3) && slow.balances(), "{slow:?}");
     Ok(())
 }
 

@@ -70,10 +70,11 @@ macro_rules! rules {
 rules! {
     publishing: an_ack_is_durable, a_message_is_in_its_stream_once, a_hop_is_taken_over_once,
         numbers_rise_by_one_within_an_epoch, submitted_is_stored_in_call_order,
-        a_limit_refuses_and_drops_nothing, a_closed_engine_acknowledges_nothing;
+        a_limit_refuses_and_drops_nothing, a_limit_without_a_consumer_refuses, a_closed_engine_acknowledges_nothing;
     reading: reads_are_bounded_and_whole, streams_do_not_mix, what_is_new_is_announced;
     consumers: a_cursor_never_goes_back, an_unwritten_cursor_only_repeats,
-        what_expires_is_counted, what_is_purged_is_counted;
+        what_expires_is_counted, what_ends_without_a_consumer_is_counted, what_is_purged_is_counted,
+        a_consumer_that_ended_holds_nothing_back;
     ledger: the_ledger_balances_after_anything;
     dead: a_letter_keeps_reason_place_and_message, a_letter_is_written_once,
         a_letter_lets_its_consumer_go_on, letters_are_listed_newest_first;

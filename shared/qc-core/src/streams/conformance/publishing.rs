@@ -215,6 +215,40 @@ pub(super) fn a_limit_refuses_and_drops_nothing(make: Make<'_>) -> Verdict {
     Ok(())
 }
 
+/// Where nobody has subscribed yet a full stream refuses, too: whoever comes gets all of it. A consumer
+/// counts from the moment it begins, written or not.
+pub(super) fn a_limit_without_a_consumer_refuses(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let to = stream("acme/a");
+    let engine = ground.open();
+    let limits = Limits {
+        max_messages: Some(6),
+        ..Limits::default()
+    };
+    get("define", engine.define(&to, Some(limits)))?;
+    publish(engine.as_ref(), &to, 0..6)?;
+    let refused = |what: &str| {
+        let refused = block_on(engine.publish(&to, drafts([6])));
+        ensure!(
+            matches!(&refused, Err(AppendError::Limit { .. })),
+            "the seventh of six, {what}: {refused:?}"
+        );
+        let kept = bodies(engine.as_ref(), &to)?;
+        ensure!(kept == stored(0..6), "{} are kept, {what}", kept.len());
+        Ok(())
+    };
+    refused("and nobody reads")?;
+    engine.begin(&to, "sink", Seq::ZERO);
+    refused("and somebody has just come")?;
+    engine.advance(&to, "sink", Seq(6));
+    get("flush", engine.flush())?;
+    publish(engine.as_ref(), &to, [6])?;
+    let accounts = get("accounts", engine.accounts(&to))?;
+    let balanced = accounts.iter().all(|(_, account)| account.balances());
+    ensure!(balanced, "{accounts:?}");
+    Ok(())
+}
+
 /// After the end nothing is acknowledged any more.
 pub(super) fn a_closed_engine_acknowledges_nothing(make: Make<'_>) -> Verdict {
     let ground = make();
