@@ -227,17 +227,19 @@ fn a_middlebox_that_opens_tls_gets_no_link() {
         .arg(&cert);
     run(&mut made, b"").ok();
     let port = free_port().to_string();
-    let mut middlebox = program("openssl");
+    // it ends with the test's thread, however that ends
+    let mut middlebox = program("setpriv");
     middlebox.args([
+        "--pdeathsig",
+        "KILL",
+        "openssl",
         "s_server",
         "-quiet",
         "-tls1_3",
-        "-alpn",
-        "http/1.1,qc/1",
-        "-accept",
-        &port,
     ]);
-    middlebox.arg("-key").arg(&key).arg("-cert").arg(&cert);
+    middlebox.args(["-alpn", "http/1.1,qc/1", "-accept", &port, "-key"]);
+    middlebox.arg(&key).arg("-cert").arg(&cert);
+    middlebox.stdout(Stdio::null()).stderr(Stdio::null());
     let mut middlebox = middlebox.stdin(Stdio::piped()).spawn().unwrap();
     until("it listens", || {
         std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok()

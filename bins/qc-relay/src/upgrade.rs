@@ -41,8 +41,9 @@ async fn upgrade(
     let peer = match may_link(peer) {
         Ok(peer) => peer,
         Err(problem) => {
-            let (reason, remote) = (&problem.detail, caller.remote);
-            tracing::warn!(code = problem.code, ?remote, reason, "Connection refused.");
+            let remote = caller.remote.map(|remote| remote.to_string());
+            let (remote, reason) = (remote.unwrap_or_default(), &problem.detail);
+            tracing::warn!(code = problem.code, remote, reason, "Connection refused.");
             return problem.into_response();
         }
     };
