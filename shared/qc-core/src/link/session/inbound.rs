@@ -51,7 +51,7 @@ impl Inbound {
 
     /// Checks a batch or a piece of one against everything that was agreed; returns the records of a
     /// batch that is whole.
-    pub(super) fn take(&mut self, frame: &Frame) -> Result<Option<Vec<Record>>, Refusal> {
+    pub(super) fn take(&mut self, frame: Frame) -> Result<Option<Vec<Record>>, Refusal> {
         let piece = frame.payload.len() as u64;
         let bytes = self.begun.len() as u64 + piece;
         // a batch alone may be longer than the window, but not longer than any
@@ -66,10 +66,11 @@ impl Inbound {
             return Err(self.out_of_order("another lane"));
         }
         self.unacked_bytes += piece;
-        let Some(payload) = self.join(frame) else {
+        let count = frame.header.count;
+        let Some(payload) = self.join(frame.header.more, frame.payload) else {
             return Ok(None);
         };
-        let records = decode(payload, frame.header.count)?;
+        let records = decode(payload, count)?;
         let mut last = self.received;
         for record in &records {
             let header = &record.header;
@@ -91,16 +92,15 @@ impl Inbound {
 
     /// The payload of a whole batch, once its last piece is there. No more is allocated than has
     /// arrived and one step beyond.
-    fn join(&mut self, frame: &Frame) -> Option<Bytes> {
-        if self.begun.is_empty() && !frame.header.more {
-            return Some(frame.payload.clone());
+    fn join(&mut self, more: bool, piece: Bytes) -> Option<Bytes> {
+        if self.begun.is_empty() && !more {
+            return Some(piece);
         }
-        let piece = frame.payload.len();
-        if self.begun.capacity() - self.begun.len() < piece {
-            self.begun.reserve_exact(piece.max(READ_STEP));
+        if self.begun.capacity() - self.begun.len() < piece.len() {
+            self.begun.reserve_exact(piece.len().max(READ_STEP));
         }
-        self.begun.extend_from_slice(&frame.payload);
-        (!frame.header.more).then(|| Bytes::from(std::mem::take(&mut self.begun)))
+        self.begun.extend_from_slice(&piece);
+        (!more).then(|| Bytes::from(std::mem::take(&mut self.begun)))
     }
 
     /// Bytes of a batch that is not whole yet.

@@ -91,7 +91,7 @@ impl Session {
         if of_others > 0 && self.unacked_bytes + bytes > self.config.window {
             return Err(Refusal::new(WINDOW, "more bytes than the session takes"));
         }
-        let records = inbound.take(&frame)?;
+        let records = inbound.take(frame)?;
         self.unacked_bytes += bytes;
         if let Some(records) = records {
             self.events.push_back(Event::Batch(number, records));
