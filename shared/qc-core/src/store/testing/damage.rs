@@ -79,8 +79,6 @@ pub struct Tried {
     pub cases: BTreeMap<(String, &'static str), u64>,
     /// How many of them lost something that was acknowledged.
     pub losses: u64,
-    /// How many were refused with a clean error about the format or the key.
-    pub refused: u64,
     /// How often each rule was broken, by part and kind of damage.
     pub broken: BTreeMap<Case, u64>,
     /// The first of each.
@@ -427,20 +425,9 @@ impl Store {
         let broken = catch_unwind(AssertUnwindSafe(|| {
             let (log, report) = match open(disk, self.bytes) {
                 Ok(opened) => opened,
-                Err(OpenError::Io { source, .. }) => {
-                    return vec![Violation::new(Rule::Opens, source.to_string())];
-                }
                 // only a file from elsewhere may say so: a start is not stopped by damage
-                Err(error) => {
-                    tried.refused += 1;
-                    let is_foreign = matches!(damage, Damage::Foreign);
-                    let text = error.to_string();
-                    return if is_foreign {
-                        Vec::new()
-                    } else {
-                        vec![Violation::new(Rule::Opens, text)]
-                    };
-                }
+                Err(_) if matches!(damage, Damage::Foreign) => return Vec::new(),
+                Err(error) => return vec![Violation::new(Rule::Opens, error.to_string())],
             };
             let found = expected.inspect_with(&log, REPAIRS);
             tried.losses += u64::from(!found.missing.is_empty());
@@ -579,7 +566,6 @@ impl Tried {
             self.examples.entry(case).or_insert(example);
         }
         self.losses += other.losses;
-        self.refused += other.refused;
     }
 }
 

@@ -68,7 +68,6 @@ fn flip(seed: u64, bits: Range<u64>, broken: Option<Break>, tally: &mut Tally) {
         *tally.by.entry(part.to_owned()).or_default() += flips;
     }
     tally.count("lost something", tried.losses);
-    tally.count("refused as another format or key", tried.refused);
     let broken = tried.broken.iter().map(|(case, times)| {
         let (part, _, rule) = case;
         let example = tried.examples.get(case).map_or("", String::as_str);
