@@ -8,6 +8,7 @@ use qc_core::model::Lane;
 use qc_core::wire::ChannelKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::App;
@@ -25,7 +26,7 @@ async fn carry(
 ) {
     const PACKET: usize = 1250;
     let (queue, mut packets) = mpsc::channel::<Vec<u8>>(DEPTH / PACKET);
-    tokio::spawn(async move {
+    let leave = async move {
         let mut to = to;
         let mut free_at = Instant::now();
         while let Some(packet) = packets.recv().await {
@@ -36,17 +37,20 @@ async fn carry(
                 return;
             }
         }
-    });
-    loop {
-        let mut packet = vec![0; PACKET];
-        match from.read(&mut packet).await {
-            Ok(count) if count > 0 => packet.truncate(count),
-            _ => return,
+    };
+    let enter = async move {
+        loop {
+            let mut packet = vec![0; PACKET];
+            match from.read(&mut packet).await {
+                Ok(count) if count > 0 => packet.truncate(count),
+                _ => return,
+            }
+            if queue.send(packet).await.is_err() {
+                return;
+            }
         }
-        if queue.send(packet).await.is_err() {
-            return;
-        }
-    }
+    };
+    tokio::join!(leave, enter);
 }
 
 #[tokio::test]
@@ -58,14 +62,19 @@ async fn an_alarm_overtakes_bulk_on_a_slow_line_with_a_deep_buffer() {
     let (a, near) = duplex(1024);
     let (far, b) = duplex(1024);
     let (near, far) = (tokio::io::split(near), tokio::io::split(far));
-    tokio::spawn(carry(near.0, far.1));
-    tokio::spawn(carry(far.0, near.1));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(carry(near.0, far.1));
+    tasks.spawn(carry(far.0, near.1));
     let stop = watch::channel(Stop::Run);
     let app = Arc::clone(&edge);
     let stopped = stop.1.clone();
-    tokio::spawn(async move { link(a, Side::Dialer, app, stopped).await });
+    tasks.spawn(async move {
+        let _ended = link(a, Side::Dialer, app, stopped).await;
+    });
     let (app, stopped) = (Arc::clone(&relay), stop.1.clone());
-    tokio::spawn(async move { link(b, Side::Acceptor, app, stopped).await });
+    tasks.spawn(async move {
+        let _ended = link(b, Side::Acceptor, app, stopped).await;
+    });
 
     until("the link is up", || !edge.states.lock().unwrap().is_empty()).await;
     let began = Instant::now();
