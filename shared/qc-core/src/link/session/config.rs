@@ -56,6 +56,9 @@ pub struct SessionConfig {
     pub window: u64,
     /// Bytes of records taken unacknowledged on one channel.
     pub channel_window: u64,
+    /// Bytes of lanes below critical that may always be under way, however slow the line is. A batch goes
+    /// in pieces of at least half of it.
+    pub least_under_way: u64,
     /// The most bytes of one batch, unless one record alone is longer.
     pub batch_bytes: usize,
     /// The most records of one batch.
@@ -74,6 +77,7 @@ impl SessionConfig {
             hello_timeout: Duration::from_secs(5),
             window: 2 * MAX_FRAME as u64,
             channel_window: 4 * 1024 * 1024,
+            least_under_way: 8 * 1024,
             batch_bytes: 256 * 1024,
             batch_records: 512,
         }

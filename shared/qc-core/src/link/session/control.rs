@@ -30,6 +30,7 @@ impl Session {
                 .collect(),
             backlog,
         };
+        self.tell_received();
         self.put(&Control::Heartbeat(beat));
         self.put(&Control::Status(status));
     }
@@ -58,7 +59,7 @@ impl Session {
             }
             (_, Control::Open(open)) => self.on_open(open),
             (_, Control::OpenAck(ack)) => self.on_open_ack(&ack),
-            (_, Control::Ack(ack)) => self.on_ack(ack),
+            (_, Control::Ack(ack)) => self.on_ack(ack, now.instant),
             (_, Control::Refuse(number, refusal)) => {
                 self.check_number(number)?;
                 if self.forget(number) {
@@ -131,7 +132,8 @@ impl Session {
     fn establish(&mut self, greeting: Greeting, now: Now) {
         self.phase = Phase::Open;
         self.peer_heartbeat = greeting.heartbeat;
-        self.peer_window = greeting.window;
+        // what is sent and not acknowledged costs memory here, too
+        self.peer_window = greeting.window.min(self.config.window);
         self.next_heartbeat = now.instant;
         self.events.push_back(Event::Established(greeting));
     }
@@ -149,7 +151,7 @@ impl Session {
                 .get(&durable.channel)
                 .is_none_or(|outbound| outbound.ready);
             if answered {
-                self.on_ack(durable)?;
+                self.on_ack(durable, now.instant)?;
             }
         }
         let backlog = beat

@@ -97,10 +97,20 @@ impl Inbound {
             return Some(piece);
         }
         if self.begun.capacity() - self.begun.len() < piece.len() {
-            self.begun.reserve_exact(piece.len().max(READ_STEP));
+            // no more than has arrived, and no more than a step beyond
+            let step = self.begun.len().min(READ_STEP);
+            self.begun.reserve_exact(piece.len().max(step));
         }
         self.begun.extend_from_slice(&piece);
         (!more).then(|| Bytes::from(std::mem::take(&mut self.begun)))
+    }
+
+    /// Forgets a batch that is not whole yet; gives its bytes.
+    pub(super) fn discard_begun(&mut self) -> u64 {
+        let bytes = self.begun();
+        self.begun = Vec::new();
+        self.unacked_bytes -= bytes;
+        bytes
     }
 
     /// Bytes of a batch that is not whole yet.

@@ -40,8 +40,6 @@ use crate::wire::{Control, Frame, FrameKind, Refusal, Subscribe};
 
 /// Batches are queued for sending only while fewer bytes than this wait.
 const OUTPUT_FOR_BATCHES: usize = 256 * 1024;
-/// After how many bytes the peer is told that they have arrived.
-const RECEIVED_STEP: u64 = 4 * 1024;
 /// A peer that makes us answer more than this without reading it is cut off.
 const OUTPUT_FOR_ANSWERS: usize = 1024 * 1024;
 
@@ -115,7 +113,7 @@ impl Session {
             unacked_bytes: 0,
             received: 0,
             received_told: 0,
-            pace: Pace::new(now.instant),
+            pace: Pace::new(now.instant, config.least_under_way),
             next_number: match side {
                 Side::Dialer => 1,
                 Side::Acceptor => 2,
@@ -199,14 +197,23 @@ impl Session {
         let longest = channels
             .filter_map(|channel| channel.waits(received, now))
             .max();
-        let is_late = longest.is_some_and(|waits| waits >= self.peer_heartbeat * 2);
+        let patience = self.peer_heartbeat * 2;
+        let is_late = longest.is_some_and(|waits| waits >= patience)
+            || self
+                .pace
+                .stands_since(now)
+                .is_some_and(|stands| stands >= patience);
+        // of a peer that is not heard nothing more is said; when it is heard, what holds then is
         if is_late != self.unacked {
             self.unacked = is_late;
-            self.events.push_back(if is_late {
-                Event::Unacked
-            } else {
-                Event::Acking
-            });
+            if !self.stale {
+                let event = if is_late {
+                    Event::Unacked
+                } else {
+                    Event::Acking
+                };
+                self.events.push_back(event);
+            }
         }
     }
 
@@ -285,6 +292,8 @@ impl Session {
     pub fn drain(&mut self) {
         if self.phase == Phase::Open {
             self.draining = true;
+            let channels = self.inbound.values_mut();
+            self.unacked_bytes -= channels.map(Inbound::discard_begun).sum::<u64>();
         }
     }
 

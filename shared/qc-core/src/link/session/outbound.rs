@@ -46,6 +46,17 @@ struct Sent {
     through: Option<u64>,
 }
 
+/// What an acknowledgement came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Acked {
+    /// How far everything is done now.
+    pub(super) seq: Seq,
+    /// Bytes that are no longer in flight.
+    pub(super) freed: u64,
+    /// Bytes of the session that have arrived by that.
+    pub(super) through: u64,
+}
+
 /// A batch that goes in pieces.
 #[derive(Debug)]
 pub(super) struct Rest {
@@ -74,8 +85,9 @@ impl Outbound {
         }
     }
 
-    /// The receiver says where it stands; sending goes on from there.
-    pub(super) fn resume(&mut self, ack: &OpenAck) -> Result<Seq, Refusal> {
+    /// The receiver says where it stands; sending goes on from there, with at most `most` bytes under
+    /// way.
+    pub(super) fn resume(&mut self, ack: &OpenAck, most: u64) -> Result<Seq, Refusal> {
         let after = if ack.mark.epoch == self.open.epoch {
             if ack.mark.seq > self.open.last {
                 return Err(Refusal::new(
@@ -91,14 +103,14 @@ impl Outbound {
             self.after
         };
         self.ready = true;
-        self.window = ack.window;
+        self.window = ack.window.min(most);
         (self.read, self.sent, self.acked) = (after, after, after);
         Ok(after)
     }
 
     /// Takes a cumulative acknowledgement: how far everything is done now, if that is further than
     /// before, and the bytes that are no longer in flight.
-    pub(super) fn ack(&mut self, mark: Mark) -> Result<Option<(Seq, u64)>, Refusal> {
+    pub(super) fn ack(&mut self, mark: Mark) -> Result<Option<Acked>, Refusal> {
         if mark.epoch != self.open.epoch || mark.seq > self.sent || !self.ready {
             return Err(Refusal::new(
                 FORGED_ACK,
@@ -112,16 +124,21 @@ impl Outbound {
             return Ok(None);
         }
         self.acked = mark.seq;
-        let mut freed = 0;
+        let (mut freed, mut through) = (0, 0);
         while let Some(sent) = self
             .in_flight
             .pop_front_if(|sent| sent.last <= mark.seq || sent.bytes == 0 && freed > 0)
         {
             freed += sent.bytes;
+            through = sent.through.unwrap_or(0).max(through);
             self.acked = self.acked.max(sent.last);
         }
         self.bytes_in_flight -= freed;
-        Ok(Some((self.acked, freed)))
+        Ok(Some(Acked {
+            seq: self.acked,
+            freed,
+            through,
+        }))
     }
 
     /// How many bytes may be sent now, given what the session has left for this lane.
@@ -278,6 +295,10 @@ mod tests {
         }
     }
 
+    fn acked(answer: Result<Option<Acked>, Refusal>) -> Option<(Seq, u64)> {
+        answer.unwrap().map(|acked| (acked.seq, acked.freed))
+    }
+
     fn answered(mark: Mark) -> OpenAck {
         OpenAck {
             channel: 1,
@@ -288,10 +309,21 @@ mod tests {
 
     #[test]
     fn resumes_where_the_receiver_stands() {
-        assert_eq!(channel().resume(&answered(mark(9, 40))), Ok(Seq(40)));
-        assert_eq!(channel().resume(&answered(mark(8, 40))), Ok(Seq(0)));
-        assert_eq!(channel().resume(&answered(mark(9, 100))), Ok(Seq(100)));
-        let rewound = channel().resume(&answered(mark(9, 101))).unwrap_err();
+        assert_eq!(
+            channel().resume(&answered(mark(9, 40)), u64::MAX),
+            Ok(Seq(40))
+        );
+        assert_eq!(
+            channel().resume(&answered(mark(8, 40)), u64::MAX),
+            Ok(Seq(0))
+        );
+        assert_eq!(
+            channel().resume(&answered(mark(9, 100)), u64::MAX),
+            Ok(Seq(100))
+        );
+        let rewound = channel()
+            .resume(&answered(mark(9, 101)), u64::MAX)
+            .unwrap_err();
         assert_eq!(rewound.code, REWOUND);
     }
 
@@ -299,33 +331,33 @@ mod tests {
     fn only_what_was_sent_can_be_acknowledged() {
         let mut channel = channel();
         assert_eq!(channel.ack(mark(9, 0)).unwrap_err().code, FORGED_ACK);
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         channel.note_sent(Seq(3), 300);
         channel.note_sent(Seq(5), 200);
         assert_eq!(channel.ack(mark(9, 6)).unwrap_err().code, FORGED_ACK);
         assert_eq!(channel.ack(mark(8, 3)).unwrap_err().code, FORGED_ACK);
-        assert_eq!(channel.ack(mark(9, 4)), Ok(Some((Seq(4), 300))));
-        assert_eq!(channel.ack(mark(9, 4)), Ok(None));
-        assert_eq!(channel.ack(mark(9, 5)), Ok(Some((Seq(5), 200))));
+        assert_eq!(acked(channel.ack(mark(9, 4))), Some((Seq(4), 300)));
+        assert_eq!(acked(channel.ack(mark(9, 4))), None);
+        assert_eq!(acked(channel.ack(mark(9, 5))), Some((Seq(5), 200)));
         assert!(channel.is_settled());
     }
 
     #[test]
     fn what_is_skipped_counts_as_done_in_its_turn() {
         let mut channel = channel();
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         assert_eq!(channel.note_skipped(Seq(2)), Some(Seq(2)));
         channel.note_sent(Seq(3), 300);
         assert_eq!(channel.note_skipped(Seq(7)), None);
         assert_eq!(channel.note_skipped(Seq(9)), None);
-        assert_eq!(channel.ack(mark(9, 3)), Ok(Some((Seq(9), 300))));
+        assert_eq!(acked(channel.ack(mark(9, 3))), Some((Seq(9), 300)));
         assert!(channel.is_settled());
     }
 
     #[test]
     fn a_record_larger_than_the_window_goes_alone() {
         let mut channel = channel();
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         assert_eq!(channel.room(5000), 5000);
         channel.note_sent(Seq(1), 100);
         assert_eq!(channel.room(5000), 900);

@@ -18,14 +18,8 @@ use crate::wire::Refusal;
 
 /// How much longer than on an empty line bytes may be under way.
 const QUEUE: Duration = Duration::from_millis(150);
-/// What may always be under way, in bytes.
-const LEAST: u64 = 8 * 1024;
-/// What may be under way before anything is known, in bytes.
-const FIRST: u64 = 4 * LEAST;
 /// Beyond this no line is limited, in bytes.
 const MOST: u64 = 64 * 1024 * 1024;
-/// The shortest piece a batch is cut into, in bytes.
-const PIECE: u64 = 4 * 1024;
 /// How long a measured round trip holds; then the line is left empty for a moment and measured again.
 const REMEMBER: Duration = Duration::from_mins(1);
 
@@ -35,10 +29,14 @@ pub(super) struct Pace {
     received: u64,
     /// When how many bytes had been sent.
     marks: VecDeque<Sent>,
+    /// What may always be under way.
+    least: u64,
     limit: u64,
     /// The round trip of an empty line, and when it was seen last.
     base: Option<Duration>,
     seen: Instant,
+    /// When something has arrived last, or was the first to be under way.
+    moved: Instant,
     /// The limit that holds again when everything up to here has arrived.
     resume: Option<(u64, u64)>,
     /// Whether the line was never full: then the limit doubles each round trip, later it creeps.
@@ -54,14 +52,18 @@ struct Sent {
 }
 
 impl Pace {
-    pub(super) fn new(now: Instant) -> Self {
+    /// The pace of a new session; `least` bytes may always be under way, and four times as many before
+    /// anything is known.
+    pub(super) fn new(now: Instant, least: u64) -> Self {
         Self {
             sent: 0,
             received: 0,
             marks: VecDeque::new(),
-            limit: FIRST,
+            least,
+            limit: 4 * least,
             base: None,
             seen: now,
+            moved: now,
             resume: None,
             is_new: true,
             cut: 0,
@@ -76,7 +78,7 @@ impl Pace {
 
     /// How long a frame of a batch may be, in bytes.
     pub(super) fn piece(&self) -> u64 {
-        (self.limit / 16).max(PIECE)
+        (self.limit / 16).max(self.least / 2).max(1)
     }
 
     /// Bytes that were sent and have not arrived, as far as is known.
@@ -90,11 +92,14 @@ impl Pace {
     }
 
     pub(super) fn on_sent(&mut self, bytes: u64, now: Instant) {
+        if self.under_way() == 0 {
+            self.moved = now;
+        }
         self.sent += bytes;
         let is_many = self.marks.len() > 1;
         match self.marks.back_mut() {
             // one mark a piece is enough to measure by, however small the batches are
-            Some(last) if is_many && self.sent < last.total + PIECE / 2 => {}
+            Some(last) if is_many && self.sent < last.total + self.least / 4 => {}
             _ => self.marks.push_back(Sent {
                 total: self.sent,
                 at: now,
@@ -114,6 +119,9 @@ impl Pace {
             .checked_sub(self.received)
             .ok_or_else(|| Refusal::new(PROTOCOL, "fewer bytes have arrived than before"))?;
         let was_full = self.under_way() >= self.limit / 2;
+        if arrived > 0 {
+            self.moved = now;
+        }
         self.received = total;
         let mut measured = None;
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.total <= total) {
@@ -125,6 +133,18 @@ impl Pace {
             self.adjust((round, is_later), arrived, was_full, now);
         }
         Ok(())
+    }
+
+    /// What is acknowledged has arrived, whether the peer says so or not.
+    pub(super) fn on_acked(&mut self, through: u64, now: Instant) {
+        if through > self.received {
+            let _never_more_than_was_sent = self.on_received(through.min(self.sent), now);
+        }
+    }
+
+    /// For how long nothing has arrived of what is under way.
+    pub(super) fn stands_since(&self, now: Instant) -> Option<Duration> {
+        (self.under_way() > 0).then(|| now.saturating_duration_since(self.moved))
     }
 
     fn adjust(
@@ -146,10 +166,11 @@ impl Pace {
         }
         self.base = Some(base);
         let queue = round.saturating_sub(base);
-        if queue > QUEUE {
+        // what waits for a slow disk at the peer with nothing else under way is no queue
+        if queue > QUEUE && was_full {
             if is_later {
                 let kept = (base + QUEUE / 2).as_secs_f64() / round.as_secs_f64();
-                self.limit = scale(self.limit, kept).max(LEAST);
+                self.limit = scale(self.limit, kept).max(self.least);
                 (self.cut, self.is_new) = (self.sent, false);
             }
         } else if was_full && queue < QUEUE / 2 {
@@ -204,7 +225,7 @@ mod tests {
         fn new(bytes_per_s: u64, delay: Duration) -> Self {
             let now = instant();
             Self {
-                pace: Pace::new(now),
+                pace: Pace::new(now, 8 * 1024),
                 began: now,
                 now,
                 bytes_per_s,
@@ -291,7 +312,7 @@ mod tests {
     #[test]
     fn an_urgent_lane_never_waits_and_forgery_is_noticed() {
         let now = instant();
-        let mut pace = Pace::new(now);
+        let mut pace = Pace::new(now, 8 * 1024);
         pace.on_sent(MOST, now);
         assert!(pace.may_send(Lane::Critical) && !pace.may_send(Lane::High));
         assert_eq!(
@@ -305,7 +326,7 @@ mod tests {
     #[test]
     fn small_batches_do_not_fill_the_memory() {
         let now = instant();
-        let mut pace = Pace::new(now);
+        let mut pace = Pace::new(now, 8 * 1024);
         (0..100_000).for_each(|_| pace.on_sent(100, now));
         assert!(pace.marks.len() < 6000, "{}", pace.marks.len());
     }

@@ -1,7 +1,7 @@
 //! The receiving side: taking streams and batches, acknowledging what is on disk.
 
 use super::inbound::Inbound;
-use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, Phase, RECEIVED_STEP, Session};
+use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, Phase, Session};
 use crate::link::codes::{NOT_ASKED, TOO_MANY, WINDOW};
 use crate::model::Seq;
 use crate::wire::{
@@ -101,7 +101,8 @@ impl Session {
 
     /// Answers what has arrived: that it has, and what of it is on disk.
     pub(super) fn flush_acks(&mut self) {
-        let much_arrived = self.received - self.received_told >= RECEIVED_STEP;
+        let step = self.config.least_under_way / 2;
+        let much_arrived = self.received - self.received_told >= step;
         if !(self.acks_due || much_arrived)
             || self.phase == Phase::Closed
             || self.output.len() - self.written >= OUTPUT_FOR_BATCHES
@@ -117,6 +118,11 @@ impl Session {
         for ack in due {
             self.put(&Control::Ack(ack));
         }
+        self.tell_received();
+    }
+
+    /// Tells the peer how much has arrived, unless it knows.
+    pub(super) fn tell_received(&mut self) {
         if self.received > self.received_told {
             self.received_told = self.received;
             self.put(&Control::Received(self.received));

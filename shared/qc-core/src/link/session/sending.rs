@@ -1,12 +1,13 @@
 //! The sending side: announcing streams, reading what may go, taking acknowledgements.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::outbound::{Outbound, share};
 use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, Phase, ReadPermit, Session};
 use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::TOO_MANY;
-use crate::model::Seq;
+use crate::model::{Lane, Seq};
 use crate::wire::{
     Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, RecordKind,
     Refusal, Subscribe,
@@ -53,6 +54,8 @@ impl Session {
     /// Which channel may send next: the most urgent lane first, channels of one lane in turn. Answer
     /// with [`Session::send`]. What is left of batches that go in pieces is sent in between.
     pub fn next_read(&mut self, now: Instant) -> Option<ReadPermit> {
+        // answers come first: the output is never so full of batches that the peer hears none
+        self.flush_acks();
         loop {
             match self.turn()? {
                 Turn::Piece(number) => {
@@ -181,7 +184,7 @@ impl Session {
         if outbound.ready {
             return Err(Refusal::new(BROKEN, "a channel answered twice"));
         }
-        match outbound.resume(ack) {
+        match outbound.resume(ack, self.config.channel_window) {
             Ok(acked) if acked > Seq::ZERO => {
                 self.events.push_back(Event::Acked(ack.channel, acked));
             }
@@ -195,14 +198,15 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn on_ack(&mut self, ack: Ack) -> Result<(), Refusal> {
+    pub(super) fn on_ack(&mut self, ack: Ack, now: Instant) -> Result<(), Refusal> {
         self.check_own_number(ack.channel)?;
         let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
             return Ok(());
         };
-        if let Some((acked, freed)) = outbound.ack(ack.mark)? {
-            self.bytes_in_flight -= freed;
-            self.events.push_back(Event::Acked(ack.channel, acked));
+        if let Some(acked) = outbound.ack(ack.mark)? {
+            self.bytes_in_flight -= acked.freed;
+            self.pace.on_acked(acked.through, now);
+            self.events.push_back(Event::Acked(ack.channel, acked.seq));
         }
         Ok(())
     }
@@ -230,10 +234,15 @@ impl Session {
             return None;
         }
         let (may_begin, last) = (self.may_begin(), self.last_served);
-        let room = |channel: &Outbound| match (&channel.rest, may_begin) {
-            (Some(_), _) => u64::MAX,
-            (None, true) => channel.room(self.session_room(channel)),
-            (None, false) => 0,
+        let with_rest = self.outbound.values().filter(|other| other.rest.is_some());
+        let begun: BTreeSet<Lane> = with_rest.map(|other| other.open.lane).collect();
+        let room = |channel: &Outbound| match &channel.rest {
+            Some(_) => u64::MAX,
+            // one batch of a lane at a time is held in memory
+            None if may_begin && !begun.contains(&channel.open.lane) => {
+                channel.room(self.session_room(channel))
+            }
+            None => 0,
         };
         let (number, room, channel) = self
             .outbound
