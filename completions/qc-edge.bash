@@ -37,6 +37,9 @@ _qc__edge() {
             qc__edge,ledger)
                 cmd="qc__edge__subcmd__ledger"
                 ;;
+            qc__edge,netdeps)
+                cmd="qc__edge__subcmd__netdeps"
+                ;;
             qc__edge,reload)
                 cmd="qc__edge__subcmd__reload"
                 ;;
@@ -132,6 +135,9 @@ _qc__edge() {
                 ;;
             qc__edge__subcmd__help,ledger)
                 cmd="qc__edge__subcmd__help__subcmd__ledger"
+                ;;
+            qc__edge__subcmd__help,netdeps)
+                cmd="qc__edge__subcmd__help__subcmd__netdeps"
                 ;;
             qc__edge__subcmd__help,reload)
                 cmd="qc__edge__subcmd__help__subcmd__reload"
@@ -248,7 +254,7 @@ _qc__edge() {
 
     case "${cmd}" in
         qc__edge)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status send streams ledger dlq key disk reload config explain help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status send streams ledger dlq key disk netdeps reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,7 +964,7 @@ _qc__edge() {
             return 0
             ;;
         qc__subcmd__edge__subcmd__help)
-            opts="run status send streams ledger dlq key disk reload config explain help"
+            opts="run status send streams ledger dlq key disk netdeps reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1226,6 +1232,20 @@ _qc__edge() {
         qc__subcmd__edge__subcmd__help__subcmd__ledger__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__help__subcmd__netdeps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1750,6 +1770,52 @@ _qc__edge() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__netdeps)
+            opts="-c -o -q -v -h -V --format --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "table nft csv json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

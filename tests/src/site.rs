@@ -65,25 +65,43 @@ impl Site {
 
     /// The relay with the usual configuration and `more` of it.
     pub fn relay(&self, more: &str) -> Daemon {
-        let listen = format!("address = \"127.0.0.1:{}\"", self.port);
+        self.relay_at("relay", self.port, more)
+    }
+
+    /// A relay of that configuration in the directory `node`, on `port`.
+    pub fn relay_at(&self, node: &str, port: u16, more: &str) -> Daemon {
+        let listen = format!("address = \"127.0.0.1:{port}\"");
         let est = format!("pki = {}\nca = \"{ISSUING}\"", quoted(self.authority.dir()));
         let text = format!(
             "{}[listen]\n{listen}\n[est]\n{est}\n[[stream]]\nname = \"{STREAM}\"\nclass = \"internal\"\n\
              publish = [\"*.site-a.acme\", \"app-1.hq.acme\"]\n\
              subscribe = [\"*.site-b.acme\", \"app-1.hq.acme\"]\n{more}",
-            self.common("relay")
+            self.common(node)
         );
-        Daemon::new("qc-relay", &self.write("relay.toml", text))
+        Daemon::new("qc-relay", &self.write(&format!("{node}.toml"), text))
     }
 
     /// The edge that captures files of `drop/` and dials `address`, with `more` configuration.
     pub fn edge_a(&self, address: &str, more: &str) -> Daemon {
-        let source = format!(
+        self.edge("edge-a", address, &format!("{}{more}", self.drop_source()))
+    }
+
+    /// The edge `edge-a` with `uplink`, lines of that section, to `addresses`, and `more` configuration.
+    pub fn edge_by(&self, addresses: &[&str], uplink: &str, more: &str) -> Daemon {
+        let text = format!(
+            "{}[uplink]\nrelay = {addresses:?}\n{uplink}{more}",
+            self.common("edge-a")
+        );
+        Daemon::new("qc-edge", &self.write("edge-a.toml", text))
+    }
+
+    /// The source that captures files of `drop/`.
+    pub fn drop_source(&self) -> String {
+        format!(
             "[[source]]\nname = \"lab-drop\"\nstream = \"{STREAM}\"\nclass = \"internal\"\n\
              [source.file]\npath = {}\npoll = \"50ms\"\nsettle = \"100ms\"\n",
             quoted(&self.path("drop"))
-        );
-        self.edge("edge-a", address, &format!("{source}{more}"))
+        )
     }
 
     /// The edge that delivers to files in `out/` and dials `address`, with `more` configuration.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET  /v1/status   /v1/streams   /v1/ledger   /metrics
+//! GET  /v1/netdeps                                           what the network has to let through
 //! GET  /v1/dlq   /v1/dlq/ID                                 dead letters, see qc_core::admin::dlq
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
 //! POST /v1/reload
@@ -21,7 +22,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
     ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
-    LinkStatus, Reply, STREAM_LIST_SCHEMA, StreamRow,
+    LinkStatus, LinkWay, Reply, STREAM_LIST_SCHEMA, StreamRow,
 };
 use qc_core::admin::{Problem, dlq, stopping};
 use qc_core::cli::{Exit, Failure};
@@ -30,6 +31,7 @@ use qc_core::cloudevents::{self, Bounds};
 use qc_core::link::{DialerState, DialerStatus};
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
+use qc_core::reach::Ways;
 use qc_core::safe_text::safe;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
@@ -41,8 +43,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::buffer::Buffer;
+use crate::commands::netdeps::ROUTE;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
+use crate::netdeps::{Dependency, User};
 use crate::sources::{Intake as _, IntakeError};
 use crate::uplink::Seen;
 
@@ -57,6 +61,8 @@ pub(crate) struct Admin {
     pub(crate) connectors: Connectors,
     pub(crate) link: Option<watch::Receiver<DialerStatus>>,
     pub(crate) seen: Seen,
+    pub(crate) ways: Ways,
+    pub(crate) netdeps: Arc<Vec<Dependency>>,
     pub(crate) disk_used: watch::Receiver<u8>,
     pub(crate) reload: mpsc::Sender<Reloaded>,
     pub(crate) drain: Drain,
@@ -91,6 +97,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/streams", get(streams))
         .route("/v1/ledger", get(ledger))
+        .route(ROUTE, get(netdeps))
         .route("/v1/send", post(send))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
@@ -102,6 +109,11 @@ pub(crate) fn router(admin: Admin) -> Router {
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
     let status = admin.status();
     admin.reply(EDGE_STATUS_SCHEMA, status)
+}
+
+async fn netdeps(State(admin): State<Admin>) -> impl IntoResponse {
+    let rows = admin.netdeps();
+    admin.reply("qc.netdeps/1", rows)
 }
 
 async fn streams(State(admin): State<Admin>) -> impl IntoResponse {
@@ -259,6 +271,13 @@ impl Admin {
             peer,
             address: safe(&dialer.address, 200),
             state,
+            way: self.ways.of(&dialer.address).map(|way| LinkWay {
+                remote: way.remote,
+                proxy: way.proxy,
+                websocket: way.websocket,
+                address_age_s: way.address_from.map(|at| now.since(at).as_secs()),
+                since: way.at.to_string(),
+            }),
             since: Some(dialer.since.to_string()),
             last_error,
             attempts: u64::from(dialer.attempts),
@@ -274,6 +293,29 @@ impl Admin {
             received: seen.received,
             backlog_messages: self.buffer.backlog().messages,
         }
+    }
+
+    fn netdeps(&self) -> Vec<Dependency> {
+        let link = self.link.as_ref().map(|link| link.borrow().clone());
+        let is_up = |relay: &String| {
+            link.as_ref().is_some_and(|link| {
+                link.address == *relay && matches!(link.state, DialerState::Connected(_))
+            })
+        };
+        let now = self.clock.now();
+        let last_used = |user: &User| match user {
+            User::Links(relays) if relays.iter().any(is_up) => Some(now),
+            User::Links(relays) => {
+                let ways = relays.iter().filter_map(|relay| self.ways.of(relay));
+                ways.map(|way| way.at).max()
+            }
+            user => self.connectors.last_done(user),
+        };
+        let row = |one: &Dependency| Dependency {
+            last_used: last_used(&one.user).map(|at| at.to_string()),
+            ..one.clone()
+        };
+        self.netdeps.iter().map(row).collect()
     }
 
     fn streams(&self) -> Vec<StreamRow> {

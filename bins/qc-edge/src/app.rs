@@ -1,7 +1,7 @@
 //! The edge as a process: what is built from what, and in which order it ends.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::admin;
@@ -9,6 +9,7 @@ use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::link::{Dialer, DialerOptions, DialerStatus, LinkOptions, SessionConfig, Stop};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
+use qc_core::reach::{Dial, LastGood, Names, Reach, Socket, SystemResolver, Ways};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::tls::Credentials;
@@ -17,15 +18,18 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::buffer::Buffer;
-use crate::config::EdgeConfig;
+use crate::commands::netdeps::dependencies;
+use crate::config::{EdgeConfig, UplinkSection};
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
-use crate::uplink::{Dial, Seen, Uplink};
+use crate::uplink::{Seen, Uplink};
 
 /// How often the disk is sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
 /// How often positions are written and space is given back.
 const TIDY: Duration = Duration::from_millis(500);
+/// What the dialer waits beyond the deadlines of what it calls, which name the reason.
+const MARGIN: Duration = Duration::from_secs(1);
 /// How long tasks may take to end when the edge stops.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -53,7 +57,7 @@ pub(crate) async fn run(
     let of = buffer.clone();
     let slowest = move |stream: &StreamKey| of.slowest(stream);
     let (disk, disk_used) = watch::channel(0);
-    let seen = Seen::default();
+    let (seen, ways) = (Seen::default(), Ways::default());
     let (link_status, link_shown) = watch::channel(DialerStatus::new(clock.now()));
     let (reload, wishes) = mpsc::channel(4);
 
@@ -67,6 +71,8 @@ pub(crate) async fn run(
         connectors,
         link: (!config.uplink.relay.is_empty()).then_some(link_shown),
         seen: seen.clone(),
+        ways: ways.clone(),
+        netdeps: Arc::new(dependencies(&config)?),
         disk_used: disk_used.clone(),
         reload,
         drain: service.drain.clone(),
@@ -94,7 +100,11 @@ pub(crate) async fn run(
             disk_used,
             seen,
         };
-        start_link(&config, uplink, link_status, &service);
+        let reach = reach(&config.uplink, &dir)?;
+        let mut dial = Dial::new(node.credentials.clone(), reach, Arc::clone(&clock));
+        dial.expected.clone_from(&config.uplink.name);
+        (dial.websocket, dial.ways) = (config.uplink.websocket, ways);
+        start_link(&config, uplink, dial, link_status, &service);
     }
     service.drain.spawn(
         "tidier",
@@ -128,9 +138,29 @@ pub(crate) async fn run(
     }
 }
 
+/// How the relays of `uplink` are reached.
+fn reach(uplink: &UplinkSection, state: &Path) -> Result<Reach, Failure> {
+    let way = uplink.way().map_err(|(key, why)| {
+        Failure::new(Exit::Config, "QC1020", format!("uplink.{key}: {why}"))
+    })?;
+    let resolver = Arc::new(SystemResolver::default());
+    Ok(Reach {
+        names: Names::new(resolver, Some(LastGood::open(state))),
+        proxy: way.proxy,
+        proxy_credentials: uplink.proxy_credentials_file.clone(),
+        no_proxy: way.no_proxy,
+        socket: Socket {
+            source: way.source,
+            keepalive: (!uplink.keepalive.is_zero()).then_some(uplink.keepalive),
+        },
+        deadline: uplink.connect_timeout,
+    })
+}
+
 fn start_link(
     config: &EdgeConfig,
     uplink: Uplink,
+    dial: Dial,
     status: watch::Sender<DialerStatus>,
     service: &Service,
 ) {
@@ -146,17 +176,18 @@ fn start_link(
         heartbeat: config.uplink.heartbeat,
         ..SessionConfig::new(uplink.buffer.node().clone())
     };
-    let options = DialerOptions::new(config.uplink.relay.clone(), LinkOptions::new(session));
-    let dial = Dial {
-        credentials: uplink.credentials.clone(),
-        expected: config.uplink.name.clone(),
-        said: Mutex::default(),
+    let options = DialerOptions {
+        connect_timeout: dial.longest() + MARGIN,
+        prefer_after: config.uplink.prefer_after,
+        ..DialerOptions::new(config.uplink.relay.clone(), LinkOptions::new(session))
+            .spread(config.uplink.reconnect_spread)
     };
     service.drain.spawn("dialer", async move {
+        let clock = Arc::clone(&uplink.clock);
         let dialer = Dialer {
-            app: &uplink,
+            app: Arc::new(uplink),
             connect: &dial,
-            clock: uplink.clock.as_ref(),
+            clock: clock.as_ref(),
             options,
             status,
             rng: fastrand::Rng::new(),

@@ -5,7 +5,7 @@ use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
 };
 
-use crate::commands::{reload, run, send, status, streams};
+use crate::commands::{netdeps, reload, run, send, status, streams};
 
 /// The connector and edge runtime at a site: captures, buffers, forwards, delivers
 #[derive(Debug, Parser)]
@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Dlq(DlqCommand),
     Key(KeyCommand),
     Disk(DiskCommand),
+    Netdeps(netdeps::Args),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -7,11 +7,13 @@ use qc_core::admin::api::{ConnectorState, ConnectorStatus, LastError};
 use qc_core::backoff::Backoff;
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
+use qc_core::model::Timestamp;
 use qc_core::service::{self, Drain};
 
 use crate::buffer::Buffer;
 use crate::config::{EdgeConfig, SinkSection, SourceSection};
 use crate::feed::StreamFeed;
+use crate::netdeps::User;
 use crate::sinks::file_out::FileOut;
 use crate::sinks::run_sink;
 use crate::sinks::webhook_out::WebhookOut;
@@ -60,6 +62,17 @@ impl Connectors {
             sources: Arc::new(sources),
             sinks: Arc::new(sinks),
         })
+    }
+
+    /// When a source or sink last did something.
+    pub(crate) fn last_done(&self, user: &User) -> Option<Timestamp> {
+        let (connectors, name) = match user {
+            User::Source(name) => (&self.sources, name),
+            User::Sink(name) => (&self.sinks, name),
+            User::Links(_) | User::Nobody => return None,
+        };
+        let connector = connectors.iter().find(|one| one.name == *name)?;
+        connector.activity.snapshot().last_done
     }
 
     /// How the sources fare.

@@ -12,6 +12,7 @@ mod config;
 mod connectors;
 mod feed;
 mod metrics;
+mod netdeps;
 pub mod sinks;
 pub mod sources;
 mod uplink;
@@ -53,6 +54,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Dlq(verb) => verb.run(&context),
         Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
+        Command::Netdeps(args) => commands::netdeps::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::EdgeConfig::from_loaded(loaded).map(drop)

@@ -1,28 +1,21 @@
-//! The edge as its link sees it: captured streams go out, wanted streams come in.
+//! The edge as its link sees it: captured streams go out, wanted streams come in. How it gets to a
+//! relay is `qc_core::reach`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qc_core::clock::Clock;
-use qc_core::link::{
-    self, Chunk, Connect, ConnectError, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
-};
-use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
-use qc_core::safe_text::safe;
+use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
 use qc_core::streams::ReadError;
-use qc_core::tls::{self, Credentials};
+use qc_core::tls::Credentials;
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
 };
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::client::TlsStream;
 
 use crate::buffer::{Buffer, UPLINK};
-
-/// Time for TCP and TLS together.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The edge's end of its link.
 pub(crate) struct Uplink {
@@ -219,7 +212,6 @@ impl LinkApp for Uplink {
     fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
         self.seen.change(|seen| {
             seen.rtt = heartbeat.rtt.or(seen.rtt);
-            seen.stale = false;
         });
     }
 
@@ -231,12 +223,18 @@ impl LinkApp for Uplink {
             LinkState::Stale => {
                 tracing::warn!(code = "QC2221", relay = %peer.node, "Two heartbeats are missing.");
             }
+            LinkState::Unacked => {
+                tracing::warn!(code = "QC2224", relay = %peer.node, "It has not acknowledged for two heartbeats.");
+            }
+            LinkState::Fresh => {
+                tracing::info!(code = "QC2223", relay = %peer.node, "Link well again.");
+            }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
                 tracing::info!(code, relay = %peer.node, reason, "Link down.");
             }
         }
-        let stale = matches!(state, LinkState::Stale);
+        let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
         self.seen.change(|seen| seen.stale = stale);
     }
 
@@ -246,72 +244,6 @@ impl LinkApp for Uplink {
         let now = self.clock.now();
         self.seen
             .change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
-    }
-}
-
-/// Dials relays with the newest credentials.
-pub(crate) struct Dial {
-    /// What is shown, and whom we believe.
-    pub credentials: Credentials,
-    /// The only relay that is accepted.
-    pub expected: Option<NodeName>,
-    /// What was logged last, so that a reason is said once and not at every attempt.
-    pub said: Mutex<Option<Refusal>>,
-}
-
-impl Connect for Dial {
-    type Stream = TlsStream<TcpStream>;
-
-    async fn connect(&self, address: &str) -> Result<(Self::Stream, Peer), ConnectError> {
-        let connected = self.dial(address).await;
-        self.say(connected.as_ref().err());
-        connected
-    }
-}
-
-impl Dial {
-    fn say(&self, error: Option<&ConnectError>) {
-        let refusal = error.map(ConnectError::refusal);
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if *said == refusal {
-            return;
-        }
-        if let Some(refusal) = &refusal {
-            let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-            tracing::warn!(code, reason, "No link; trying again.");
-        }
-        *said = refusal;
-    }
-
-    async fn dial(&self, address: &str) -> Result<(TlsStream<TcpStream>, Peer), ConnectError> {
-        let unreachable = |source| ConnectError::Unreachable {
-            address: safe(address, 200),
-            source,
-        };
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-        let _whatever_the_kernel_says = stream.set_nodelay(true);
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let refused = |code: &str, reason: String| {
-            let number = code.trim_start_matches("QC").parse().unwrap_or_default();
-            let refusal = Refusal::new(Code::new(number), reason);
-            ConnectError::Refused {
-                address: safe(address, 200),
-                refusal,
-            }
-        };
-        let config = self
-            .credentials
-            .link_client_config(self.expected.clone())
-            .map_err(|error| refused("QC2024", error.to_string()))?;
-        let connected = tls::connect(stream, host, config, HANDSHAKE)
-            .await
-            .map_err(|error| refused(error.code(), error.to_string()))?;
-        let peer = Peer {
-            node: connected.peer.name,
-            address: address.to_owned(),
-        };
-        Ok((*connected.stream, peer))
     }
 }
 

@@ -10,6 +10,7 @@ mod hub;
 mod listener;
 mod metrics;
 mod retention;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::hub::Hub;
+use crate::upgrade::{self, Upgrades};
 
 /// Time for the headers of a request.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -48,13 +49,18 @@ pub(crate) struct Listener {
 }
 
 /// The newest link of every node, so that a returning node replaces its own dead one.
-type Links = Arc<Mutex<BTreeMap<NodeName, watch::Sender<Stop>>>>;
+pub(crate) type Links = Arc<Mutex<BTreeMap<NodeName, watch::Sender<Stop>>>>;
 
 /// Accepts connections until draining begins.
 pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain) {
     let places = Arc::new(Semaphore::new(listener.pending));
     let listener = Arc::new(listener);
     let links = Links::default();
+    let routes = listener.routes.clone().merge(upgrade::router(Upgrades {
+        listener: Arc::clone(&listener),
+        links: Arc::clone(&links),
+        drain: drain.clone(),
+    }));
     loop {
         let place = tokio::select! {
             () = drain.signaled() => return,
@@ -74,6 +80,7 @@ pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain)
             }
         };
         let (listener, links, until) = (Arc::clone(&listener), Arc::clone(&links), drain.clone());
+        let routes = routes.clone();
         drain.spawn("connection", async move {
             let _whatever_the_kernel_says = stream.set_nodelay(true);
             let accepted = tls::accept(stream, &listener.credentials, listener.handshake).await;
@@ -83,7 +90,7 @@ pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain)
                     Box::pin(link(&listener, &links, *stream, &peer, remote, until)).await;
                 }
                 Ok(Accepted::Http { stream, peer }) => {
-                    Box::pin(http(&listener, *stream, peer, remote, until)).await;
+                    Box::pin(http(routes, *stream, peer, remote, until)).await;
                 }
                 Err(error) => refused(remote, &error),
             }
@@ -99,7 +106,8 @@ fn refused(remote: SocketAddr, error: &tls::AcceptError) {
     tracing::warn!(code, %remote, reason, cause, "Connection refused.");
 }
 
-async fn link<S>(
+/// Runs a link whose peer was judged, until it ends.
+pub(crate) async fn link<S>(
     listener: &Listener,
     links: &Links,
     stream: S,
@@ -149,7 +157,7 @@ async fn link<S>(
 }
 
 async fn http(
-    listener: &Listener,
+    routes: Router,
     stream: tokio_rustls::server::TlsStream<TcpStream>,
     peer: Option<PeerIdentity>,
     remote: SocketAddr,
@@ -159,11 +167,7 @@ async fn http(
         node: peer.as_ref().map(|peer| peer.name.clone()),
         remote: Some(remote),
     };
-    let routes = listener
-        .routes
-        .clone()
-        .layer(Extension(peer))
-        .layer(Extension(caller));
+    let routes = routes.layer(Extension(peer)).layer(Extension(caller));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -173,8 +177,8 @@ async fn http(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(64);
-    let connection =
-        server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let connection = server
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

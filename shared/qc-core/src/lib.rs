@@ -8,7 +8,7 @@
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 machinery | `store`, `streams`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
-//! | 3 network | `tls`, `est`, `link`, `admin`, `door` | `net` |
+//! | 3 network | `tls`, `est`, `link`, `reach`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `node`, `upkeep`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
@@ -44,6 +44,8 @@ pub mod door;
 pub mod est;
 #[cfg(feature = "net")]
 pub mod link;
+#[cfg(feature = "net")]
+pub mod reach;
 #[cfg(feature = "net")]
 pub mod tls;
 

@@ -112,6 +112,7 @@ fn controls() -> Vec<Control> {
         ),
         Control::SubscribeAck(3),
         Control::Status(status()),
+        Control::Received(1_234_567),
     ]
 }
 
@@ -121,6 +122,7 @@ fn batch() -> Vec<u8> {
         lane: Lane::High as u16,
         channel: 1,
         count: 1,
+        more: false,
     };
     let mut record = RecordHeader::new(RecordKind::Message);
     (record.lane, record.stream) = (Lane::High, 1);
@@ -355,7 +357,7 @@ proptest! {
 
     #[test]
     fn any_payload_is_refused_or_decoded(
-        kind in 0..12usize,
+        kind in 0..FrameKind::ALL.len(),
         channel in 0..3u32,
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {

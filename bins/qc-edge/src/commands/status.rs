@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkStatus};
+use qc_core::admin::api::{
+    ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkState, LinkStatus, LinkWay,
+};
 use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 
@@ -25,6 +27,8 @@ fn text(status: &EdgeStatus) -> String {
     )];
     for link in &status.links {
         lines.push(link_line(link));
+        let is_up = matches!(link.state, LinkState::Up | LinkState::Stalled);
+        lines.extend(link.way.as_ref().filter(|_| is_up).map(way_line));
         if let Some(error) = &link.last_error {
             let reason = safe(&error.reason, 300);
             let at = error.at.as_deref().unwrap_or_default();
@@ -96,6 +100,26 @@ fn link_line(link: &LinkStatus) -> String {
         link.received,
         link.backlog_messages
     )
+}
+
+/// `        by http://proxy:3128 at 10.0.0.8:3128, in a WebSocket, since ...`
+fn way_line(way: &LinkWay) -> String {
+    let proxy = way.proxy.as_deref();
+    let by = proxy.map_or_else(
+        || "direct".to_owned(),
+        |proxy| format!("by {}", safe(proxy, 200)),
+    );
+    let websocket = if way.websocket {
+        ", in a WebSocket"
+    } else {
+        ""
+    };
+    let age = way.address_age_s.map_or_else(String::new, |s| {
+        let age = human_duration(Duration::from_secs(s));
+        format!(", address of {age} ago: its name cannot be looked up")
+    });
+    let (remote, since) = (safe(&way.remote, 200), safe(&way.since, 40));
+    format!("        {by} to {remote}{websocket}{age}, since {since}")
 }
 
 fn row(side: &str, connector: &ConnectorStatus) -> [String; 7] {

@@ -45,6 +45,8 @@ enum Link {
     Never,
     Up,
     Stale,
+    /// It is heard, and acknowledges nothing.
+    Unacked,
     Down(Refusal),
 }
 
@@ -95,7 +97,9 @@ impl Fleet {
                 node.seen = Some((now, at));
                 Link::Up
             }
+            LinkState::Fresh => Link::Up,
             LinkState::Stale => Link::Stale,
+            LinkState::Unacked => Link::Unacked,
             LinkState::Down(refusal) => Link::Down(refusal.clone()),
         };
         if node.state != state {
@@ -144,7 +148,7 @@ impl Fleet {
             let (state, closed) = match &node.state {
                 Link::Never => (Shown::Down, None),
                 Link::Up => (Shown::Up, None),
-                Link::Stale => (Shown::Stalled, None),
+                Link::Stale | Link::Unacked => (Shown::Stalled, None),
                 Link::Down(refusal) => (Shown::Down, Some(refusal.clone())),
             };
             LinkRow {
@@ -249,6 +253,10 @@ impl Node {
             Link::Stale => {
                 let reason = "two heartbeats are missing; the line may be cut".to_owned();
                 return say(NodeState::Stale, "QC2221", reason);
+            }
+            Link::Unacked => {
+                let reason = "it has not acknowledged for two heartbeats what it has".to_owned();
+                return say(NodeState::Stale, "QC2224", reason);
             }
             Link::Up => {}
         }

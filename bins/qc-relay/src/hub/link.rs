@@ -178,6 +178,12 @@ impl LinkApp for Hub {
             LinkState::Stale => {
                 tracing::warn!(code = "QC2221", node = %peer.node, "Two heartbeats are missing.");
             }
+            LinkState::Unacked => {
+                tracing::warn!(code = "QC2224", node = %peer.node, "It has not acknowledged for two heartbeats.");
+            }
+            LinkState::Fresh => {
+                tracing::info!(code = "QC2223", node = %peer.node, "Link well again.");
+            }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
                 tracing::info!(code, node = %peer.node, reason, "Link down.");

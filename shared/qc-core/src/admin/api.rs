@@ -352,6 +352,8 @@ pub struct LinkStatus {
     pub address: String,
     /// How it does.
     pub state: LinkState,
+    /// Which way the newest connection to this address went.
+    pub way: Option<LinkWay>,
     /// Since when it is in this state.
     pub since: Option<String>,
     /// Why it was last down.
@@ -372,6 +374,22 @@ pub struct LinkStatus {
     pub received: u64,
     /// Messages that wait for it.
     pub backlog_messages: u64,
+}
+
+/// Which way a link goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkWay {
+    /// The address of the relay or proxy that answered, with its port.
+    pub remote: String,
+    /// The proxy, if there is one.
+    pub proxy: Option<String>,
+    /// Whether the link is inside a WebSocket.
+    pub websocket: bool,
+    /// How old the address is, where the name could not be looked up and the last good one was used.
+    pub address_age_s: Option<u64>,
+    /// When the connection was made.
+    pub since: String,
 }
 
 /// A node's own certificate.

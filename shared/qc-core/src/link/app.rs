@@ -75,6 +75,10 @@ pub enum LinkState {
     Up,
     /// Two heartbeats of the peer are missing.
     Stale,
+    /// The peer is there, and has not acknowledged for two heartbeats what it has.
+    Unacked,
+    /// It is heard and acknowledges again.
+    Fresh,
     /// It ended.
     Down(Refusal),
 }

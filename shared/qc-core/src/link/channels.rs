@@ -312,7 +312,7 @@ impl Channels {
             permit.max_records,
             permit.max_bytes,
         ) {
-            Ok(chunk) => session.send(permit, &chunk),
+            Ok(chunk) => session.send(permit, &chunk, now),
             Err(refusal) => {
                 session.refuse(permit.channel, refusal.clone());
                 self.refused(app, peer, session, (permit.channel, &refusal), now);

@@ -1,8 +1,13 @@
 //! Keeps one link up: relay after relay, with backoff and jitter, until it is told to stop.
+//!
+//! On a lesser relay it tries the preferred ones beside the standing link, and moves only when one of
+//! them has greeted: the old link drains first, so that nothing is sent to both.
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -10,7 +15,8 @@ use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, Peer};
 use super::codes::{GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
-use super::driver::{LinkOptions, Stop, run};
+use super::driver::{Ended, LinkOptions, Stop, run};
+use super::gate::Gate;
 use super::session::Side;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
@@ -57,6 +63,16 @@ pub enum ConnectError {
         /// Why.
         refusal: Refusal,
     },
+    /// The relay was not got through to: a name, a proxy, a filter.
+    #[error("{address}: {refusal}")]
+    OnTheWay {
+        /// What was tried.
+        address: String,
+        /// Why.
+        refusal: Refusal,
+        /// Whether trying again soon may help.
+        soon: bool,
+    },
 }
 
 impl ConnectError {
@@ -67,9 +83,24 @@ impl ConnectError {
                 Refusal::new(UNREACHABLE, format!("{self}: {source}"))
             }
             Self::Timeout { .. } => Refusal::new(UNREACHABLE, self.to_string()),
-            Self::Refused { refusal, .. } => refusal.clone(),
+            Self::Refused { refusal, .. } | Self::OnTheWay { refusal, .. } => refusal.clone(),
         }
     }
+
+    /// Whether trying again soon is of no use.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => false,
+            Self::Refused { refusal, .. } => is_lasting(refusal),
+            Self::OnTheWay { soon, .. } => !soon,
+        }
+    }
+}
+
+/// Whether it is a matter of identity, where trying again soon is of no use.
+fn is_lasting(refusal: &Refusal) -> bool {
+    let code = refusal.code;
+    code.is_identity() || code == WRONG_NODE || code == NOT_ALLOWED
 }
 
 /// How to dial.
@@ -85,6 +116,11 @@ pub struct DialerOptions {
     pub identity_backoff: Backoff,
     /// After how long a link counts as good, so that waits begin anew.
     pub good_after: Duration,
+    /// The window over which the first attempt after a lost link is spread, so that a fleet does not
+    /// return in one moment.
+    pub reconnect_spread: Duration,
+    /// How long a link to a lesser relay stands before the preferred ones are tried again, about.
+    pub prefer_after: Duration,
     /// How to run the link.
     pub link: LinkOptions,
 }
@@ -102,7 +138,21 @@ impl DialerOptions {
             backoff: backoff(100, 1_000),
             identity_backoff: backoff(1_000, 60_000),
             good_after: Duration::from_secs(10),
+            reconnect_spread: Duration::from_secs(1),
+            prefer_after: Duration::from_mins(10),
             link,
+        }
+    }
+
+    /// Spreads returns over `window`: those of a lost link, and the attempts while no relay is there.
+    #[must_use]
+    pub fn spread(self, window: Duration) -> Self {
+        let longest = window.max(Duration::from_secs(1));
+        Self {
+            reconnect_spread: window,
+            backoff: Backoff::new(Duration::from_millis(100), longest)
+                .expect("a tenth of a second is less than a second"),
+            ..self
         }
     }
 }
@@ -162,7 +212,7 @@ impl DialerStatus {
 /// Dials until it is told to stop.
 pub struct Dialer<'a, A, C> {
     /// The program around the link.
-    pub app: &'a A,
+    pub app: Arc<A>,
     /// Makes connections.
     pub connect: &'a C,
     /// Where time comes from.
@@ -175,7 +225,18 @@ pub struct Dialer<'a, A, C> {
     pub rng: fastrand::Rng,
 }
 
-impl<A: LinkApp, C: Connect> Dialer<'_, A, C> {
+/// A link under way.
+struct Standing<'a, A> {
+    /// The place of its relay in the list: 0 is the preferred one.
+    place: usize,
+    peer: Peer,
+    began: Instant,
+    gate: Arc<Gate<A>>,
+    stop: watch::Sender<Stop>,
+    run: Pin<Box<dyn Future<Output = Ended> + Send + 'a>>,
+}
+
+impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     /// Keeps a link up. Returns once `stop` says drain or close and the link has ended.
     pub async fn run(mut self, stop: watch::Receiver<Stop>) {
         while !is_stopped(&stop) {
@@ -196,39 +257,32 @@ impl<A: LinkApp, C: Connect> Dialer<'_, A, C> {
     /// Tries each relay once, from the preferred one on, until a link was up and ended; returns how
     /// long to wait.
     async fn round(&mut self, stop: &watch::Receiver<Stop>) -> Duration {
-        let mut identity = false;
-        for address in self.options.addresses.clone() {
+        let (mut lasting, mut was_up) = (false, false);
+        for (place, address) in self.options.addresses.clone().into_iter().enumerate() {
             self.status.send_modify(|status| {
                 status.address.clone_from(&address);
                 status.attempts = status.attempts.saturating_add(1);
             });
             self.tell(DialerState::Connecting);
-            let began = self.clock.instant();
             let connected = tokio::select! {
                 connected = self.try_connect(&address) => connected,
                 () = stopped(stop.clone()) => return Duration::ZERO,
             };
-            let (stream, peer) = match connected {
-                Ok(connected) => connected,
+            let standing = match connected {
+                Ok((stream, peer)) => self.start(place, stream, peer, true),
                 Err(error) => {
-                    identity = self.failed(error.refusal());
+                    lasting = error.is_lasting();
+                    self.failed(error.refusal());
                     continue;
                 }
             };
-            self.tell(DialerState::Connected(peer.clone()));
-            let ended = run(
-                stream,
-                &peer,
-                Side::Dialer,
-                self.app,
-                self.clock,
-                &self.options.link,
-                stop.clone(),
-            )
-            .await;
-            identity = self.failed(ended.refusal.clone());
+            self.tell(DialerState::Connected(standing.peer.clone()));
+            let rng = self.rng.fork();
+            let (ended, lasted) = self.stand(standing, stop, rng).await;
+            lasting = is_lasting(&ended.refusal);
+            self.failed(ended.refusal);
             if ended.established {
-                let lasted = self.clock.instant().saturating_duration_since(began);
+                was_up = true;
                 if lasted >= self.options.good_after {
                     self.options.backoff.reset();
                     self.options.identity_backoff.reset();
@@ -237,12 +291,17 @@ impl<A: LinkApp, C: Connect> Dialer<'_, A, C> {
                 break;
             }
         }
-        let backoff = if identity {
+        let backoff = if lasting {
             &mut self.options.identity_backoff
         } else {
             &mut self.options.backoff
         };
-        backoff.next_delay(&mut self.rng)
+        let wait = backoff.next_delay(&mut self.rng);
+        if was_up {
+            wait.max(self.options.reconnect_spread.mul_f64(self.rng.f64()))
+        } else {
+            wait
+        }
     }
 
     async fn try_connect(&self, address: &str) -> Result<(C::Stream, Peer), ConnectError> {
@@ -257,15 +316,130 @@ impl<A: LinkApp, C: Connect> Dialer<'_, A, C> {
             })
     }
 
-    /// Notes why an attempt or a link ended; whether trying again soon is of no use.
-    fn failed(&self, refusal: Refusal) -> bool {
-        let code = refusal.code;
+    /// A link over `stream` that runs while it is polled.
+    fn start(&self, place: usize, stream: C::Stream, peer: Peer, open: bool) -> Standing<'a, A> {
+        let gate = Arc::new(Gate::new(Arc::clone(&self.app), open));
+        let (stop, stopped) = watch::channel(Stop::Run);
+        let (with, at, clock) = (peer.clone(), Arc::clone(&gate), self.clock);
+        let options = self.options.link.clone();
+        let run = async move {
+            let link = run(
+                stream,
+                &with,
+                Side::Dialer,
+                at.as_ref(),
+                clock,
+                &options,
+                stopped,
+            );
+            if open {
+                return link.await;
+            }
+            tokio::select! {
+                ended = link => ended,
+                never = at.forward() => match never {},
+            }
+        };
+        Standing {
+            place,
+            peer,
+            began: self.clock.instant(),
+            gate,
+            stop,
+            run: Box::pin(run),
+        }
+    }
+
+    /// Runs a link to its end, and moves to a preferred relay when one is there. Tells how the last
+    /// link ended, and how long it had lasted.
+    async fn stand(
+        &self,
+        mut standing: Standing<'a, A>,
+        stop: &watch::Receiver<Stop>,
+        mut rng: fastrand::Rng,
+    ) -> (Ended, Duration) {
+        let ended = loop {
+            let better = tokio::select! {
+                ended = &mut standing.run => break ended,
+                () = stopped(stop.clone()) => break finish(&mut standing, stop).await,
+                better = self.better(standing.place, &mut rng), if standing.place > 0 => better,
+            };
+            match self.change(&mut standing, better, stop).await {
+                Ok(better) => standing = better,
+                Err(ended) => break ended,
+            }
+        };
+        let now = self.clock.instant();
+        (ended, now.saturating_duration_since(standing.began))
+    }
+
+    /// A link to a relay before `place` that has greeted, as soon as there is one.
+    async fn better(&self, place: usize, rng: &mut fastrand::Rng) -> Standing<'a, A> {
+        loop {
+            // a whole fleet was moved here at one time, and is not to return at one time
+            let after = self.options.prefer_after;
+            let spread = self.options.reconnect_spread.max(after / 10);
+            sleep(after + spread.mul_f64(rng.f64())).await;
+            for (better, address) in self.options.addresses.iter().take(place).enumerate() {
+                let (stream, peer) = match self.try_connect(address).await {
+                    Ok(connected) => connected,
+                    Err(error) => {
+                        self.failed(error.refusal());
+                        continue;
+                    }
+                };
+                let mut standing = self.start(better, stream, peer, false);
+                let gate = Arc::clone(&standing.gate);
+                tokio::select! {
+                    ended = &mut standing.run => self.failed(ended.refusal),
+                    () = gate.greeted() => return standing,
+                }
+            }
+        }
+    }
+
+    /// Drains the old link, then lets the new one send. How the new one ended if it did meanwhile.
+    async fn change(
+        &self,
+        old: &mut Standing<'a, A>,
+        mut new: Standing<'a, A>,
+        stop: &watch::Receiver<Stop>,
+    ) -> Result<Standing<'a, A>, Ended> {
+        tracing::info!(
+            code = "QC2055",
+            from = %old.peer.node,
+            to = %new.peer.node,
+            "A preferred relay is there again; moving to it."
+        );
+        old.stop.send_replace(Stop::Drain);
+        tokio::select! {
+            _drained = &mut old.run => {}
+            ended = &mut new.run => {
+                (&mut old.run).await;
+                return Err(ended);
+            }
+            () = stopped(stop.clone()) => {
+                let (_old, ended) = tokio::join!(&mut old.run, finish(&mut new, stop));
+                return Err(ended);
+            }
+        }
+        new.gate.open();
+        let address = self.options.addresses.get(new.place);
+        self.status.send_modify(|status| {
+            status.address = address.cloned().unwrap_or_default();
+            status.attempts = 0;
+        });
+        self.tell(DialerState::Connected(new.peer.clone()));
+        Ok(new)
+    }
+
+    /// Notes why an attempt or a link ended.
+    fn failed(&self, refusal: Refusal) {
         let now = self.clock.now();
-        if code != GOING_AWAY || self.status.borrow().last_error.is_none() {
+        if refusal.code != GOING_AWAY || self.status.borrow().last_error.is_none() {
             self.status
                 .send_modify(|status| status.last_error = Some((now, refusal)));
         }
-        code.is_identity() || code == WRONG_NODE || code == NOT_ALLOWED
     }
 
     fn tell(&self, state: DialerState) {
@@ -274,6 +448,21 @@ impl<A: LinkApp, C: Connect> Dialer<'_, A, C> {
             status.state = state;
             status.since = now;
         });
+    }
+}
+
+/// Runs a link to its end as its owner wants it.
+async fn finish<A>(standing: &mut Standing<'_, A>, stop: &watch::Receiver<Stop>) -> Ended {
+    let mut stop = stop.clone();
+    loop {
+        let wanted = stop.borrow_and_update().clone();
+        standing.stop.send_replace(wanted);
+        tokio::select! {
+            ended = &mut standing.run => return ended,
+            changed = stop.changed() => if changed.is_err() {
+                return (&mut standing.run).await;
+            },
+        }
     }
 }
 

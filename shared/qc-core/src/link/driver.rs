@@ -165,7 +165,7 @@ impl<A: LinkApp> Driver<'_, A> {
             let now = self.clock.instant();
             // Only a peer that opens and ends channels to get around its windows comes this far.
             let readable = (self.pending.bytes() as u64) < 2 * self.options.session.window;
-            let busy = self.drain_until.is_none() && self.session.can_read();
+            let busy = self.session.can_read();
             let write = !self.session.to_send().is_empty() || unflushed;
             if !write {
                 self.write_stalled = None;
@@ -235,10 +235,13 @@ impl<A: LinkApp> Driver<'_, A> {
             return;
         }
         self.submit();
-        if self.session.is_open() && self.drain_until.is_none() {
-            let now = self.clock.instant();
-            self.channels
-                .refresh(self.app, self.peer, &mut self.session, now);
+        if self.session.is_open() {
+            if self.drain_until.is_none() {
+                let now = self.clock.instant();
+                self.channels
+                    .refresh(self.app, self.peer, &mut self.session, now);
+            }
+            // a drain begins nothing, but what was begun goes on
             self.read_store();
         }
         self.handle_events();
@@ -307,7 +310,8 @@ impl<A: LinkApp> Driver<'_, A> {
             Event::Heartbeat(heartbeat) => self.app.peer_heartbeat(self.peer, heartbeat),
             Event::Status(status) => self.app.peer_status(self.peer, status),
             Event::Stale => self.app.state(self.peer, &LinkState::Stale),
-            Event::Fresh => self.app.state(self.peer, &LinkState::Up),
+            Event::Unacked => self.app.state(self.peer, &LinkState::Unacked),
+            Event::Fresh | Event::Acking => self.app.state(self.peer, &LinkState::Fresh),
             Event::Drained => self.go_away(),
             Event::Closed { refusal, by_peer } => self.end(refusal, by_peer),
         }
@@ -352,7 +356,7 @@ impl<A: LinkApp> Driver<'_, A> {
         let now = self.clock.instant();
         let mut left = READS_IN_A_ROW;
         while left > 0 {
-            let Some(permit) = self.session.next_read() else {
+            let Some(permit) = self.session.next_read(now) else {
                 return;
             };
             let found = self

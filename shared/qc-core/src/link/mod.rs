@@ -4,7 +4,8 @@
 //!   about order, windows and acknowledgements lives there and nowhere else.
 //! - [`run`] drives one session over an established, authenticated byte stream and asks a
 //!   [`LinkApp`] for everything that is not protocol: what to send, where to store, who may.
-//! - [`Dialer`] keeps one link up: relay after relay, with backoff, until it is told to stop.
+//! - [`Dialer`] keeps one link up: relay after relay, with backoff, back to a preferred one when that
+//!   is there again, until it is told to stop.
 //!
 //! Absent on purpose: nothing here opens a socket, reads a certificate, or decides a policy; and
 //! nothing here acknowledges a message before the application said that it is on disk.
@@ -14,6 +15,7 @@ mod channels;
 mod codes;
 mod dialer;
 mod driver;
+mod gate;
 mod pending;
 mod session;
 #[cfg(feature = "store")]

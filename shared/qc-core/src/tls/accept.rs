@@ -87,7 +87,7 @@ where
     let config = if is_link {
         credentials.link_server_config()
     } else {
-        credentials.front_server_config()
+        credentials.front_server_config(start.client_hello().certificate_authorities())
     };
     let (config, verdict) = config.map_err(|e| AcceptError::Handshake(io::Error::other(e)))?;
     let stream = start.into_stream(config).await.map_err(|error| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, DistinguishedName, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
 use super::ALPN_LINK;
@@ -80,6 +80,21 @@ impl Loaded {
             front_key,
         })
     }
+}
+
+/// Whether a node of this role may dial a link.
+pub fn may_link(role: Role) -> bool {
+    LINK_CLIENTS.contains(&role)
+}
+
+/// The names of our roots, as TLS tells them.
+fn root_names(trust: &TrustAnchors) -> Vec<DistinguishedName> {
+    let mut roots = RootCertStore::empty();
+    for root in trust.roots() {
+        // it was read before, and is judged elsewhere
+        let _left_out = roots.add(root.clone());
+    }
+    roots.subjects()
 }
 
 /// The whole chain is shown, its root too: a node that enrolls knows only the root's key.
@@ -179,10 +194,23 @@ impl Credentials {
         self.server_config(loaded, key, LINK_CLIENTS, false, alpn)
     }
 
-    /// Serves ordinary clients: a client certificate is judged if one is sent.
-    pub fn front_server_config(&self) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
+    /// Serves ordinary clients: a client certificate is judged if one is sent. `hints` are the roots
+    /// that the client says it trusts. A node that wants a link over HTTP names ours, and gets the
+    /// node's certificate; a browser names none, and gets that of the front.
+    pub fn front_server_config(
+        &self,
+        hints: Option<&[DistinguishedName]>,
+    ) -> Result<(Arc<ServerConfig>, Verdict), rustls::Error> {
         let loaded = self.current();
-        let key = Arc::clone(&loaded.front_key);
+        let ours = root_names(&loaded.trust);
+        let is_ours =
+            |hint: &DistinguishedName| ours.iter().any(|root| root.as_ref() == hint.as_ref());
+        let is_node = hints.is_some_and(|hints| hints.iter().any(is_ours));
+        let key = Arc::clone(if is_node {
+            &loaded.node_key
+        } else {
+            &loaded.front_key
+        });
         let alpn = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         self.server_config(loaded, key, FRONT_CLIENTS, true, alpn)
     }
@@ -203,6 +231,7 @@ impl Credentials {
             roles,
             expected: None,
             optional,
+            hints: None,
             verdict: verdict.clone(),
         };
         let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(key));
@@ -224,22 +253,23 @@ impl Credentials {
         &self,
         expected: Option<NodeName>,
     ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
-        self.client_config(LINK_SERVERS, expected, ALPN_LINK)
+        self.client_config(expected, ALPN_LINK, None)
     }
 
-    /// Dials a relay's node certificate for HTTP, showing our own.
+    /// Dials a relay for HTTP as a node: it is asked for its node certificate, and shown our own.
     pub fn http_client_config(
         &self,
         expected: Option<NodeName>,
     ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
-        self.client_config(LINK_SERVERS, expected, b"http/1.1")
+        let hints = root_names(&self.current().trust);
+        self.client_config(expected, b"http/1.1", Some(hints))
     }
 
     fn client_config(
         &self,
-        roles: &'static [Role],
         expected: Option<NodeName>,
         alpn: &[u8],
+        hints: Option<Vec<DistinguishedName>>,
     ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
         let loaded = self.current();
         let key = Arc::clone(&loaded.node_key);
@@ -248,9 +278,10 @@ impl Credentials {
             loaded,
             clock: Arc::clone(&self.clock),
             usage: Usage::Server,
-            roles,
+            roles: LINK_SERVERS,
             expected,
             optional: false,
+            hints,
             verdict: verdict.clone(),
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -11,7 +11,7 @@ mod verifier;
 
 pub use accept::{AcceptError, Accepted, accept};
 pub use connect::{ConnectError, Connected, PeerAlert, connect, peek, peer_alert};
-pub use credentials::{Credentials, CredentialsError, Loaded};
+pub use credentials::{Credentials, CredentialsError, Loaded, may_link};
 pub use verifier::{Verdict, front_client_config_pinned};
 
 #[cfg(test)]

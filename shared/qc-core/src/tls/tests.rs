@@ -263,6 +263,43 @@ async fn the_same_port_serves_http_with_and_without_a_certificate() {
 }
 
 #[tokio::test]
+async fn a_node_sees_the_nodes_certificate_where_others_see_the_fronts() {
+    let house = house();
+    let mut identity = house.identity("hub-1.hq.acme", Role::Relay);
+    let what = Profile::Front {
+        dns: vec!["hub.example".to_owned()],
+    };
+    let key = PrivateKey::new_p256().unwrap();
+    let request = CertRequest::parse(&CertRequest::create(&key).unwrap()).unwrap();
+    let now = house.clock.now();
+    let cert = house
+        .hq
+        .issue(&what, &request, &[0x50; 16], LEAF_LIFETIME, now);
+    let chain = std::iter::once(cert.unwrap()).chain(house.hq.chain().cloned());
+    identity.front = Some(KeyAndChain::new(key, chain.collect()).unwrap());
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&house.clock);
+    let hub = Credentials::from_parts(&identity, house.trust(), clock).unwrap();
+
+    let edge = house.credentials("edge-07.mill7.acme", Role::Edge);
+    let (near, far) = duplex(64 * 1024);
+    let config = edge.http_client_config(None).unwrap();
+    let (dialled, accepted) = tokio::join!(
+        connect(near, "hub.example", config, DEADLINE),
+        accept(far, &hub, DEADLINE)
+    );
+    assert_eq!(dialled.unwrap().peer.name.as_str(), "hub-1.hq.acme");
+    assert!(
+        matches!(accepted, Ok(Accepted::Http { peer: Some(_), .. })),
+        "{accepted:?}"
+    );
+
+    let (near, far) = duplex(64 * 1024);
+    let (seen, _) = tokio::join!(peek(near, "hub.example"), accept(far, &hub, DEADLINE));
+    let front = identity.front.as_ref().unwrap();
+    assert_eq!(seen.unwrap()[0], front.chain[0]);
+}
+
+#[tokio::test]
 async fn a_slow_client_is_cut_and_new_credentials_are_taken() {
     let house = house();
     let hub = house.credentials("hub-1.hq.acme", Role::Relay);

@@ -42,6 +42,8 @@ pub(super) struct PeerVerifier {
     pub(super) expected: Option<NodeName>,
     /// Whether a peer without a certificate is let in as nobody.
     pub(super) optional: bool,
+    /// The roots to name to a server, where that decides what it shows.
+    pub(super) hints: Option<Vec<DistinguishedName>>,
     pub(super) verdict: Verdict,
 }
 
@@ -164,6 +166,10 @@ impl ServerCertVerifier for PeerVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, cert, dss, &algorithms())
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        self.hints.as_deref()
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

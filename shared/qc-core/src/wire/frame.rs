@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!   0  u32  length of the payload in bytes
-//!   4  u8   kind            5 u8 flags (0)       6 u16 lane of a batch, else 0
+//!   4  u8   kind            5 u8 flags            6 u16 lane of a batch, else 0
 //!   8  u32  channel         0 = the session itself
-//!  12  u32  records in a batch, else 0
+//!  12  u32  records in a batch, else 0; 0 in a piece that is not the last
 //!  16  u32  CRC32C of the payload
 //!  20  u32  CRC32C of bytes 0..20
 //!  24  payload: records back to back in a batch, else one control message
 //! ```
+//!
+//! A batch may travel in pieces: all but the last have the flag 1, and their payloads back to back are
+//! the batch. Frames of other channels may lie between them, so nothing long holds up an alarm.
 //!
 //! The header has a checksum of its own, so that a damaged length never misframes what follows. A
 //! length is believed only as far as bytes have arrived: a decoder never holds more than what it
@@ -60,11 +63,16 @@ pub enum FrameKind {
     SubscribeAck = 11,
     /// How a node fares, for the fleet view.
     Status = 12,
+    /// How many bytes of batches have arrived in this session.
+    Received = 13,
 }
+
+/// The flag of a piece of a batch that is not its last.
+const MORE: u8 = 1;
 
 impl FrameKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hello,
         Self::Welcome,
         Self::Close,
@@ -77,6 +85,7 @@ impl FrameKind {
         Self::Subscribe,
         Self::SubscribeAck,
         Self::Status,
+        Self::Received,
     ];
 
     fn from_u8(number: u8) -> Result<Self, WireError> {
@@ -107,8 +116,10 @@ pub struct FrameHeader {
     pub lane: u16,
     /// The channel, 0 for the session itself.
     pub channel: u32,
-    /// Records in a batch, else 0.
+    /// Records in a batch, else 0; 0 in a piece that is not the last.
     pub count: u32,
+    /// Whether this is a piece of a batch and not its last.
+    pub more: bool,
 }
 
 impl FrameHeader {
@@ -119,6 +130,7 @@ impl FrameHeader {
             lane: 0,
             channel,
             count: 0,
+            more: false,
         }
     }
 
@@ -142,7 +154,7 @@ impl FrameHeader {
         let mut fields = bytes.as_mut_slice();
         fields.put_u32_le(length);
         fields.put_u8(self.kind as u8);
-        fields.put_u8(0);
+        fields.put_u8(if self.more { MORE } else { 0 });
         fields.put_u16_le(self.lane);
         fields.put_u32_le(self.channel);
         fields.put_u32_le(self.count);
@@ -168,13 +180,19 @@ impl FrameHeader {
             return Err(WireError::Checksum("frame header"));
         }
         let kind = FrameKind::from_u8(kind)?;
-        if flags != 0 {
+        let more = flags == MORE;
+        if flags != 0 && !more {
             return Err(WireError::Unknown {
                 what: "frame flags",
                 number: u32::from(flags),
             });
         }
-        if kind != FrameKind::Batch && (lane != 0 || count != 0) {
+        let is_odd = if kind == FrameKind::Batch {
+            more && (count != 0 || length == 0)
+        } else {
+            more || lane != 0 || count != 0
+        };
+        if is_odd {
             return Err(WireError::Malformed("frame header"));
         }
         let max = kind.max_payload(greeted);
@@ -190,6 +208,7 @@ impl FrameHeader {
             lane,
             channel,
             count,
+            more,
         };
         Ok((header, length as usize, payload_crc))
     }
@@ -345,6 +364,7 @@ mod tests {
             lane: 2,
             channel: 0x0403_0201,
             count: 5,
+            more: false,
         };
         let bytes = encode(header, b"abc");
         let hex = data_encoding::HEXLOWER.encode(&bytes);
@@ -361,7 +381,7 @@ mod tests {
             assert_eq!(FrameKind::from_u8(kind as u8), Ok(kind));
         }
         assert!(FrameKind::from_u8(0).is_err());
-        assert!(FrameKind::from_u8(13).is_err());
+        assert!(FrameKind::from_u8(14).is_err());
     }
 
     #[test]
@@ -401,6 +421,7 @@ mod tests {
             lane: 0,
             channel: 1,
             count: 1,
+            more: false,
         };
         let bytes = encode(header, &vec![7; MAX_FRAME]);
         let mut decoder = FrameDecoder::default();
@@ -423,6 +444,33 @@ mod tests {
     }
 
     #[test]
+    fn only_a_batch_comes_in_pieces_and_none_is_empty() {
+        let piece = |kind, count| {
+            let header = FrameHeader {
+                more: true,
+                count,
+                ..FrameHeader::control(kind, 1)
+            };
+            move |payload: &[u8]| {
+                let mut decoder = FrameDecoder::default();
+                decoder.greeted();
+                decoder.space().extend_from_slice(&encode(header, payload));
+                decoder.next_frame()
+            }
+        };
+        assert!(
+            piece(FrameKind::Batch, 0)(b"x")
+                .unwrap()
+                .unwrap()
+                .header
+                .more
+        );
+        assert!(piece(FrameKind::Batch, 0)(b"").is_err());
+        assert!(piece(FrameKind::Batch, 1)(b"x").is_err());
+        assert!(piece(FrameKind::Ack, 0)(b"x").is_err());
+    }
+
+    #[test]
     fn payloads_share_the_buffer() {
         let mut bytes = encode(FrameHeader::control(FrameKind::Status, 0), b"one");
         bytes.extend(encode(FrameHeader::control(FrameKind::Status, 0), b"two"));
@@ -441,7 +489,7 @@ mod tests {
     fn any_frame() -> impl Strategy<Value = (FrameHeader, Vec<u8>)> {
         let payload = proptest::collection::vec(any::<u8>(), 0..300);
         (
-            0..12usize,
+            0..FrameKind::ALL.len(),
             any::<u16>(),
             any::<u32>(),
             any::<u32>(),
@@ -451,7 +499,9 @@ mod tests {
                 let kind = FrameKind::ALL[kind];
                 let mut header = FrameHeader::control(kind, channel);
                 if kind == FrameKind::Batch {
-                    (header.lane, header.count) = (lane, count);
+                    header.more = count % 2 == 0 && !payload.is_empty();
+                    header.lane = lane;
+                    header.count = if header.more { 0 } else { count };
                 }
                 (header, payload)
             })

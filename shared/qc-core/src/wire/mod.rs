@@ -13,7 +13,8 @@ pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{
     Ack, Backlog, ChannelBacklog, ChannelKind, Consumer, Control, Durable, Greeting, Heartbeat,
-    MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL, Refusal, Start, Status, Subscribe,
+    MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status,
+    Subscribe,
 };
 pub use frame::{
     FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CONTROL, MAX_FRAME,

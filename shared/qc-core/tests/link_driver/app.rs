@@ -150,10 +150,14 @@ impl LinkApp for App {
 
     fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
         let streams = self.streams.lock().unwrap();
+        let acked = self.acked.lock().unwrap();
         streams
-            .values()
-            .filter(|(channel, _)| channel.kind == ChannelKind::Forward)
-            .map(|(channel, _)| channel.clone())
+            .iter()
+            .filter(|(_, (channel, _))| channel.kind == ChannelKind::Forward)
+            .map(|(key, (channel, _))| OutboundChannel {
+                after: acked.get(key).copied().unwrap_or_default(),
+                ..channel.clone()
+            })
             .collect()
     }
 

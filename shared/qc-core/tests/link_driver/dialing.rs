@@ -9,7 +9,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Peer, Side, Stop,
+    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, LinkState, Peer,
+    Side, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -72,6 +73,8 @@ impl AsyncWrite for Fragile {
 /// Connects to a relay in memory; every connection breaks, until `sturdy_after` were made.
 struct Network {
     relay: Arc<App>,
+    /// The relay at `better:1`, once it is there.
+    better: Mutex<Option<Arc<App>>>,
     links: Mutex<JoinSet<()>>,
     attempts: Mutex<Vec<String>>,
     sturdy_after: usize,
@@ -82,6 +85,7 @@ impl Network {
     fn new(relay: &Arc<App>, sturdy_after: usize) -> Self {
         Self {
             relay: Arc::clone(relay),
+            better: Mutex::default(),
             links: Mutex::default(),
             attempts: Mutex::default(),
             sturdy_after,
@@ -111,7 +115,17 @@ impl Connect for Network {
             "hanging:1" => std::future::pending().await,
             _ => {
                 let (a, b) = duplex(8 * 1024);
-                let relay = Arc::clone(&self.relay);
+                let better = self.better.lock().unwrap().clone();
+                let relay = match (address, better) {
+                    ("better:1", Some(better)) => better,
+                    ("better:1", None) => {
+                        return Err(ConnectError::Unreachable {
+                            address: address.to_owned(),
+                            source: io::ErrorKind::ConnectionRefused.into(),
+                        });
+                    }
+                    _ => Arc::clone(&self.relay),
+                };
                 let never = watch::channel(Stop::Run).1;
                 self.links.lock().unwrap().spawn(async move {
                     link(b, Side::Acceptor, relay, never).await;
@@ -136,6 +150,16 @@ struct Dialing {
 }
 
 fn dial(addresses: &[&str], edge: Arc<App>, network: Network) -> Dialing {
+    dial_over(addresses, edge, network, Duration::ZERO, 1)
+}
+
+fn dial_over(
+    addresses: &[&str],
+    edge: Arc<App>,
+    network: Network,
+    reconnect_spread: Duration,
+    seed: u64,
+) -> Dialing {
     let network = Arc::new(network);
     let stop = watch::Sender::new(Stop::Run);
     let clock = SystemClock::default();
@@ -148,17 +172,19 @@ fn dial(addresses: &[&str], edge: Arc<App>, network: Network) -> Dialing {
             Backoff::new(Duration::from_millis(min), Duration::from_millis(max)).unwrap()
         };
         let dialer = Dialer {
-            app: app.as_ref(),
+            app,
             connect: connect.as_ref(),
             clock: &clock,
             options: DialerOptions {
                 connect_timeout: Duration::from_millis(100),
                 backoff: backoff(2, 10),
                 identity_backoff: backoff(60_000, 60_000),
+                reconnect_spread,
+                prefer_after: Duration::from_millis(30),
                 ..DialerOptions::new(addresses, options(EDGE))
             },
             status,
-            rng: fastrand::Rng::with_seed(1),
+            rng: fastrand::Rng::with_seed(seed),
         };
         dialer.run(stopped).await;
     });
@@ -234,4 +260,124 @@ async fn a_stranger_is_tried_again_slowly_and_a_stop_does_not_wait() {
     dialing.stop.send(Stop::Drain).unwrap();
     let ended = timeout(Duration::from_secs(1), dialing.task.join_next()).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_preferred_relay_is_returned_to_with_nothing_sent_twice() {
+    let (edge, lesser, better) = (App::new(), App::new(), App::new());
+    let mut dialing = dial(
+        &["better:1", "relay:1"],
+        Arc::clone(&edge),
+        Network::new(&lesser, 0),
+    );
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 500, 100);
+    until("the lesser relay has the first ones", || {
+        edge.acked("acme/up", Lane::Normal) == 500
+    })
+    .await;
+    // while it is away, trying it costs the standing link nothing
+    until("it was tried more than once", || {
+        let attempts = dialing.network.attempts.lock().unwrap();
+        attempts.iter().filter(|a| *a == "better:1").count() > 3
+    })
+    .await;
+    assert_eq!(dialing.status.borrow().address, "relay:1");
+    let relay_links = |attempts: &[String]| attempts.iter().filter(|a| *a == "relay:1").count();
+    assert_eq!(relay_links(&dialing.network.attempts.lock().unwrap()), 1);
+
+    *dialing.network.better.lock().unwrap() = Some(Arc::clone(&better));
+    let mut produced = 500;
+    while better.stored("acme/up", Lane::Normal).len() < 100 {
+        assert!(produced < 200_000, "never moved");
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 10, 100);
+        produced += 10;
+        sleep(Duration::from_millis(1)).await;
+    }
+    until("everything is acknowledged", || {
+        edge.acked("acme/up", Lane::Normal) == produced
+    })
+    .await;
+    let connected = |status: &DialerStatus| {
+        status.address == "better:1" && matches!(status.state, DialerState::Connected(_))
+    };
+    let moved = timeout(Duration::from_secs(5), dialing.status.wait_for(connected)).await;
+    moved.unwrap().unwrap();
+    let both = [
+        lesser.stored("acme/up", Lane::Normal),
+        better.stored("acme/up", Lane::Normal),
+    ]
+    .concat();
+    assert!(
+        both.iter().copied().eq(1..=produced),
+        "none lost, none twice, in order"
+    );
+
+    // it stays there, and a stop ends it
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(relay_links(&dialing.network.attempts.lock().unwrap()), 1);
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_link_to_a_lesser_relay() {
+    let mut dialing = dial(
+        &["down:1", "relay:1"],
+        App::new(),
+        Network::new(&App::new(), 0),
+    );
+    let connected = |status: &DialerStatus| matches!(status.state, DialerState::Connected(_));
+    let up = timeout(Duration::from_secs(5), dialing.status.wait_for(connected)).await;
+    up.unwrap().unwrap();
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+    assert_eq!(dialing.status.borrow().state, DialerState::Stopped);
+}
+
+#[tokio::test]
+async fn lost_links_are_dialled_again_at_different_moments_of_the_window() {
+    let window = Duration::from_secs(10);
+    let mut waits = Vec::new();
+    for seed in 0..40 {
+        let (edge, network) = (App::new(), Network::new(&App::new(), 100));
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 1000, 1000);
+        let mut dialing = dial_over(&["relay:1"], Arc::clone(&edge), network, window, seed);
+        let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+        let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+        let status = status.unwrap().unwrap().clone();
+        let DialerState::Waiting(next) = status.state else {
+            panic!("{status:?}");
+        };
+        let was_up = edge.states.lock().unwrap().contains(&LinkState::Up);
+        if was_up {
+            waits.push(next.since(status.since));
+        }
+    }
+    assert!(waits.len() > 20, "most were up: {}", waits.len());
+    assert!(waits.iter().all(|wait| *wait <= window), "{waits:?}");
+    let early = waits.iter().filter(|wait| **wait < window / 2).count();
+    let share = early * 100 / waits.len();
+    assert!(
+        (25..=75).contains(&share),
+        "{share} % in the first half: {waits:?}"
+    );
+}
+
+#[test]
+fn a_fleet_returns_over_the_whole_window() {
+    let window = Duration::from_secs(20);
+    let options = DialerOptions::new(Vec::new(), options(EDGE)).spread(window);
+    assert_eq!(options.reconnect_spread, window);
+    // while the relay is away an edge asks about once in the window, so it does not matter when in it
+    // the relay returns
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut backoff = options.backoff;
+    let waits: Vec<_> = (0..50).map(|_| backoff.next_delay(&mut rng)).collect();
+    assert!(waits.iter().all(|wait| *wait <= window));
+    assert!(waits[20..].iter().all(|wait| *wait >= window / 2));
+    let short = DialerOptions::new(Vec::new(), crate::site::options(EDGE)).spread(Duration::ZERO);
+    let mut backoff = short.backoff;
+    assert!((0..50).all(|_| backoff.next_delay(&mut rng) <= Duration::from_secs(1)));
 }

@@ -16,3 +16,4 @@ mod dialing;
 mod messages;
 mod peers;
 mod site;
+mod slow;

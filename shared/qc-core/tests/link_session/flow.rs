@@ -1,10 +1,15 @@
 //! Acknowledgements, windows, turns: what flows and when.
 
-use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, ORDER, PROTOCOL, WINDOW};
-use qc_core::model::{Epoch, Lane, Seq};
-use qc_core::wire::{Ack, ChannelKind, Control, FrameDecoder, Heartbeat, Mark, OpenAck, Refusal};
+use std::time::Duration;
 
-use crate::pair::{Pair, ack, cut_frame, open_of, receiving, sending};
+use qc_core::clock::Clock as _;
+use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, Now, ORDER, PROTOCOL, WINDOW};
+use qc_core::model::{Epoch, Lane, Seq};
+use qc_core::wire::{
+    Ack, ChannelKind, Control, FrameDecoder, FrameKind, Heartbeat, Mark, OpenAck, Refusal, Status,
+};
+
+use crate::pair::{Pair, ack, begun, cut_frame, open_of, receiving, sending, waiting};
 use crate::parts::{record, stream};
 
 #[test]
@@ -14,7 +19,13 @@ fn an_acknowledgement_waits_for_the_disk() {
     let sent = pair.nodes[1].to_send().len();
     pair.nodes[1].sent(sent);
     pair.batch(1, &[(77, 1), (77, 2)]);
-    assert!(pair.nodes[1].to_send().is_empty(), "nothing is on disk yet");
+    let said = waiting(&mut pair);
+    let [arrived] = &said[..] else {
+        panic!("nothing is on disk yet: {said:?}");
+    };
+    assert_eq!(arrived.header.kind, FrameKind::Received);
+    let sent = pair.nodes[1].to_send().len();
+    pair.nodes[1].sent(sent);
     pair.nodes[1].durable(1, Seq(1));
     let bytes = pair.nodes[1].to_send().to_vec();
     assert_eq!(
@@ -102,11 +113,37 @@ fn the_window_holds() {
 }
 
 #[test]
+fn a_peer_that_has_it_and_does_not_say_so_is_noticed() {
+    let mut pair = sending();
+    let pass = |pair: &mut Pair, seconds| {
+        for _ in 0..seconds {
+            pair.clock.advance(Duration::from_secs(1));
+            let now = Now::of(&pair.clock);
+            pair.say(&Control::Status(Status::default()));
+            pair.nodes[1].on_tick(now);
+        }
+        let mut events = pair.events(1);
+        events.retain(|event| matches!(event, Event::Unacked | Event::Acking));
+        events
+    };
+    assert_eq!(pass(&mut pair, 9), [], "it may still be on its way");
+    assert_eq!(pass(&mut pair, 3), [Event::Unacked], "nothing arrives");
+    let frames = waiting(&mut pair).into_iter();
+    let batches = frames.filter(|frame| frame.header.kind == FrameKind::Batch);
+    let sent = batches.map(|frame| frame.payload.len() as u64).sum();
+    pair.say(&Control::Received(sent));
+    assert_eq!(pass(&mut pair, 9), [Event::Acking]);
+    assert_eq!(pass(&mut pair, 3), [Event::Unacked], "nothing is on disk");
+    pair.say(&ack(2, 77, 3));
+    assert_eq!(pass(&mut pair, 1), [Event::Acking]);
+}
+
+#[test]
 fn a_drain_waits_for_acknowledgements_and_begins_nothing() {
     let mut pair = sending();
     pair.nodes[1].drain();
     assert_eq!(pair.events(1), []);
-    assert_eq!(pair.nodes[1].next_read(), None);
+    assert_eq!(pair.nodes[1].next_read(pair.clock.instant()), None);
     pair.say(&ack(2, 77, 3));
     assert_eq!(pair.events(1), [Event::Acked(2, Seq(3)), Event::Drained]);
     pair.nodes[1].close(Refusal::new(GOING_AWAY, "bye"));
@@ -118,6 +155,77 @@ fn a_drain_waits_for_acknowledgements_and_begins_nothing() {
         last = Control::decode(&frame).ok();
     }
     assert_eq!(last, Some(Control::Close(Refusal::new(GOING_AWAY, "bye"))));
+}
+
+#[test]
+fn a_drain_sends_the_rest_of_a_batch_that_was_begun() {
+    let mut pair = begun();
+    let pieces = |pair: &mut Pair| -> Vec<bool> {
+        let frames = waiting(pair).into_iter();
+        let batches = frames.filter(|frame| frame.header.kind == FrameKind::Batch);
+        batches.map(|frame| frame.header.more).collect()
+    };
+    assert_eq!(pieces(&mut pair), [true]);
+    pair.nodes[1].drain();
+    assert_eq!(pair.events(1), []);
+    assert!(pair.nodes[1].can_read(), "there is a rest");
+    assert_eq!(pair.nodes[1].next_read(pair.clock.instant()), None);
+    let all = pieces(&mut pair);
+    assert!(all.len() > 2 && !all.last().unwrap(), "{all:?}");
+    pair.say(&ack(2, 77, 3));
+    assert_eq!(pair.events(1), [Event::Acked(2, Seq(3)), Event::Drained]);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_the_rest_of_a_batch_of_the_peer() {
+    let mut pair = receiving();
+    pair.piece(1, &[7; 60]);
+    assert_eq!(pair.events(1), []);
+    pair.nodes[1].drain();
+    assert_eq!(pair.events(1), [Event::Drained]);
+    pair.piece(1, &[7; 60]);
+    assert!(
+        pair.nodes[1].is_open(),
+        "what is still on its way is left to the peer"
+    );
+}
+
+#[test]
+fn a_heartbeat_tells_of_the_smallest_piece() {
+    let mut pair = receiving();
+    let sent = pair.nodes[1].to_send().len();
+    pair.nodes[1].sent(sent);
+    pair.piece(1, &[7; 60]);
+    assert!(pair.nodes[1].to_send().is_empty());
+    let now = Now::of(&pair.clock);
+    pair.nodes[1].heartbeat(Vec::new(), Status::default(), now);
+    let told = waiting(&mut pair)
+        .iter()
+        .any(|frame| Control::decode(frame).is_ok_and(|control| control == Control::Received(60)));
+    assert!(told);
+}
+
+#[test]
+fn one_batch_of_a_lane_is_begun_at_a_time() {
+    let mut pair = begun();
+    let other = stream(ChannelKind::Forward, "acme/other", Lane::Normal).channel;
+    let number = pair.nodes[1].open(&other).unwrap();
+    pair.say(&Control::OpenAck(OpenAck {
+        channel: number,
+        mark: Mark::default(),
+        window: 10_000,
+    }));
+    let now = pair.clock.instant();
+    // the first batch goes to its end before the other channel may read
+    assert_eq!(
+        pair.nodes[1].next_read(now).map(|permit| permit.channel),
+        Some(number)
+    );
+    let batches = waiting(&mut pair).into_iter();
+    let last = batches
+        .filter(|frame| frame.header.kind == FrameKind::Batch)
+        .last();
+    assert!(!last.unwrap().header.more);
 }
 
 #[test]
@@ -137,7 +245,7 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
     }
     let mut turns = Vec::new();
     let mut quiet = 0;
-    while let Some(permit) = pair.nodes[1].next_read() {
+    while let Some(permit) = pair.nodes[1].next_read(pair.clock.instant()) {
         turns.push(permit.channel);
         let chunk = if turns.len() <= 6 && permit.channel != 8 {
             Chunk {
@@ -148,7 +256,7 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
             quiet += 1;
             Chunk::default()
         };
-        pair.nodes[1].send(permit, &chunk);
+        pair.nodes[1].send(permit, &chunk, pair.clock.instant());
     }
     assert_eq!(turns[..6], [8, 4, 6, 4, 6, 4]);
     assert_eq!(*turns.last().unwrap(), 2);

@@ -1,6 +1,6 @@
 //! A pair of sessions that have greeted each other.
 
-use qc_core::clock::ManualClock;
+use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{Chunk, Event, Now, OutboundChannel, Session};
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
@@ -59,6 +59,19 @@ impl Pair {
         self.nodes[1].on_frame(frame, now);
     }
 
+    /// A piece of a batch from the peer of the acceptor, and not its last.
+    pub(crate) fn piece(&mut self, channel: u32, payload: &[u8]) {
+        let header = FrameHeader {
+            lane: Lane::Normal as u16,
+            more: true,
+            ..FrameHeader::control(FrameKind::Batch, channel)
+        };
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes, |out| out.extend_from_slice(payload));
+        let now = Now::of(&self.clock);
+        self.nodes[1].on_frame(cut_frame(&bytes).unwrap(), now);
+    }
+
     pub(crate) fn events(&mut self, at: usize) -> Vec<Event> {
         std::iter::from_fn(|| self.nodes[at].poll_event()).collect()
     }
@@ -95,6 +108,7 @@ pub(crate) fn batch_of(channel: u32, records: &[(u64, u64)]) -> Frame {
         lane: Lane::Normal as u16,
         channel,
         count: u32::try_from(records.len()).unwrap(),
+        more: false,
     };
     let mut bytes = Vec::new();
     header.encode(&mut bytes, |out| {
@@ -133,6 +147,24 @@ pub(crate) fn receiving() -> Pair {
 
 /// The acceptor's channel 2 on which it has sent seqs 1 to 3 to the dialer.
 pub(crate) fn sending() -> Pair {
+    let mut pair = begun();
+    // the rest of the batch goes, and nothing comes after it
+    let now = pair.clock.instant();
+    let permit = pair.nodes[1].next_read(now).unwrap();
+    pair.nodes[1].send(permit, &Chunk::default(), now);
+    pair
+}
+
+/// The frames that wait to be sent by the acceptor.
+pub(crate) fn waiting(pair: &mut Pair) -> Vec<Frame> {
+    let mut decoder = FrameDecoder::default();
+    decoder.greeted();
+    decoder.space().extend_from_slice(pair.nodes[1].to_send());
+    std::iter::from_fn(|| decoder.next_frame().unwrap()).collect()
+}
+
+/// As [`sending`], and of the batch of seqs 1 to 3 one piece was sent.
+pub(crate) fn begun() -> Pair {
     let mut pair = Pair::greeted();
     let channel = OutboundChannel {
         last: Seq(3),
@@ -144,12 +176,12 @@ pub(crate) fn sending() -> Pair {
         mark: Mark::default(),
         window: 10_000,
     }));
-    let permit = pair.nodes[1].next_read().unwrap();
+    let permit = pair.nodes[1].next_read(pair.clock.instant()).unwrap();
     let chunk = Chunk {
         records: (1..=3).map(|seq| record(seq, 10)).collect(),
         through: Seq::ZERO,
     };
-    pair.nodes[1].send(permit, &chunk);
+    pair.nodes[1].send(permit, &chunk, pair.clock.instant());
     pair
 }
 

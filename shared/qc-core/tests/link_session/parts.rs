@@ -14,6 +14,7 @@ pub(crate) fn config(node: &str) -> SessionConfig {
     SessionConfig {
         window: 3000,
         channel_window: 1200,
+        least_under_way: 256,
         batch_bytes: 500,
         batch_records: 3,
         ..SessionConfig::new(name(node))

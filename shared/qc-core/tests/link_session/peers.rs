@@ -5,15 +5,15 @@ use std::time::Duration;
 use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{
     ENDED, Event, HELLO_TIMEOUT, NOT_ASKED, Now, OutboundChannel, PROTOCOL, REWOUND, SILENT,
-    TOO_MANY, VERSION, WRONG_NODE,
+    Session, SessionConfig, Side, TOO_MANY, VERSION, WRONG_NODE,
 };
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
     ChannelKind, Control, Greeting, MAX_CHANNELS, Mark, Open, OpenAck, Refusal, Status,
 };
 
-use crate::pair::{Pair, frame_of, open_of, receiving};
-use crate::parts::{NAMES, name, session, stream};
+use crate::pair::{Pair, cut_frame, frame_of, open_of, receiving};
+use crate::parts::{NAMES, config, name, session, stream};
 
 #[test]
 fn a_refused_channel_ends_alone() {
@@ -111,6 +111,55 @@ fn greetings_are_checked() {
     let mut pair = Pair::greeted();
     pair.say(&Control::Hello(good));
     assert_eq!(pair.closed(), PROTOCOL);
+}
+
+/// A dialer and an acceptor of these versions greet each other: what holds, or why nothing does.
+fn greet(dialer: (u32, u32), acceptor: (u32, u32)) -> Result<u32, String> {
+    let clock = ManualClock::at(Timestamp::from_millis(1));
+    let now = Now::of(&clock);
+    let node = |at: usize, versions| {
+        let config = SessionConfig {
+            versions,
+            ..config(NAMES[at])
+        };
+        let side = [Side::Dialer, Side::Acceptor][at];
+        Session::new(config, side, name(NAMES[1 - at]), now)
+    };
+    let mut nodes = [node(0, dialer), node(1, acceptor)];
+    let mut holds = Ok(0);
+    for at in [0, 1] {
+        let bytes = nodes[at].to_send().to_vec();
+        nodes[at].sent(bytes.len());
+        if let Some(frame) = cut_frame(&bytes) {
+            nodes[1 - at].on_frame(frame, now);
+        }
+        match nodes[1 - at].poll_event() {
+            Some(Event::Established(greeting)) => holds = holds.map(|_| greeting.version_max),
+            Some(Event::Closed { refusal, .. }) => {
+                assert_eq!(refusal.code, VERSION);
+                holds = Err(refusal.reason);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    holds
+}
+
+#[test]
+fn versions_two_apart_understand_each_other_and_a_refusal_names_the_older() {
+    assert_eq!(greet((1, 3), (1, 3)), Ok(3));
+    assert_eq!(greet((1, 3), (3, 5)), Ok(3));
+    assert_eq!(greet((3, 5), (1, 3)), Ok(3));
+    let reason = greet((1, 3), (4, 6)).unwrap_err();
+    assert!(
+        reason.ends_with(&format!("upgrade {}", NAMES[0])),
+        "{reason}"
+    );
+    let reason = greet((4, 6), (1, 3)).unwrap_err();
+    assert!(
+        reason.ends_with(&format!("upgrade {}", NAMES[1])),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use qc_core::clock::ManualClock;
+use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{Event, HELLO_TIMEOUT, Now, OutboundChannel, SILENT, Session};
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{ChannelKind, FrameDecoder, Mark, Open, Status, Subscribe};
@@ -76,6 +76,8 @@ struct World {
     nodes: [Node; 2],
     pipes: [Vec<u8>; 2],
     connection: u32,
+    /// Batches that came in pieces.
+    pieces: u64,
 }
 
 impl World {
@@ -112,6 +114,7 @@ impl World {
             nodes: [edge, relay],
             pipes: [Vec::new(), Vec::new()],
             connection: 0,
+            pieces: 0,
             clock,
         }
     }
@@ -160,6 +163,7 @@ impl World {
             .space()
             .extend(self.pipes[at].drain(..arrived));
         while let Some(frame) = receiver.decoder.next_frame().unwrap() {
+            self.pieces += u64::from(frame.header.more);
             receiver.session.on_frame(frame, now);
             receiver.decoder.greeted();
         }
@@ -175,10 +179,10 @@ impl World {
 
     fn send(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        while let Some(permit) = node.session.next_read() {
+        while let Some(permit) = node.session.next_read(self.clock.instant()) {
             let stream = node.stream(permit.channel).unwrap();
             let chunk = stream.read(permit.after, permit.max_records, permit.max_bytes);
-            if node.session.send(permit, &chunk) && self.rng.bool() {
+            if node.session.send(permit, &chunk, self.clock.instant()) && self.rng.bool() {
                 return;
             }
         }
@@ -273,6 +277,8 @@ impl World {
                 | Event::Heartbeat(_)
                 | Event::Status(_)
                 | Event::Stale
+                | Event::Unacked
+                | Event::Acking
                 | Event::Fresh => {}
             }
         }
@@ -329,11 +335,14 @@ impl World {
 
 #[test]
 fn every_message_arrives_once_and_in_order_whatever_happens() {
+    let mut pieces = 0;
     for seed in 0..1000 {
         let mut world = World::new(seed);
         for _ in 0..400 {
             world.step();
         }
         world.finish();
+        pieces += world.pieces;
     }
+    assert!(pieces > 10_000, "{pieces} pieces");
 }

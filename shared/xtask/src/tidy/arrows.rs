@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 6] = [
     ],
     &["wire", "cloudevents", "filter", "policy"],
     &["store", "streams", "pki", "drain", "audit", "ledger"],
-    &["tls", "est", "link", "door", "admin"],
+    &["tls", "est", "link", "reach", "door", "admin"],
     &["config", "telemetry", "service"],
     &["node", "upkeep", "cli"],
 ];

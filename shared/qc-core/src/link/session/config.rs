@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::link::app::PeerHeartbeat;
 use crate::model::{NodeName, Seq, Timestamp};
-use crate::wire::{Greeting, MAX_FRAME, Open, Record, Refusal, Status, Subscribe};
+use crate::wire::{
+    Greeting, MAX_FRAME, Open, PROTOCOL, PROTOCOL_OLDEST, Record, Refusal, Status, Subscribe,
+};
 
 /// Which end of the connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct SessionConfig {
     pub node: NodeName,
     /// Product and version, for people.
     pub software: String,
+    /// The oldest and the newest protocol version it speaks.
+    pub versions: (u32, u32),
     /// How often to send a heartbeat.
     pub heartbeat: Duration,
     /// After how many silent heartbeat intervals of the peer the session ends.
@@ -52,6 +56,9 @@ pub struct SessionConfig {
     pub window: u64,
     /// Bytes of records taken unacknowledged on one channel.
     pub channel_window: u64,
+    /// Bytes of lanes below critical that may always be under way, however slow the line is. A batch goes
+    /// in pieces of at least half of it.
+    pub least_under_way: u64,
     /// The most bytes of one batch, unless one record alone is longer.
     pub batch_bytes: usize,
     /// The most records of one batch.
@@ -64,11 +71,13 @@ impl SessionConfig {
         Self {
             node,
             software: concat!("quick-connect/", env!("CARGO_PKG_VERSION")).to_owned(),
+            versions: (PROTOCOL_OLDEST, PROTOCOL),
             heartbeat: Duration::from_secs(5),
             silent_after: 6,
             hello_timeout: Duration::from_secs(5),
             window: 2 * MAX_FRAME as u64,
             channel_window: 4 * 1024 * 1024,
+            least_under_way: 8 * 1024,
             batch_bytes: 256 * 1024,
             batch_records: 512,
         }
@@ -104,6 +113,10 @@ pub enum Event {
     Stale,
     /// The peer is heard again.
     Fresh,
+    /// The peer has had something for two heartbeats and has not acknowledged it.
+    Unacked,
+    /// It acknowledges again.
+    Acking,
     /// While draining: nothing waits for an acknowledgement any more.
     Drained,
     /// The session is over. Nothing but bytes to send may follow.

@@ -6,7 +6,7 @@ use super::inbound::Inbound;
 use super::{BROKEN, Event, Now, Phase, Session, Side, micros};
 use crate::link::app::PeerHeartbeat;
 use crate::link::codes::{VERSION, WRONG_NODE};
-use crate::wire::{ChannelBacklog, Control, Greeting, Heartbeat, PROTOCOL, Refusal, Status};
+use crate::wire::{ChannelBacklog, Control, Greeting, Heartbeat, Refusal, Status};
 
 impl Session {
     /// Sends a heartbeat with what waits here, and how this node fares.
@@ -30,6 +30,7 @@ impl Session {
                 .collect(),
             backlog,
         };
+        self.tell_received();
         self.put(&Control::Heartbeat(beat));
         self.put(&Control::Status(status));
     }
@@ -42,7 +43,7 @@ impl Session {
             }
             (Phase::Greeting, Control::Hello(greeting)) if self.side == Side::Acceptor => {
                 let version = self.check(&greeting)?;
-                let answer = self.greeting(version, version, now);
+                let answer = self.greeting((version, version), now);
                 self.put(&Control::Welcome(answer));
                 self.establish(greeting, now);
                 Ok(())
@@ -58,7 +59,7 @@ impl Session {
             }
             (_, Control::Open(open)) => self.on_open(open),
             (_, Control::OpenAck(ack)) => self.on_open_ack(&ack),
-            (_, Control::Ack(ack)) => self.on_ack(ack),
+            (_, Control::Ack(ack)) => self.on_ack(ack, now.instant),
             (_, Control::Refuse(number, refusal)) => {
                 self.check_number(number)?;
                 if self.forget(number) {
@@ -75,6 +76,7 @@ impl Session {
                 Ok(())
             }
             (_, Control::Heartbeat(beat)) => self.on_heartbeat(beat, now),
+            (_, Control::Received(bytes)) => self.pace.on_received(bytes, now.instant),
             (_, Control::Status(status)) => {
                 self.events.push_back(Event::Status(status));
                 Ok(())
@@ -82,10 +84,10 @@ impl Session {
         }
     }
 
-    pub(super) fn greeting(&self, version_min: u32, version_max: u32, now: Now) -> Greeting {
+    pub(super) fn greeting(&self, versions: (u32, u32), now: Now) -> Greeting {
         Greeting {
-            version_min,
-            version_max,
+            version_min: versions.0,
+            version_max: versions.1,
             features: 0,
             node: self.config.node.clone(),
             software: self.config.software.clone(),
@@ -95,7 +97,7 @@ impl Session {
         }
     }
 
-    /// The version that both speak.
+    /// The newest version that both speak.
     fn check(&self, greeting: &Greeting) -> Result<u32, Refusal> {
         if greeting.node != self.peer {
             return Err(Refusal::new(
@@ -103,22 +105,35 @@ impl Session {
                 format!("{} greets as {}", self.peer, greeting.node),
             ));
         }
-        if !(greeting.version_min..=greeting.version_max).contains(&PROTOCOL) {
-            return Err(Refusal::new(
-                VERSION,
-                format!(
-                    "{} ({}) speaks protocol {} to {}, this node speaks {PROTOCOL}",
-                    self.peer, greeting.software, greeting.version_min, greeting.version_max
-                ),
-            ));
+        let (oldest, newest) = self.config.versions;
+        let common = newest.min(greeting.version_max);
+        if common >= oldest.max(greeting.version_min) {
+            return Ok(common);
         }
-        Ok(PROTOCOL)
+        let older = if greeting.version_max < oldest {
+            &self.peer
+        } else {
+            &self.config.node
+        };
+        Err(Refusal::new(
+            VERSION,
+            format!(
+                "{} ({}) speaks protocol {} to {}, {} ({}) {oldest} to {newest}: upgrade {older}",
+                self.peer,
+                greeting.software,
+                greeting.version_min,
+                greeting.version_max,
+                self.config.node,
+                self.config.software,
+            ),
+        ))
     }
 
     fn establish(&mut self, greeting: Greeting, now: Now) {
         self.phase = Phase::Open;
         self.peer_heartbeat = greeting.heartbeat;
-        self.peer_window = greeting.window;
+        // what is sent and not acknowledged costs memory here, too
+        self.peer_window = greeting.window.min(self.config.window);
         self.next_heartbeat = now.instant;
         self.events.push_back(Event::Established(greeting));
     }
@@ -136,7 +151,7 @@ impl Session {
                 .get(&durable.channel)
                 .is_none_or(|outbound| outbound.ready);
             if answered {
-                self.on_ack(durable)?;
+                self.on_ack(durable, now.instant)?;
             }
         }
         let backlog = beat

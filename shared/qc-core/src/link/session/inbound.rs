@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::link::codes::{FRAME, ORDER, WINDOW};
 use crate::model::Seq;
-use crate::wire::{Ack, Frame, Mark, Open, Record, RecordKind, Refusal};
+use crate::wire::{Ack, Frame, MAX_FRAME, Mark, Open, READ_STEP, Record, RecordKind, Refusal};
 
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -20,7 +20,10 @@ pub(super) struct Inbound {
     /// The last position that was sent as an acknowledgement.
     told: Seq,
     unacked: VecDeque<(Seq, u64)>,
+    /// Bytes that have arrived and are not acknowledged, those of `begun` among them.
     pub(super) unacked_bytes: u64,
+    /// The pieces of a batch that is not whole yet.
+    begun: Vec<u8>,
 }
 
 impl Inbound {
@@ -34,6 +37,7 @@ impl Inbound {
             told: Seq::ZERO,
             unacked: VecDeque::new(),
             unacked_bytes: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -45,10 +49,14 @@ impl Inbound {
         }
     }
 
-    /// Checks a batch against everything that was agreed and returns its records.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<Vec<Record>, Refusal> {
-        let bytes = frame.payload.len() as u64;
-        if self.unacked_bytes > 0 && self.unacked_bytes + bytes > self.window {
+    /// Checks a batch or a piece of one against everything that was agreed; returns the records of a
+    /// batch that is whole.
+    pub(super) fn take(&mut self, frame: Frame) -> Result<Option<Vec<Record>>, Refusal> {
+        let piece = frame.payload.len() as u64;
+        let bytes = self.begun.len() as u64 + piece;
+        // a batch alone may be longer than the window, but not longer than any
+        let is_alone = self.unacked_bytes == self.begun.len() as u64;
+        if (!is_alone && self.unacked_bytes + piece > self.window) || bytes > MAX_FRAME as u64 {
             return Err(Refusal::new(
                 WINDOW,
                 format!("{bytes} bytes of {} exceed the window", self.open.stream),
@@ -57,7 +65,12 @@ impl Inbound {
         if frame.header.lane != self.open.lane as u16 {
             return Err(self.out_of_order("another lane"));
         }
-        let records = decode(frame.payload, frame.header.count)?;
+        self.unacked_bytes += piece;
+        let count = frame.header.count;
+        let Some(payload) = self.join(frame.header.more, frame.payload) else {
+            return Ok(None);
+        };
+        let records = decode(payload, count)?;
         let mut last = self.received;
         for record in &records {
             let header = &record.header;
@@ -74,8 +87,35 @@ impl Inbound {
         }
         self.received = last;
         self.unacked.push_back((last, bytes));
-        self.unacked_bytes += bytes;
-        Ok(records)
+        Ok(Some(records))
+    }
+
+    /// The payload of a whole batch, once its last piece is there. No more is allocated than has
+    /// arrived and one step beyond.
+    fn join(&mut self, more: bool, piece: Bytes) -> Option<Bytes> {
+        if self.begun.is_empty() && !more {
+            return Some(piece);
+        }
+        if self.begun.capacity() - self.begun.len() < piece.len() {
+            // no more than has arrived, and no more than a step beyond
+            let step = self.begun.len().min(READ_STEP);
+            self.begun.reserve_exact(piece.len().max(step));
+        }
+        self.begun.extend_from_slice(&piece);
+        (!more).then(|| Bytes::from(std::mem::take(&mut self.begun)))
+    }
+
+    /// Forgets a batch that is not whole yet; gives its bytes.
+    pub(super) fn discard_begun(&mut self) -> u64 {
+        let bytes = self.begun();
+        self.begun = Vec::new();
+        self.unacked_bytes -= bytes;
+        bytes
+    }
+
+    /// Bytes of a batch that is not whole yet.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.len() as u64
     }
 
     /// Notes that everything up to `seq` is on disk; returns the bytes the sender may send instead.
@@ -110,7 +150,7 @@ impl Inbound {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.unacked.is_empty() && self.durable == self.told
+        self.unacked_bytes == 0 && self.durable == self.told
     }
 
     fn out_of_order(&self, what: &str) -> Refusal {

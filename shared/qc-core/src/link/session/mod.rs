@@ -22,6 +22,7 @@ mod config;
 mod control;
 mod inbound;
 mod outbound;
+mod pace;
 mod receiving;
 mod sending;
 
@@ -32,9 +33,10 @@ pub use config::{Event, Now, ReadPermit, SessionConfig, Side};
 
 use self::inbound::Inbound;
 use self::outbound::Outbound;
+use self::pace::Pace;
 use super::codes::{FRAME, HELLO_TIMEOUT, PROTOCOL as BROKEN, SILENT, SLOW};
 use crate::model::NodeName;
-use crate::wire::{Control, Frame, FrameKind, PROTOCOL, Refusal, Subscribe};
+use crate::wire::{Control, Frame, FrameKind, Refusal, Subscribe};
 
 /// Batches are queued for sending only while fewer bytes than this wait.
 const OUTPUT_FOR_BATCHES: usize = 256 * 1024;
@@ -58,6 +60,7 @@ pub struct Session {
     draining: bool,
     drained: bool,
     stale: bool,
+    unacked: bool,
     started: Instant,
     heard: Instant,
     next_heartbeat: Instant,
@@ -68,6 +71,10 @@ pub struct Session {
     peer_window: u64,
     bytes_in_flight: u64,
     unacked_bytes: u64,
+    /// Bytes of batches that have arrived, and how many of them the peer was told of.
+    received: u64,
+    received_told: u64,
+    pace: Pace,
     next_number: u32,
     highest_of_peer: u32,
     outbound: BTreeMap<u32, Outbound>,
@@ -95,6 +102,7 @@ impl Session {
             draining: false,
             drained: false,
             stale: false,
+            unacked: false,
             started: now.instant,
             heard: now.instant,
             next_heartbeat: now.instant,
@@ -103,6 +111,9 @@ impl Session {
             peer_window: 0,
             bytes_in_flight: 0,
             unacked_bytes: 0,
+            received: 0,
+            received_told: 0,
+            pace: Pace::new(now.instant, config.least_under_way),
             next_number: match side {
                 Side::Dialer => 1,
                 Side::Acceptor => 2,
@@ -121,7 +132,7 @@ impl Session {
             config,
         };
         if side == Side::Dialer {
-            let greeting = session.greeting(1, PROTOCOL, now);
+            let greeting = session.greeting(session.config.versions, now);
             session.put(&Control::Hello(greeting));
         }
         session
@@ -135,6 +146,9 @@ impl Session {
         self.heard = now.instant;
         if std::mem::take(&mut self.stale) {
             self.events.push_back(Event::Fresh);
+            if self.unacked {
+                self.events.push_back(Event::Unacked);
+            }
         }
         let result = if frame.header.kind == FrameKind::Batch {
             self.on_batch(frame)
@@ -169,9 +183,37 @@ impl Session {
             self.stale = true;
             self.events.push_back(Event::Stale);
         }
+        self.look_for_acks(now.instant);
         if now.instant >= self.next_heartbeat {
             self.next_heartbeat = now.instant + self.config.heartbeat;
             self.events.push_back(Event::HeartbeatDue);
+        }
+    }
+
+    /// A peer whose disk has stopped still sends heartbeats: what counts is what it acknowledges.
+    fn look_for_acks(&mut self, now: Instant) {
+        let (_, received) = self.pace.totals();
+        let channels = self.outbound.values_mut();
+        let longest = channels
+            .filter_map(|channel| channel.waits(received, now))
+            .max();
+        let patience = self.peer_heartbeat * 2;
+        let is_late = longest.is_some_and(|waits| waits >= patience)
+            || self
+                .pace
+                .stands_since(now)
+                .is_some_and(|stands| stands >= patience);
+        // of a peer that is not heard nothing more is said; when it is heard, what holds then is
+        if is_late != self.unacked {
+            self.unacked = is_late;
+            if !self.stale {
+                let event = if is_late {
+                    Event::Unacked
+                } else {
+                    Event::Acking
+                };
+                self.events.push_back(event);
+            }
         }
     }
 
@@ -250,6 +292,8 @@ impl Session {
     pub fn drain(&mut self) {
         if self.phase == Phase::Open {
             self.draining = true;
+            let channels = self.inbound.values_mut();
+            self.unacked_bytes -= channels.map(Inbound::discard_begun).sum::<u64>();
         }
     }
 
@@ -298,7 +342,7 @@ impl Session {
     }
 
     fn stale_after(&self) -> Duration {
-        self.peer_heartbeat * 5 / 2
+        self.peer_heartbeat * 2
     }
 
     fn is_own(&self, number: u32) -> bool {

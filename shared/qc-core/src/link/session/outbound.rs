@@ -1,10 +1,13 @@
 //! The sending half of a channel: what was sent, what is acknowledged, how much more may go.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::link::codes::{FORGED_ACK, REWOUND};
 use crate::model::{Lane, Seq};
-use crate::wire::{Mark, Open, OpenAck, Refusal};
+use crate::wire::{FrameHeader, FrameKind, Mark, Open, OpenAck, Refusal};
 
 /// Below this much room a channel waits for acknowledgements instead of sending crumbs.
 const CRUMB: u64 = 16 * 1024;
@@ -25,9 +28,13 @@ pub(super) struct Outbound {
     pub(super) acked: Seq,
     window: u64,
     in_flight: VecDeque<Sent>,
+    /// What is left of a batch of which pieces were sent.
+    pub(super) rest: Option<Rest>,
     pub(super) bytes_in_flight: u64,
     /// The size of a record that did not fit.
     needs: u64,
+    /// A batch that has arrived and is not acknowledged, and since when that is known.
+    waiting: Option<(Seq, Instant)>,
 }
 
 #[derive(Debug)]
@@ -35,6 +42,28 @@ struct Sent {
     last: Seq,
     /// 0 for seqs that were skipped behind what is in flight.
     bytes: u64,
+    /// Bytes of the session when all of it had been sent, once it has.
+    through: Option<u64>,
+}
+
+/// What an acknowledgement came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Acked {
+    /// How far everything is done now.
+    pub(super) seq: Seq,
+    /// Bytes that are no longer in flight.
+    pub(super) freed: u64,
+    /// Bytes of the session that have arrived by that.
+    pub(super) through: u64,
+}
+
+/// A batch that goes in pieces.
+#[derive(Debug)]
+pub(super) struct Rest {
+    payload: Bytes,
+    count: u32,
+    /// The seq of its last record.
+    last: Seq,
 }
 
 impl Outbound {
@@ -49,13 +78,16 @@ impl Outbound {
             acked: Seq::ZERO,
             window: 0,
             in_flight: VecDeque::new(),
+            rest: None,
             bytes_in_flight: 0,
             needs: 0,
+            waiting: None,
         }
     }
 
-    /// The receiver says where it stands; sending goes on from there.
-    pub(super) fn resume(&mut self, ack: &OpenAck) -> Result<Seq, Refusal> {
+    /// The receiver says where it stands; sending goes on from there, with at most `most` bytes under
+    /// way.
+    pub(super) fn resume(&mut self, ack: &OpenAck, most: u64) -> Result<Seq, Refusal> {
         let after = if ack.mark.epoch == self.open.epoch {
             if ack.mark.seq > self.open.last {
                 return Err(Refusal::new(
@@ -71,14 +103,14 @@ impl Outbound {
             self.after
         };
         self.ready = true;
-        self.window = ack.window;
+        self.window = ack.window.min(most);
         (self.read, self.sent, self.acked) = (after, after, after);
         Ok(after)
     }
 
     /// Takes a cumulative acknowledgement: how far everything is done now, if that is further than
     /// before, and the bytes that are no longer in flight.
-    pub(super) fn ack(&mut self, mark: Mark) -> Result<Option<(Seq, u64)>, Refusal> {
+    pub(super) fn ack(&mut self, mark: Mark) -> Result<Option<Acked>, Refusal> {
         if mark.epoch != self.open.epoch || mark.seq > self.sent || !self.ready {
             return Err(Refusal::new(
                 FORGED_ACK,
@@ -92,16 +124,21 @@ impl Outbound {
             return Ok(None);
         }
         self.acked = mark.seq;
-        let mut freed = 0;
+        let (mut freed, mut through) = (0, 0);
         while let Some(sent) = self
             .in_flight
             .pop_front_if(|sent| sent.last <= mark.seq || sent.bytes == 0 && freed > 0)
         {
             freed += sent.bytes;
+            through = sent.through.unwrap_or(0).max(through);
             self.acked = self.acked.max(sent.last);
         }
         self.bytes_in_flight -= freed;
-        Ok(Some((self.acked, freed)))
+        Ok(Some(Acked {
+            seq: self.acked,
+            freed,
+            through,
+        }))
     }
 
     /// How many bytes may be sent now, given what the session has left for this lane.
@@ -119,12 +156,75 @@ impl Outbound {
         if room >= least { room } else { 0 }
     }
 
-    /// Notes that everything up to `last` has been sent, in `bytes`.
+    /// Notes that a batch up to `last` has been sent, in `bytes`.
     pub(super) fn note_sent(&mut self, last: Seq, bytes: u64) {
-        self.in_flight.push_back(Sent { last, bytes });
+        self.note_begun(last, bytes);
+        self.sent = last;
+    }
+
+    /// Notes that a batch up to `last` goes in pieces.
+    pub(super) fn begin(&mut self, payload: Vec<u8>, count: u32, last: Seq) {
+        self.note_begun(last, payload.len() as u64);
+        self.rest = Some(Rest {
+            payload: Bytes::from(payload),
+            count,
+            last,
+        });
+    }
+
+    fn note_begun(&mut self, last: Seq, bytes: u64) {
+        self.in_flight.push_back(Sent {
+            last,
+            bytes,
+            through: None,
+        });
         self.bytes_in_flight += bytes;
-        (self.read, self.sent) = (last, last);
+        self.read = last;
         self.needs = 0;
+    }
+
+    /// Notes that the newest batch is whole, at so many bytes of the session.
+    pub(super) fn note_whole(&mut self, through: u64) {
+        let batches = self.in_flight.iter_mut().rev();
+        if let Some(newest) = batches.into_iter().find(|sent| sent.bytes > 0) {
+            newest.through = Some(through);
+        }
+    }
+
+    /// For how long the oldest batch has been there without an acknowledgement, if `received` bytes of
+    /// the session have arrived.
+    pub(super) fn waits(&mut self, received: u64, now: Instant) -> Option<Duration> {
+        let oldest = self.in_flight.iter().find(|sent| sent.bytes > 0)?;
+        if oldest.through.is_none_or(|through| through > received) {
+            return None;
+        }
+        let since = match self.waiting {
+            Some((last, since)) if last == oldest.last => since,
+            _ => {
+                self.waiting = Some((oldest.last, now));
+                now
+            }
+        };
+        Some(now.saturating_duration_since(since))
+    }
+
+    /// The next piece of a batch that was begun, no longer than `longest`, and its header.
+    pub(super) fn next_piece(&mut self, longest: usize) -> Option<(FrameHeader, Bytes)> {
+        let rest = self.rest.as_mut()?;
+        let piece = rest.payload.split_to(longest.min(rest.payload.len()));
+        let more = !rest.payload.is_empty();
+        let header = FrameHeader {
+            kind: FrameKind::Batch,
+            lane: self.open.lane as u16,
+            channel: self.open.channel,
+            count: if more { 0 } else { rest.count },
+            more,
+        };
+        if !more {
+            self.sent = rest.last;
+            self.rest = None;
+        }
+        Some((header, piece))
     }
 
     /// Notes that nothing up to `through` is to be sent. With nothing in flight that is as good as
@@ -143,6 +243,7 @@ impl Outbound {
             Some(_) => self.in_flight.push_back(Sent {
                 last: through,
                 bytes: 0,
+                through: None,
             }),
         }
         None
@@ -194,6 +295,10 @@ mod tests {
         }
     }
 
+    fn acked(answer: Result<Option<Acked>, Refusal>) -> Option<(Seq, u64)> {
+        answer.unwrap().map(|acked| (acked.seq, acked.freed))
+    }
+
     fn answered(mark: Mark) -> OpenAck {
         OpenAck {
             channel: 1,
@@ -204,10 +309,21 @@ mod tests {
 
     #[test]
     fn resumes_where_the_receiver_stands() {
-        assert_eq!(channel().resume(&answered(mark(9, 40))), Ok(Seq(40)));
-        assert_eq!(channel().resume(&answered(mark(8, 40))), Ok(Seq(0)));
-        assert_eq!(channel().resume(&answered(mark(9, 100))), Ok(Seq(100)));
-        let rewound = channel().resume(&answered(mark(9, 101))).unwrap_err();
+        assert_eq!(
+            channel().resume(&answered(mark(9, 40)), u64::MAX),
+            Ok(Seq(40))
+        );
+        assert_eq!(
+            channel().resume(&answered(mark(8, 40)), u64::MAX),
+            Ok(Seq(0))
+        );
+        assert_eq!(
+            channel().resume(&answered(mark(9, 100)), u64::MAX),
+            Ok(Seq(100))
+        );
+        let rewound = channel()
+            .resume(&answered(mark(9, 101)), u64::MAX)
+            .unwrap_err();
         assert_eq!(rewound.code, REWOUND);
     }
 
@@ -215,33 +331,33 @@ mod tests {
     fn only_what_was_sent_can_be_acknowledged() {
         let mut channel = channel();
         assert_eq!(channel.ack(mark(9, 0)).unwrap_err().code, FORGED_ACK);
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         channel.note_sent(Seq(3), 300);
         channel.note_sent(Seq(5), 200);
         assert_eq!(channel.ack(mark(9, 6)).unwrap_err().code, FORGED_ACK);
         assert_eq!(channel.ack(mark(8, 3)).unwrap_err().code, FORGED_ACK);
-        assert_eq!(channel.ack(mark(9, 4)), Ok(Some((Seq(4), 300))));
-        assert_eq!(channel.ack(mark(9, 4)), Ok(None));
-        assert_eq!(channel.ack(mark(9, 5)), Ok(Some((Seq(5), 200))));
+        assert_eq!(acked(channel.ack(mark(9, 4))), Some((Seq(4), 300)));
+        assert_eq!(acked(channel.ack(mark(9, 4))), None);
+        assert_eq!(acked(channel.ack(mark(9, 5))), Some((Seq(5), 200)));
         assert!(channel.is_settled());
     }
 
     #[test]
     fn what_is_skipped_counts_as_done_in_its_turn() {
         let mut channel = channel();
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         assert_eq!(channel.note_skipped(Seq(2)), Some(Seq(2)));
         channel.note_sent(Seq(3), 300);
         assert_eq!(channel.note_skipped(Seq(7)), None);
         assert_eq!(channel.note_skipped(Seq(9)), None);
-        assert_eq!(channel.ack(mark(9, 3)), Ok(Some((Seq(9), 300))));
+        assert_eq!(acked(channel.ack(mark(9, 3))), Some((Seq(9), 300)));
         assert!(channel.is_settled());
     }
 
     #[test]
     fn a_record_larger_than_the_window_goes_alone() {
         let mut channel = channel();
-        channel.resume(&answered(mark(0, 0))).unwrap();
+        channel.resume(&answered(mark(0, 0)), u64::MAX).unwrap();
         assert_eq!(channel.room(5000), 5000);
         channel.note_sent(Seq(1), 100);
         assert_eq!(channel.room(5000), 900);

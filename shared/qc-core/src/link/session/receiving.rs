@@ -76,6 +76,8 @@ impl Session {
         if self.is_own(number) {
             return Err(Refusal::new(BROKEN, "a batch on a channel of the receiver"));
         }
+        let bytes = frame.payload.len() as u64;
+        self.received += bytes;
         let Some(inbound) = self.inbound.get_mut(&number) else {
             return Ok(()); // refused while it was on its way
         };
@@ -85,18 +87,23 @@ impl Session {
         if self.draining {
             return Ok(());
         }
-        let bytes = frame.payload.len() as u64;
-        if self.unacked_bytes > 0 && self.unacked_bytes + bytes > self.config.window {
+        let of_others = self.unacked_bytes - inbound.begun();
+        if of_others > 0 && self.unacked_bytes + bytes > self.config.window {
             return Err(Refusal::new(WINDOW, "more bytes than the session takes"));
         }
         let records = inbound.take(frame)?;
         self.unacked_bytes += bytes;
-        self.events.push_back(Event::Batch(number, records));
+        if let Some(records) = records {
+            self.events.push_back(Event::Batch(number, records));
+        }
         Ok(())
     }
 
+    /// Answers what has arrived: that it has, and what of it is on disk.
     pub(super) fn flush_acks(&mut self) {
-        if !self.acks_due
+        let step = self.config.least_under_way / 2;
+        let much_arrived = self.received - self.received_told >= step;
+        if !(self.acks_due || much_arrived)
             || self.phase == Phase::Closed
             || self.output.len() - self.written >= OUTPUT_FOR_BATCHES
         {
@@ -110,6 +117,15 @@ impl Session {
             .collect();
         for ack in due {
             self.put(&Control::Ack(ack));
+        }
+        self.tell_received();
+    }
+
+    /// Tells the peer how much has arrived, unless it knows.
+    pub(super) fn tell_received(&mut self) {
+        if self.received > self.received_told {
+            self.received_told = self.received;
+            self.put(&Control::Received(self.received));
         }
     }
 }

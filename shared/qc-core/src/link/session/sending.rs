@@ -1,14 +1,25 @@
 //! The sending side: announcing streams, reading what may go, taking acknowledgements.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use super::outbound::{Outbound, share};
-use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, ReadPermit, Session};
+use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, Phase, ReadPermit, Session};
 use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::TOO_MANY;
-use crate::model::Seq;
+use crate::model::{Lane, Seq};
 use crate::wire::{
     Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, RecordKind,
     Refusal, Subscribe,
 };
+
+/// What a session may send next.
+enum Turn {
+    /// The next piece of a batch of this channel.
+    Piece(u32),
+    /// Something new.
+    Read(ReadPermit),
+}
 
 impl Session {
     /// Announces a stream to the peer; `None` when that is not possible now.
@@ -41,21 +52,32 @@ impl Session {
     }
 
     /// Which channel may send next: the most urgent lane first, channels of one lane in turn. Answer
-    /// with [`Session::send`].
-    pub fn next_read(&mut self) -> Option<ReadPermit> {
-        let permit = self.candidate()?;
-        self.last_served = permit.channel;
-        Some(permit)
+    /// with [`Session::send`]. What is left of batches that go in pieces is sent in between.
+    pub fn next_read(&mut self, now: Instant) -> Option<ReadPermit> {
+        // answers come first: the output is never so full of batches that the peer hears none
+        self.flush_acks();
+        loop {
+            match self.turn()? {
+                Turn::Piece(number) => {
+                    self.last_served = number;
+                    self.send_piece(number, now);
+                }
+                Turn::Read(permit) => {
+                    self.last_served = permit.channel;
+                    return Some(permit);
+                }
+            }
+        }
     }
 
-    /// Whether [`Session::next_read`] has something.
+    /// Whether [`Session::next_read`] has something to do.
     pub fn can_read(&self) -> bool {
-        self.candidate().is_some()
+        self.turn().is_some()
     }
 
     /// Sends what was read for `permit`. What does not fit is left for the next permit. Returns
     /// whether the channel has come any further.
-    pub fn send(&mut self, permit: ReadPermit, chunk: &Chunk) -> bool {
+    pub fn send(&mut self, permit: ReadPermit, chunk: &Chunk, now: Instant) -> bool {
         let Some(channel) = self.outbound.get(&permit.channel) else {
             return false;
         };
@@ -83,24 +105,35 @@ impl Session {
             looked_at = looked_at.max(record.header.seq);
         }
         if !picked.is_empty() {
-            let header = FrameHeader {
-                kind: FrameKind::Batch,
-                lane: channel.open.lane as u16,
-                channel: permit.channel,
-                count: u32::try_from(picked.len()).unwrap_or(u32::MAX),
-            };
-            let epoch = channel.open.epoch;
-            header.encode(&mut self.output, |out| {
+            let count = u32::try_from(picked.len()).unwrap_or(u32::MAX);
+            let (number, epoch) = (permit.channel, channel.open.epoch);
+            let write = |out: &mut Vec<u8>| {
                 for record in &picked {
                     let mut header = record.header;
-                    header.stream = permit.channel;
+                    header.stream = number;
                     header.epoch = epoch;
                     header.origin.node = 0;
                     header.encode(&record.head, &record.body, out);
                 }
-            });
-            channel.note_sent(last, bytes);
+            };
             self.bytes_in_flight += bytes;
+            if bytes <= self.pace.piece() {
+                let header = FrameHeader {
+                    kind: FrameKind::Batch,
+                    lane: channel.open.lane as u16,
+                    channel: number,
+                    count,
+                    more: false,
+                };
+                header.encode(&mut self.output, write);
+                channel.note_sent(last, bytes);
+                self.pace.on_sent(bytes, now);
+                channel.note_whole(self.pace.totals().0);
+            } else {
+                let mut payload = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+                write(&mut payload);
+                channel.begin(payload, count, last);
+            }
         }
         match left {
             None => looked_at = looked_at.max(chunk.through),
@@ -114,7 +147,26 @@ impl Session {
         if left.is_none() && !further {
             channel.more = false;
         }
+        if channel.rest.is_some() {
+            self.send_piece(permit.channel, now);
+        }
         further
+    }
+
+    /// Sends a piece of a batch that was begun.
+    fn send_piece(&mut self, number: u32, now: Instant) {
+        let longest = usize::try_from(self.pace.piece()).unwrap_or(MAX_FRAME);
+        let piece = self
+            .outbound
+            .get_mut(&number)
+            .and_then(|channel| channel.next_piece(longest.min(MAX_FRAME)));
+        if let Some((header, piece)) = piece {
+            header.encode(&mut self.output, |out| out.extend_from_slice(&piece));
+            self.pace.on_sent(piece.len() as u64, now);
+            if let (false, Some(channel)) = (header.more, self.outbound.get_mut(&number)) {
+                channel.note_whole(self.pace.totals().0);
+            }
+        }
     }
 
     /// Grants a subscription of the peer; open a channel for it next.
@@ -132,7 +184,7 @@ impl Session {
         if outbound.ready {
             return Err(Refusal::new(BROKEN, "a channel answered twice"));
         }
-        match outbound.resume(ack) {
+        match outbound.resume(ack, self.config.channel_window) {
             Ok(acked) if acked > Seq::ZERO => {
                 self.events.push_back(Event::Acked(ack.channel, acked));
             }
@@ -146,14 +198,15 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn on_ack(&mut self, ack: Ack) -> Result<(), Refusal> {
+    pub(super) fn on_ack(&mut self, ack: Ack, now: Instant) -> Result<(), Refusal> {
         self.check_own_number(ack.channel)?;
         let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
             return Ok(());
         };
-        if let Some((acked, freed)) = outbound.ack(ack.mark)? {
-            self.bytes_in_flight -= freed;
-            self.events.push_back(Event::Acked(ack.channel, acked));
+        if let Some(acked) = outbound.ack(ack.mark)? {
+            self.bytes_in_flight -= acked.freed;
+            self.pace.on_acked(acked.through, now);
+            self.events.push_back(Event::Acked(ack.channel, acked.seq));
         }
         Ok(())
     }
@@ -175,25 +228,40 @@ impl Session {
         Ok(())
     }
 
-    fn candidate(&self) -> Option<ReadPermit> {
-        if !self.may_begin() || self.output.len() - self.written >= OUTPUT_FOR_BATCHES {
+    /// What goes next, if there is anything and the line takes it.
+    fn turn(&self) -> Option<Turn> {
+        if self.phase != Phase::Open || self.output.len() - self.written >= OUTPUT_FOR_BATCHES {
             return None;
         }
-        let last = self.last_served;
-        let (channel, room, outbound) = self
+        let (may_begin, last) = (self.may_begin(), self.last_served);
+        let with_rest = self.outbound.values().filter(|other| other.rest.is_some());
+        let begun: BTreeSet<Lane> = with_rest.map(|other| other.open.lane).collect();
+        let room = |channel: &Outbound| match &channel.rest {
+            Some(_) => u64::MAX,
+            // one batch of a lane at a time is held in memory
+            None if may_begin && !begun.contains(&channel.open.lane) => {
+                channel.room(self.session_room(channel))
+            }
+            None => 0,
+        };
+        let (number, room, channel) = self
             .outbound
             .iter()
-            .map(|(number, channel)| (*number, channel.room(self.session_room(channel)), channel))
+            .filter(|(_, channel)| self.pace.may_send(channel.open.lane))
+            .map(|(number, channel)| (*number, room(channel), channel))
             .filter(|(_, room, _)| *room > 0)
             .min_by_key(|(number, _, channel)| (channel.open.lane, *number <= last, *number))?;
-        Some(ReadPermit {
-            channel,
-            after: outbound.read,
+        if channel.rest.is_some() {
+            return Some(Turn::Piece(number));
+        }
+        Some(Turn::Read(ReadPermit {
+            channel: number,
+            after: channel.read,
             max_records: self.config.batch_records,
             max_bytes: usize::try_from(room)
                 .unwrap_or(usize::MAX)
                 .min(self.config.batch_bytes),
-        })
+        }))
     }
 
     fn session_room(&self, channel: &Outbound) -> u64 {

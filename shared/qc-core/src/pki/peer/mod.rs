@@ -144,12 +144,18 @@ fn refusal(
 ) -> PeerRefusal {
     let moment = |time: &UnixTime| Timestamp::from_millis(time.as_secs().saturating_mul(1000));
     let subject = view.subject.clone();
+    let unknown = || PeerRefusal::UnknownCa {
+        issuer: view.issuer.clone(),
+        expired_roots,
+        is_node: !view.roles.is_empty(),
+    };
     match error {
-        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
-            PeerRefusal::UnknownCa {
-                issuer: view.issuer.clone(),
-                expired_roots,
-            }
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => unknown(),
+        // what many a device and middlebox shows: one certificate that has signed itself
+        webpki::Error::CaUsedAsEndEntity
+            if view.subject == view.issuer && view.roles.is_empty() =>
+        {
+            unknown()
         }
         webpki::Error::CertExpired { not_after, .. } => PeerRefusal::Expired {
             subject,

@@ -17,6 +17,9 @@ pub enum PeerRefusal {
         issuer: String,
         /// How many roots were left out because they have ended.
         expired_roots: usize,
+        /// Whether its certificate carries a node's role at all: of whatever trust domain, and not of
+        /// something else on the way.
+        is_node: bool,
     },
     /// Its certificate, or a CA's above it, has ended.
     Expired {
@@ -109,10 +112,12 @@ impl fmt::Display for PeerRefusal {
             Self::UnknownCa {
                 issuer,
                 expired_roots: 0,
+                ..
             } => write!(f, "no trusted root stands above the issuer {issuer}"),
             Self::UnknownCa {
                 issuer,
                 expired_roots,
+                ..
             } => write!(
                 f,
                 "no trusted root stands above the issuer {issuer} ({expired_roots} expired root left out)"

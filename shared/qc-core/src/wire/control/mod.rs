@@ -14,8 +14,10 @@ use super::{Code, Frame, FrameHeader, FrameKind, WireError};
 use crate::model::{Epoch, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
 use crate::safe_text::safe;
 
-/// The protocol version this build speaks.
+/// The newest protocol version this build speaks.
 pub const PROTOCOL: u32 = 1;
+/// The oldest one it speaks: that of two minor versions before.
+pub const PROTOCOL_OLDEST: u32 = 1;
 /// The most channels and subscriptions one side may have open in a session.
 pub const MAX_CHANNELS: usize = 1024;
 /// The longest reason that is kept, in characters.
@@ -272,6 +274,8 @@ pub enum Control {
     SubscribeAck(u32),
     /// How the node fares.
     Status(Status),
+    /// How many bytes of batches have arrived in this session, whether on disk or not.
+    Received(u64),
 }
 
 impl Control {
@@ -310,6 +314,7 @@ impl Control {
             }
             Self::SubscribeAck(number) => put(out, FrameKind::SubscribeAck, *number, &pb::Empty {}),
             Self::Status(status) => put(out, FrameKind::Status, 0, &pb::Status::from(status)),
+            Self::Received(bytes) => put(out, FrameKind::Received, 0, &pb::Count { count: *bytes }),
         }
     }
 
@@ -323,6 +328,7 @@ impl Control {
                 | FrameKind::Close
                 | FrameKind::Heartbeat
                 | FrameKind::Status
+                | FrameKind::Received
         );
         if about_session != (channel == 0) {
             return Err(WireError::Malformed("channel number"));
@@ -347,6 +353,7 @@ impl Control {
                 Self::SubscribeAck(channel)
             }
             FrameKind::Status => Self::Status(parse::<pb::Status>(frame)?.try_into()?),
+            FrameKind::Received => Self::Received(parse::<pb::Count>(frame)?.count),
             FrameKind::Batch => return Err(WireError::Malformed("control message")),
         })
     }

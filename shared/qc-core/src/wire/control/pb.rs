@@ -9,6 +9,12 @@ use super::{
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(super) struct Empty {}
 
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(super) struct Count {
+    #[prost(uint64, tag = "1")]
+    pub(super) count: u64,
+}
+
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(super) struct Greeting {
     #[prost(uint32, tag = "1")]
