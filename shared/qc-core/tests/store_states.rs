@@ -19,7 +19,7 @@ const KNOWN: [(Rule, &str); 0] = [];
 const SHARE: (u64, Duration) = if cfg!(debug_assertions) {
     (20_000, Duration::from_secs(20))
 } else {
-    (1_000_000, Duration::from_secs(150))
+    (1_000_000, Duration::from_mins(4))
 };
 
 #[test]
