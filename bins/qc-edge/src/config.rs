@@ -370,7 +370,8 @@ impl EdgeConfig {
         let mut problems = store_problems(loaded, &config.store, &config.tenant_key);
         if let Err((key, message)) = config.uplink.way() {
             let path = format!("uplink.{key}");
-            problems.push(loaded.problem(&path, "QC1020", message));
+            // somebody may have put a password into the address of the proxy
+            problems.push(loaded.problem(&path, "QC1020", message).hidden());
         }
         for sink in &config.sink {
             if sink.from == From::Relay && config.uplink.relay.is_empty() {
@@ -429,6 +430,7 @@ mod tests {
                 "{error}"
             );
             assert!(error.contains(words), "{error}");
+            assert!(!error.contains("hush"), "{error}");
         }
     }
 

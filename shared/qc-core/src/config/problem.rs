@@ -57,6 +57,13 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Shows no source line: a secret may stand in it, where it does not belong.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hide = true;
+        self
+    }
+
     /// Says what to do instead of where to read about the section.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
