@@ -21,24 +21,23 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
-    ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, LastError, Ledger, LinkState,
-    LinkStatus, LinkWay, Reply, STREAM_LIST_SCHEMA, StreamRow,
+    ConsumerRow, EDGE_STATUS_SCHEMA, EdgeStatus, LEDGER_SCHEMA, Ledger, Reply, STREAM_LIST_SCHEMA,
+    StreamRow,
 };
 use qc_core::admin::{Problem, dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
-use qc_core::link::{DialerState, DialerStatus};
+use qc_core::link::DialerState;
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
-use qc_core::reach::Ways;
-use qc_core::safe_text::safe;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
 use qc_core::streams::Embedded;
 use qc_core::telemetry::Metrics;
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{self, Upkeep};
+use qc_core::uplink::Monitor;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -48,7 +47,6 @@ use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
 use crate::netdeps::{Dependency, User};
 use crate::sources::{Intake as _, IntakeError};
-use crate::uplink::Seen;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -59,9 +57,7 @@ pub(crate) struct Admin {
     pub(crate) upkeep: Upkeep,
     pub(crate) credentials: Credentials,
     pub(crate) connectors: Connectors,
-    pub(crate) link: Option<watch::Receiver<DialerStatus>>,
-    pub(crate) seen: Seen,
-    pub(crate) ways: Ways,
+    pub(crate) link: Option<Monitor>,
     pub(crate) netdeps: Arc<Vec<Dependency>>,
     pub(crate) disk_used: watch::Receiver<u8>,
     pub(crate) reload: mpsc::Sender<Reloaded>,
@@ -227,7 +223,7 @@ impl Admin {
             links: self
                 .link
                 .iter()
-                .map(|link| self.link_status(&link.borrow()))
+                .map(|link| link.status(self.buffer.backlog().messages))
                 .collect(),
             certificate: Some(certificate_status(&self.credentials, now)),
             sources: self.connectors.sources(self.clock.as_ref()),
@@ -235,68 +231,8 @@ impl Admin {
         }
     }
 
-    fn link_status(&self, dialer: &DialerStatus) -> LinkStatus {
-        let (now, seen) = (self.clock.now(), self.seen.now());
-        let mut last_error = dialer.last_error.as_ref().map(|(at, refusal)| LastError {
-            code: refusal.code.to_string(),
-            reason: refusal.reason.clone(),
-            at: Some(at.to_string()),
-        });
-        let (state, peer, next_try_s) = match &dialer.state {
-            DialerState::Connected(peer) => {
-                let state = if seen.stale {
-                    LinkState::Stalled
-                } else {
-                    LinkState::Up
-                };
-                // a link that is up may still have a stream that the relay does not take
-                if let Some((at, stream, refusal)) = seen.refusal {
-                    last_error = Some(LastError {
-                        code: refusal.code.to_string(),
-                        reason: format!("{stream}: {}", refusal.reason),
-                        at: Some(at.to_string()),
-                    });
-                }
-                (state, peer.node.to_string(), None)
-            }
-            DialerState::Connecting => (LinkState::Connecting, String::new(), None),
-            DialerState::Waiting(until) => (
-                LinkState::Waiting,
-                String::new(),
-                Some(until.since(now).as_secs()),
-            ),
-            DialerState::Stopped => (LinkState::Down, String::new(), None),
-        };
-        LinkStatus {
-            peer,
-            address: safe(&dialer.address, 200),
-            state,
-            way: self.ways.of(&dialer.address).map(|way| LinkWay {
-                remote: way.remote,
-                proxy: way.proxy,
-                websocket: way.websocket,
-                address_age_s: way.address_from.map(|at| now.since(at).as_secs()),
-                since: way.at.to_string(),
-            }),
-            since: Some(dialer.since.to_string()),
-            last_error,
-            attempts: u64::from(dialer.attempts),
-            next_try_s,
-            rtt_ms: seen
-                .rtt
-                .map(|rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
-            acked_ms: seen
-                .acked
-                .map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(0)),
-            acked_seq: None,
-            sent: seen.sent,
-            received: seen.received,
-            backlog_messages: self.buffer.backlog().messages,
-        }
-    }
-
     fn netdeps(&self) -> Vec<Dependency> {
-        let link = self.link.as_ref().map(|link| link.borrow().clone());
+        let link = self.link.as_ref().map(Monitor::dialer);
         let is_up = |relay: &String| {
             link.as_ref().is_some_and(|link| {
                 link.address == *relay && matches!(link.state, DialerState::Connected(_))
@@ -306,8 +242,8 @@ impl Admin {
         let last_used = |user: &User| match user {
             User::Links(relays) if relays.iter().any(is_up) => Some(now),
             User::Links(relays) => {
-                let ways = relays.iter().filter_map(|relay| self.ways.of(relay));
-                ways.map(|way| way.at).max()
+                let way = |relay: &String| self.link.as_ref()?.last_way(relay);
+                relays.iter().filter_map(way).max()
             }
             user => self.connectors.last_done(user),
         };

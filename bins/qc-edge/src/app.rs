@@ -1,35 +1,32 @@
 //! The edge as a process: what is built from what, and in which order it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::admin;
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
-use qc_core::link::{Dialer, DialerOptions, DialerStatus, LinkOptions, SessionConfig, Stop};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
-use qc_core::reach::{Dial, LastGood, Names, Reach, Socket, SystemResolver, Ways};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
+use qc_core::uplink::{self, Monitor};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::buffer::Buffer;
 use crate::commands::netdeps::dependencies;
-use crate::config::{EdgeConfig, UplinkSection};
+use crate::config::EdgeConfig;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
-use crate::uplink::{Seen, Uplink};
+use crate::uplink::Uplink;
 
 /// How often the disk is sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
 /// How often positions are written and space is given back.
 const TIDY: Duration = Duration::from_millis(500);
-/// What the dialer waits beyond the deadlines of what it calls, which name the reason.
-const MARGIN: Duration = Duration::from_secs(1);
 /// How long tasks may take to end when the edge stops.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -57,8 +54,7 @@ pub(crate) async fn run(
     let of = buffer.clone();
     let slowest = move |stream: &StreamKey| of.slowest(stream);
     let (disk, disk_used) = watch::channel(0);
-    let (seen, ways) = (Seen::default(), Ways::default());
-    let (link_status, link_shown) = watch::channel(DialerStatus::new(clock.now()));
+    let monitor = Monitor::new(Arc::clone(&clock));
     let (reload, wishes) = mpsc::channel(4);
 
     let connectors = Connectors::start(&config, &buffer, &clock, &service.drain).await?;
@@ -69,9 +65,7 @@ pub(crate) async fn run(
         upkeep: Upkeep::of(&node, &dir, Arc::clone(&clock), slowest),
         credentials: node.credentials.clone(),
         connectors,
-        link: (!config.uplink.relay.is_empty()).then_some(link_shown),
-        seen: seen.clone(),
-        ways: ways.clone(),
+        link: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
         netdeps: Arc::new(dependencies(&config)?),
         disk_used: disk_used.clone(),
         reload,
@@ -92,20 +86,22 @@ pub(crate) async fn run(
         group,
     )?;
 
-    if !config.uplink.relay.is_empty() {
-        let uplink = Uplink {
-            buffer: buffer.clone(),
-            clock: Arc::clone(&clock),
-            credentials: node.credentials.clone(),
-            disk_used,
-            seen,
-        };
-        let reach = reach(&config.uplink, &dir)?;
-        let mut dial = Dial::new(node.credentials.clone(), reach, Arc::clone(&clock));
-        dial.expected.clone_from(&config.uplink.name);
-        (dial.websocket, dial.ways) = (config.uplink.websocket, ways);
-        start_link(&config, uplink, dial, link_status, &service);
-    }
+    let uplink = Uplink {
+        buffer: buffer.clone(),
+        clock: Arc::clone(&clock),
+        credentials: node.credentials.clone(),
+        disk_used,
+        monitor: monitor.clone(),
+    };
+    let around = uplink::Around {
+        node: node.name.clone(),
+        credentials: node.credentials.clone(),
+        state: dir.clone(),
+        clock: Arc::clone(&clock),
+        monitor,
+        drain: service.drain.clone(),
+    };
+    uplink::start(&config.uplink, uplink, around)?;
     service.drain.spawn(
         "tidier",
         tidy(
@@ -136,64 +132,6 @@ pub(crate) async fn run(
         .help("the next start re-reads what is really on disk; look at dmesg first")),
         None => ended,
     }
-}
-
-/// How the relays of `uplink` are reached.
-fn reach(uplink: &UplinkSection, state: &Path) -> Result<Reach, Failure> {
-    let way = uplink.way().map_err(|(key, why)| {
-        Failure::new(Exit::Config, "QC1020", format!("uplink.{key}: {why}"))
-    })?;
-    let resolver = Arc::new(SystemResolver::default());
-    Ok(Reach {
-        names: Names::new(resolver, Some(LastGood::open(state))),
-        proxy: way.proxy,
-        proxy_credentials: uplink.proxy_credentials_file.clone(),
-        no_proxy: way.no_proxy,
-        socket: Socket {
-            source: way.source,
-            keepalive: (!uplink.keepalive.is_zero()).then_some(uplink.keepalive),
-        },
-        deadline: uplink.connect_timeout,
-    })
-}
-
-fn start_link(
-    config: &EdgeConfig,
-    uplink: Uplink,
-    dial: Dial,
-    status: watch::Sender<DialerStatus>,
-    service: &Service,
-) {
-    let (stop, stopped) = watch::channel(Stop::Run);
-    let drain = service.drain.clone();
-    service.drain.spawn("link drain", async move {
-        drain.signaled().await;
-        stop.send_replace(Stop::Drain);
-        // held until the dialer has ended, which drops its receiver
-        stop.closed().await;
-    });
-    let session = SessionConfig {
-        heartbeat: config.uplink.heartbeat,
-        ..SessionConfig::new(uplink.buffer.node().clone())
-    };
-    let options = DialerOptions {
-        connect_timeout: dial.longest() + MARGIN,
-        prefer_after: config.uplink.prefer_after,
-        ..DialerOptions::new(config.uplink.relay.clone(), LinkOptions::new(session))
-            .spread(config.uplink.reconnect_spread)
-    };
-    service.drain.spawn("dialer", async move {
-        let clock = Arc::clone(&uplink.clock);
-        let dialer = Dialer {
-            app: Arc::new(uplink),
-            connect: &dial,
-            clock: clock.as_ref(),
-            options,
-            status,
-            rng: fastrand::Rng::new(),
-        };
-        dialer.run(stopped).await;
-    });
 }
 
 /// Writes positions, gives back space, samples the disk, and ends the process when the store stopped.

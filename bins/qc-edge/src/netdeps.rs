@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use http::Uri;
 use qc_core::reach::{Known, Target};
 use qc_core::safe_text::safe;
+use qc_core::uplink::UplinkWay;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EdgeConfig, UplinkWay};
+use crate::config::EdgeConfig;
 
 /// The longest comment of a rule that nft takes, with room to spare.
 const MAX_COMMENT: usize = 110;

@@ -1,15 +1,15 @@
 //! The edge as its link sees it: captured streams go out, wanted streams come in. How it gets to a
-//! relay is `qc_core::reach`.
+//! relay is `qc_core::uplink`.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use qc_core::clock::Clock;
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
-use qc_core::model::{Lane, Seq, StreamName, Timestamp};
+use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
 use qc_core::streams::ReadError;
 use qc_core::tls::Credentials;
+use qc_core::uplink::Monitor;
 use qc_core::wire::{
     Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
 };
@@ -27,45 +27,8 @@ pub(crate) struct Uplink {
     pub credentials: Credentials,
     /// Percent of the disk in use, sampled elsewhere.
     pub disk_used: watch::Receiver<u8>,
-    /// What was seen of the link.
-    pub seen: Seen,
-}
-
-/// What was seen of the link, shared with `status`.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
-    inner: Arc<Mutex<SeenNow>>,
-}
-
-/// The link at one moment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SeenNow {
-    /// Whether two heartbeats are missing.
-    pub stale: bool,
-    /// Time there and back.
-    pub rtt: Option<Duration>,
-    /// When the relay last acknowledged something.
-    pub acked: Option<Timestamp>,
-    /// Messages acknowledged by the relay since start.
-    pub sent: u64,
-    /// Messages received since start.
-    pub received: u64,
-    /// The newest refusal of a stream.
-    pub refusal: Option<(Timestamp, StreamName, Refusal)>,
-}
-
-impl Seen {
-    /// The link now.
-    pub(crate) fn now(&self) -> SeenNow {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut SeenNow)) {
-        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+    /// What is seen of the link.
+    pub monitor: Monitor,
 }
 
 impl LinkApp for Uplink {
@@ -99,7 +62,7 @@ impl LinkApp for Uplink {
             .map(|record| draft(peer, open, record))
             .collect();
         let submitted = drafts.map(|drafts| self.buffer.log().submit(&inbox(&open.stream), drafts));
-        self.seen.change(|seen| seen.received += count);
+        self.monitor.received(count);
         async move {
             submitted?
                 .await
@@ -165,11 +128,7 @@ impl LinkApp for Uplink {
         let key = outbox(channel);
         let before = self.buffer.positions().of(&key, UPLINK);
         self.buffer.advance(&key, UPLINK, seq);
-        let now = self.clock.now();
-        self.seen.change(|seen| {
-            seen.acked = Some(now);
-            seen.sent += seq.0.saturating_sub(before.0);
-        });
+        self.monitor.acked(seq.0.saturating_sub(before.0));
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -210,40 +169,15 @@ impl LinkApp for Uplink {
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
     fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
-        self.seen.change(|seen| {
-            seen.rtt = heartbeat.rtt.or(seen.rtt);
-        });
+        self.monitor.heartbeat(heartbeat.rtt);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {
-        match state {
-            LinkState::Up => {
-                tracing::info!(code = "QC2223", relay = %peer.node, address = peer.address, "Link up.");
-            }
-            LinkState::Stale => {
-                tracing::warn!(code = "QC2221", relay = %peer.node, "Two heartbeats are missing.");
-            }
-            LinkState::Unacked => {
-                tracing::warn!(code = "QC2224", relay = %peer.node, "It has not acknowledged for two heartbeats.");
-            }
-            LinkState::Fresh => {
-                tracing::info!(code = "QC2223", relay = %peer.node, "Link well again.");
-            }
-            LinkState::Down(refusal) => {
-                let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-                tracing::info!(code, relay = %peer.node, reason, "Link down.");
-            }
-        }
-        let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
-        self.seen.change(|seen| seen.stale = stale);
+        self.monitor.state(peer, state);
     }
 
     fn refused(&self, peer: &Peer, stream: &StreamName, refusal: &Refusal) {
-        let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-        tracing::warn!(code, relay = %peer.node, %stream, reason, "Refused.");
-        let now = self.clock.now();
-        self.seen
-            .change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
+        self.monitor.refused(peer, stream, refusal);
     }
 }
 

@@ -9,7 +9,7 @@
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
 //! | 2 machinery | `store`, `streams`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
 //! | 3 network | `tls`, `est`, `link`, `reach`, `admin`, `door` | `net` |
-//! | 4 shell | `config`, `telemetry`, `service`, `node`, `upkeep`, `cli` | `shell`, `cli` |
+//! | 4 shell | `config`, `telemetry`, `service`, `node`, `upkeep`, `uplink`, `cli` | `shell`, `cli` |
 //!
 //! This crate never reads the environment and never prints, except through `cli::Output`.
 #![deny(missing_docs)]
@@ -60,6 +60,8 @@ pub mod telemetry;
 pub mod node;
 #[cfg(all(feature = "net", feature = "shell", feature = "store"))]
 pub mod upkeep;
+#[cfg(all(feature = "net", feature = "shell", feature = "store"))]
+pub mod uplink;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use qc_core::admin::api::{
-    ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus, LinkState, LinkStatus, LinkWay,
+use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus};
+use qc_core::cli::{
+    Context, Failure, Table, health_lines, human_bytes, human_duration, uplink_lines,
 };
-use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
 use qc_core::safe_text::safe;
 
 /// Show how the edge fares: link, buffer, certificate, sources, sinks
@@ -26,14 +26,7 @@ fn text(status: &EdgeStatus) -> String {
         if status.draining { "  DRAINING" } else { "" }
     )];
     for link in &status.links {
-        lines.push(link_line(link));
-        let is_up = matches!(link.state, LinkState::Up | LinkState::Stalled);
-        lines.extend(link.way.as_ref().filter(|_| is_up).map(way_line));
-        if let Some(error) = &link.last_error {
-            let reason = safe(&error.reason, 300);
-            let at = error.at.as_deref().unwrap_or_default();
-            lines.push(format!("        last error {} {reason} ({at})", error.code));
-        }
+        lines.extend(uplink_lines("link", link));
     }
     if status.links.is_empty() {
         lines.push("link    none configured".to_owned());
@@ -78,48 +71,6 @@ fn text(status: &EdgeStatus) -> String {
         text.push_str(&table.render(true));
     }
     text
-}
-
-fn link_line(link: &LinkStatus) -> String {
-    let state = format!("{:?}", link.state).to_lowercase();
-    let peer = if link.peer.is_empty() {
-        &link.address
-    } else {
-        &link.peer
-    };
-    let acked = link.acked_ms.map_or_else(String::new, |ms| {
-        format!(", acked {} ago", human_duration(Duration::from_millis(ms)))
-    });
-    let next = link
-        .next_try_s
-        .map_or_else(String::new, |s| format!(", next try in {s}s"));
-    format!(
-        "link    {state} {}  sent {}, received {}, {} wait{acked}{next}",
-        safe(peer, 200),
-        link.sent,
-        link.received,
-        link.backlog_messages
-    )
-}
-
-/// `        by http://proxy:3128 at 10.0.0.8:3128, in a WebSocket, since ...`
-fn way_line(way: &LinkWay) -> String {
-    let proxy = way.proxy.as_deref();
-    let by = proxy.map_or_else(
-        || "direct".to_owned(),
-        |proxy| format!("by {}", safe(proxy, 200)),
-    );
-    let websocket = if way.websocket {
-        ", in a WebSocket"
-    } else {
-        ""
-    };
-    let age = way.address_age_s.map_or_else(String::new, |s| {
-        let age = human_duration(Duration::from_secs(s));
-        format!(", address of {age} ago: its name cannot be looked up")
-    });
-    let (remote, since) = (safe(&way.remote, 200), safe(&way.since, 40));
-    format!("        {by} to {remote}{websocket}{age}, since {since}")
 }
 
 fn row(side: &str, connector: &ConnectorStatus) -> [String; 7] {

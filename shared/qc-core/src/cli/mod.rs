@@ -21,6 +21,8 @@ mod progress;
 mod run_main;
 #[cfg(all(feature = "net", feature = "store"))]
 mod store_place;
+#[cfg(feature = "net")]
+mod uplink_lines;
 
 pub use crate::config::{parse_duration, parse_size};
 pub use crate::failure::{ErrorCode, Exit, Failure};
@@ -44,3 +46,5 @@ pub use progress::Progress;
 pub use run_main::run_main;
 #[cfg(all(feature = "net", feature = "store"))]
 pub use store_place::store_problems;
+#[cfg(feature = "net")]
+pub use uplink_lines::uplink_lines;

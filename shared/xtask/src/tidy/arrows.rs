@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
     &["store", "streams", "pki", "drain", "audit", "ledger"],
     &["tls", "est", "link", "reach", "door", "admin"],
     &["config", "telemetry", "service"],
-    &["node", "upkeep", "cli"],
+    &["node", "upkeep", "uplink", "cli"],
 ];
 
 const CORE: &str = "shared/qc-core/src/";

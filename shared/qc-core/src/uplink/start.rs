@@ -1,0 +1,97 @@
+//! Keeps up the link that `[uplink]` describes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Monitor, UplinkSection};
+use crate::clock::Clock;
+use crate::drain::Drain;
+use crate::failure::{Exit, Failure};
+use crate::link::{Dialer, DialerOptions, LinkApp, LinkOptions, SessionConfig, Stop};
+use crate::model::NodeName;
+use crate::reach::{Dial, LastGood, Names, Reach, Socket, SystemResolver};
+use crate::tls::Credentials;
+
+/// What the dialer waits beyond the deadlines of what it calls, which name the reason.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// The node around its link upward.
+pub struct Around {
+    /// This node.
+    pub node: NodeName,
+    /// What it shows, and whom it believes.
+    pub credentials: Credentials,
+    /// Its state directory, where addresses that worked are remembered.
+    pub state: PathBuf,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the link is told.
+    pub monitor: Monitor,
+    /// Its end: the link drains when it begins.
+    pub drain: Drain,
+}
+
+/// Starts the tasks that keep a link up for `app`. Without a relay in `uplink` nothing is started.
+pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Result<(), Failure> {
+    if uplink.relay.is_empty() {
+        return Ok(());
+    }
+    let dial = dial(uplink, &around)?;
+    let session = SessionConfig {
+        heartbeat: uplink.heartbeat,
+        ..SessionConfig::new(around.node)
+    };
+    let options = DialerOptions {
+        connect_timeout: dial.longest() + MARGIN,
+        prefer_after: uplink.prefer_after,
+        ..DialerOptions::new(uplink.relay.clone(), LinkOptions::new(session))
+            .spread(uplink.reconnect_spread)
+    };
+    let (stop, stopped) = watch::channel(Stop::Run);
+    let drain = around.drain.clone();
+    around.drain.spawn("link drain", async move {
+        drain.signaled().await;
+        stop.send_replace(Stop::Drain);
+        // held until the dialer has ended, which drops its receiver
+        stop.closed().await;
+    });
+    let (clock, status) = (around.clock, around.monitor.dialer);
+    around.drain.spawn("dialer", async move {
+        let dialer = Dialer {
+            app: Arc::new(app),
+            connect: &dial,
+            clock: clock.as_ref(),
+            options,
+            status,
+            rng: fastrand::Rng::new(),
+        };
+        dialer.run(stopped).await;
+    });
+    Ok(())
+}
+
+fn dial(uplink: &UplinkSection, around: &Around) -> Result<Dial, Failure> {
+    let way = uplink.way().map_err(|(key, why)| {
+        Failure::new(Exit::Config, "QC1020", format!("uplink.{key}: {why}"))
+    })?;
+    let resolver = Arc::new(SystemResolver::default());
+    let reach = Reach {
+        names: Names::new(resolver, Some(LastGood::open(&around.state))),
+        proxy: way.proxy,
+        proxy_credentials: uplink.proxy_credentials_file.clone(),
+        no_proxy: way.no_proxy,
+        socket: Socket {
+            source: way.source,
+            keepalive: (!uplink.keepalive.is_zero()).then_some(uplink.keepalive),
+        },
+        deadline: uplink.connect_timeout,
+    };
+    let mut dial = Dial::new(around.credentials.clone(), reach, Arc::clone(&around.clock));
+    dial.expected.clone_from(&uplink.name);
+    dial.websocket = uplink.websocket;
+    dial.ways = around.monitor.ways.clone();
+    Ok(dial)
+}
