@@ -20,6 +20,7 @@ mod keys;
 mod kill_any;
 mod restarts;
 mod retention;
+mod three_tiers;
 mod top;
 
 /// A file beside this one that is no module here would be a story that nobody tells.

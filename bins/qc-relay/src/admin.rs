@@ -37,7 +37,7 @@ use qc_core::telemetry::Metrics;
 use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
 
-use crate::hub::{EndError, Hub, seconds_left};
+use crate::hub::{EndError, Hub, Parent, seconds_left};
 use crate::metrics::RelayMetrics;
 
 /// What the API answers from.
@@ -47,6 +47,8 @@ pub(crate) struct Admin {
     pub hub: Hub,
     /// Its store.
     pub upkeep: Upkeep,
+    /// The link to the parent, if one is configured.
+    pub parent: Option<Parent>,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// This relay's certificate, as loaded last.
@@ -205,6 +207,7 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
                 ..LinkStatus::default()
             })
             .collect(),
+        uplink: admin.parent.as_ref().map(Parent::link_status),
         certificate,
         totals: admin.hub.fleet_view().totals,
     };
@@ -263,6 +266,12 @@ async fn remove_consumer(
     let ended = admin.hub.end_consumer(&parsed, &wish.name).await;
     let purged = ended.map_err(|error| match &error {
         EndError::Unknown { .. } => unknown(),
+        EndError::Uplink(_) => {
+            let message = format!("stream {stream} is kept for the parent relay");
+            Failure::new(Exit::Refused, "QC3315", message)
+                .help("set uplink = \"none\" for the [[stream]], then qc-relay reload")
+                .help("qc-relay explain QC3315")
+        }
         EndError::Connected { .. } => {
             let message = format!("consumer '{name}' of stream {stream} is connected");
             Failure::new(Exit::Refused, "QC3313", message)

@@ -18,11 +18,12 @@ use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
 use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
+use qc_core::uplink::{self, Monitor};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::config::RelayConfig;
-use crate::hub::{Hub, HubParts};
+use crate::hub::{Hub, HubParts, Parent};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
 
@@ -73,11 +74,14 @@ pub(crate) async fn run(
         .to_string();
     let of = hub.clone();
     let slowest = move |stream: &StreamKey| of.slowest(stream).map(|(_, seq)| seq);
+    let monitor = Monitor::new(clock.clone());
+    let parent = Parent::new(hub.clone(), monitor.clone());
     let (certificate, shown) = watch::channel(None);
     let (reload, wishes) = mpsc::channel(4);
     let api = Admin {
         hub: hub.clone(),
         upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
+        parent: (!config.uplink.relay.is_empty()).then(|| parent.clone()),
         metrics: RelayMetrics::new(),
         listeners: vec![address.clone()],
         certificate: shown,
@@ -109,12 +113,25 @@ pub(crate) async fn run(
         handshake: config.listen.handshake,
         pending: config.listen.pending,
         link: link_options(&hub, &config),
-        clock,
+        clock: clock.clone(),
     };
     service.drain.spawn(
         "listener",
         listener::serve(socket, listener, service.drain.clone()),
     );
+    let around = uplink::Around {
+        node: node.name.clone(),
+        credentials: credentials.clone(),
+        state: dir.clone(),
+        clock,
+        monitor,
+        drain: service.drain.clone(),
+    };
+    service.drain.spawn(
+        "uplink letters",
+        parent.clone().bury_what_stays(service.drain.clone()),
+    );
+    uplink::start(&config.uplink, parent, around)?;
     service.drain.spawn(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),

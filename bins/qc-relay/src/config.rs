@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use qc_core::cli::{Failure, store_problems};
 use qc_core::config::{
-    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, STORE_MAX, STORE_MIN_FREE,
-    STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
+    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, Problem, STORE_MAX,
+    STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
 };
 use qc_core::model::{DataClass, Region, StreamName};
 use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
+use qc_core::uplink::{UPLINK, UplinkSection};
 use serde::Deserialize;
 
-use crate::hub::access::{Access, NodePattern, StreamRule};
+use crate::hub::access::{Access, Direction, NodePattern, StreamRule};
 use crate::retention::{ClassSection, Retention};
 
 /// The main file where `-c` does not name another.
@@ -135,6 +136,11 @@ pub(crate) const SCHEMA: Schema = Schema {
             variants: &[],
         },
         Section {
+            doc: "The link to a parent relay. What goes up says 'uplink' of [[stream]] and of [[class]]; \
+                  without both nothing does. Outbound only.",
+            ..UPLINK
+        },
+        Section {
             name: "est",
             shape: Shape::One,
             required: false,
@@ -157,8 +163,8 @@ pub(crate) const SCHEMA: Schema = Schema {
             name: "class",
             shape: Shape::Many,
             required: false,
-            doc: "How long messages of a class may stay. A stream of the class that asks for more is an error; \
-                  one that says nothing takes this.",
+            doc: "What messages of a class may: how long they stay, and whether they leave to the parent. A stream \
+                  of the class that asks for more is an error; one that says nothing takes this.",
             keys: &[
                 Key::new("name", Kind::Label, "The class, as the streams name it.")
                     .required()
@@ -177,6 +183,14 @@ pub(crate) const SCHEMA: Schema = Schema {
                     "The longest time that a message stays, taken or not.",
                 )
                 .example("\"30d\"")
+                .reload(),
+                Key::new(
+                    "uplink",
+                    Kind::Bool,
+                    "Whether messages of it may go to the parent. One that states a class without this stays \
+                     here, whatever its stream says.",
+                )
+                .default("false")
                 .reload(),
             ],
             variants: &[],
@@ -215,6 +229,14 @@ pub(crate) const SCHEMA: Schema = Schema {
                 )
                 .default("[]")
                 .example("[\"*.dock2.acme\"]")
+                .reload(),
+                Key::new(
+                    "uplink",
+                    Kind::Enum(&["none", "send", "receive"]),
+                    "send: what is stored here goes to the parent's stream of this name, and is kept until it is \
+                     on disk there. receive: what is stored there comes here.",
+                )
+                .default("\"none\"")
                 .reload(),
                 Key::new(
                     "keep",
@@ -267,6 +289,8 @@ pub(crate) struct RelayConfig {
     pub http: HttpSection,
     /// `[link]`
     pub link: LinkSection,
+    /// `[uplink]`
+    pub uplink: UplinkSection,
     /// `[est]`
     #[serde(default)]
     pub est: EstSection,
@@ -342,6 +366,8 @@ struct StreamSection {
     class: DataClass,
     publish: Vec<String>,
     subscribe: Vec<String>,
+    #[serde(deserialize_with = "de::parsed")]
+    uplink: Direction,
     #[serde(default, deserialize_with = "de::maybe_duration")]
     keep: Option<Duration>,
     #[serde(default, deserialize_with = "de::maybe_duration")]
@@ -385,6 +411,8 @@ impl RelayConfig {
             );
         }
         problems.extend(store_problems(loaded, &config.store, &config.tenant_key));
+        problems.extend(config.uplink.problem(loaded));
+        problems.extend(config.uplink_problems(loaded));
         for class in &config.class {
             problems.extend(class.problem(loaded));
         }
@@ -413,9 +441,40 @@ impl RelayConfig {
                 publish: parsed(&stream.publish),
                 subscribe: parsed(&stream.subscribe),
                 retention: Retention::of(&own, self.class(&stream.class)),
+                uplink: stream.uplink,
             }
         };
         Access::new(self.stream.iter().map(rule), self.class.clone())
+    }
+
+    /// Streams that have something to do with a parent and cannot.
+    fn uplink_problems(&self, loaded: &Loaded) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut say = |stream: &StreamSection, message: String, help: String| {
+            let path = format!("stream[{}].uplink", stream.name);
+            problems.push(loaded.problem(&path, "QC1020", message).help(help));
+        };
+        for stream in &self.stream {
+            if stream.uplink == Direction::None {
+                continue;
+            }
+            if self.uplink.relay.is_empty() {
+                let help = "[uplink] relay = [\"HOST:PORT\"]".to_owned();
+                say(
+                    stream,
+                    "there is no parent: [uplink] names none".to_owned(),
+                    help,
+                );
+            }
+            let class = &stream.class;
+            let may = self.class(class).is_some_and(|class| class.uplink);
+            if stream.uplink == Direction::Send && !may {
+                let message = format!("class '{class}' does not go to the parent");
+                let help = format!("[[class]] name = \"{class}\", uplink = true, if it may leave");
+                say(stream, message, help);
+            }
+        }
+        problems
     }
 
     fn class(&self, name: &DataClass) -> Option<&ClassSection> {
@@ -440,6 +499,37 @@ mod tests {
         assert_eq!(SCHEMA.lint(), Vec::<String>::new());
         let sample = Source::new("sample.toml", SCHEMA.sample());
         RelayConfig::from_loaded(&load(&SCHEMA, vec![sample], &[]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_go_to_a_parent_is_named_with_its_place() {
+        let class = "[[class]]\nname = \"c\"\nuplink = true\n";
+        let parent = "[uplink]\nrelay = [\"hq:1\"]\n";
+        for (more, uplink, words) in [
+            (class, "send", Some("no parent: [uplink] names none")),
+            (class, "receive", Some("no parent: [uplink] names none")),
+            (parent, "send", Some("class 'c' does not go to the parent")),
+            (parent, "both", Some("\"send\", \"receive\"")),
+            (parent, "receive", None),
+            ("", "none", None),
+        ] {
+            let text = format!(
+                "schema = 1\n[[stream]]\nname = \"acme/x\"\nclass = \"c\"\nuplink = \"{uplink}\"\n{more}"
+            );
+            let loaded = load(&SCHEMA, vec![Source::new("relay.toml", text)], &[]);
+            let read = loaded.and_then(|loaded| RelayConfig::from_loaded(&loaded));
+            let error = read.err().map(|error| error.to_string());
+            match words {
+                None => assert_eq!(error, None, "{uplink}"),
+                Some(words) => {
+                    let error = error.unwrap();
+                    assert!(
+                        error.contains("relay.toml:5") && error.contains(words),
+                        "{error}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use qc_core::clock::SystemClock;
+use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::door::Caller;
 use qc_core::link::{self, LinkOptions, Peer, Side, Stop};
 use qc_core::model::NodeName;
@@ -117,6 +117,10 @@ pub(crate) async fn link<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    listener
+        .hub
+        .fleet()
+        .admitted(&peer.name, peer.role, listener.clock.now());
     let (stop, stopped) = watch::channel(Stop::Run);
     let older = {
         let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);

@@ -29,6 +29,9 @@ pub(crate) struct ClassSection {
     /// The longest `expire` of its streams.
     #[serde(default, deserialize_with = "de::maybe_duration")]
     pub expire: Option<Duration>,
+    /// Whether messages of it may go to the parent.
+    #[serde(default)]
+    pub uplink: bool,
 }
 
 /// Who said how long.

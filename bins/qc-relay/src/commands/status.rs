@@ -1,7 +1,9 @@
 //! `qc-relay status`
 
 use qc_core::admin::api::{RELAY_STATUS_SCHEMA, RelayStatus};
-use qc_core::cli::{Context, Failure, Table, health_lines, human_bytes, human_duration};
+use qc_core::cli::{
+    Context, Failure, Table, health_lines, human_bytes, human_duration, uplink_lines,
+};
 use qc_core::safe_text::safe;
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ fn text(status: &RelayStatus) -> String {
     let health = health_lines(&status.store.health);
     let about = health.iter().chain(&status.store.recovered);
     lines.extend(about.map(|line| format!("        {line}")));
+    let uplink = status.uplink.iter();
+    lines.extend(uplink.flat_map(|link| uplink_lines("uplink", link)));
     if let Some(certificate) = &status.certificate {
         let left = Duration::from_secs(u64::try_from(certificate.left_s).unwrap_or(0));
         lines.push(format!(

@@ -33,7 +33,24 @@ pub(crate) struct StreamRule {
     pub subscribe: Vec<NodePattern>,
     /// How long its messages stay, and how much it holds.
     pub retention: Retention,
+    /// What the parent has to do with it.
+    pub uplink: Direction,
 }
+
+/// What the parent relay has to do with a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Nothing: the parent does not learn that it exists.
+    #[default]
+    None,
+    /// What is stored here goes there.
+    Send,
+    /// What is stored there comes here.
+    Receive,
+}
+
+/// The code of a message that may not go to the parent.
+pub(crate) const STAYS: &str = "QC5004";
 
 /// The code of a message whose class is not its stream's.
 pub(crate) const WRONG_CLASS: &str = "QC5003";
@@ -151,6 +168,17 @@ impl Access {
         &self.classes
     }
 
+    /// Why a message that states this class does not go to the parent, if it does not. What no
+    /// `[[class]]` lets go stays.
+    pub(crate) fn stays(&self, stated: Option<&str>) -> Option<String> {
+        let Some(stated) = stated else {
+            return Some("a message without a class does not go to the parent".to_owned());
+        };
+        let mut classes = self.classes.iter();
+        let may = classes.any(|class| class.uplink && class.name.as_str() == stated);
+        (!may).then(|| format!("class '{}' does not go to the parent", safe(stated, 80)))
+    }
+
     /// Decides whether `node` may do `verb` on `stream`, and names the stream's rule if so.
     pub(crate) fn check(
         &self,
@@ -214,6 +242,19 @@ impl FromStr for NodePattern {
     }
 }
 
+impl FromStr for Direction {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "send" => Ok(Self::Send),
+            "receive" => Ok(Self::Receive),
+            _ => Err("one of none, send, receive".to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -236,8 +277,15 @@ mod tests {
             publish: patterns(&["*.mill7.acme"]),
             subscribe: patterns(&["edge-1.dock2.acme", "*.hq.*"]),
             retention: Retention::of(&Limits::default(), None),
+            uplink: Direction::None,
         };
-        Access::new([rule], Vec::new())
+        let class = |name: &str, uplink| ClassSection {
+            name: name.parse().unwrap(),
+            keep: None,
+            expire: None,
+            uplink,
+        };
+        Access::new([rule], vec![class("phi", false), class("internal", true)])
     }
 
     fn check(node: &str, verb: Verb, stream: &str) -> bool {
@@ -260,6 +308,17 @@ mod tests {
     fn tenants_are_apart_whatever_a_pattern_says() {
         assert!(check("app.hq.acme", Verb::Subscribe, "acme/lab"));
         assert!(!check("app.hq.rival", Verb::Subscribe, "acme/lab"));
+    }
+
+    #[test]
+    fn only_a_class_that_is_let_go_goes_to_the_parent() {
+        let stays = |class| access().stays(class);
+        assert_eq!(stays(Some("internal")), None);
+        for class in ["phi", "unheard-of", "intern", "internal2", "INTERNAL"] {
+            let why = stays(Some(class)).unwrap();
+            assert!(why.contains(class), "{why}");
+        }
+        assert!(stays(None).unwrap().contains("without a class"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use qc_core::model::{NodeName, Seq, StreamName};
 use qc_core::store::{AppendError, StreamKey};
 
 use super::Hub;
+use super::access::Direction;
+use super::parent::UPLINK;
 use crate::admin::ConsumerInfo;
 
 /// What is being sent over links: by node and address, since a node may have two links for a moment.
@@ -50,6 +52,9 @@ pub(crate) enum EndError {
         /// The name that was given.
         name: String,
     },
+    /// The configuration keeps the stream for the parent.
+    #[error("stream {0} is kept for the parent")]
+    Uplink(StreamName),
     /// It is at work.
     #[error("consumer '{name}' of stream {stream} is connected")]
     Connected {
@@ -101,6 +106,11 @@ impl Hub {
         };
         if !self.streams().positions(&key).contains_key(name) {
             return Err(unknown());
+        }
+        let access = self.access();
+        let rule = access.stream(stream);
+        if name == UPLINK && rule.is_some_and(|rule| rule.uplink == Direction::Send) {
+            return Err(EndError::Uplink(stream.clone()));
         }
         if self.readers().has(stream, name) {
             return Err(EndError::Connected {

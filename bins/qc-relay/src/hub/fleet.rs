@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use qc_core::admin::api::{FleetNode, NodeState};
 use qc_core::link::{LinkState, Peer, PeerHeartbeat};
 use qc_core::model::{NodeName, Timestamp};
+use qc_core::pki::Role;
 use qc_core::wire::{Refusal, Status};
 
 /// Share of the disk at which a node is in a warning or critical state, in percent.
@@ -26,6 +27,8 @@ pub(crate) struct Fleet {
 
 #[derive(Debug)]
 struct Node {
+    /// Its role, as its certificate said last.
+    role: Option<Role>,
     state: Link,
     /// Where it connects from, for people.
     address: String,
@@ -84,6 +87,11 @@ impl Fleet {
             .map(|name| (name, Node::new(now)))
             .collect();
         Self { nodes }
+    }
+
+    /// `node` was admitted with this role.
+    pub(crate) fn admitted(&mut self, node: &NodeName, role: Role, now: Timestamp) {
+        self.node(node, now).role = Some(role);
     }
 
     /// The link of `peer` changed.
@@ -182,6 +190,7 @@ impl Fleet {
 impl Node {
     fn new(now: Timestamp) -> Self {
         Self {
+            role: None,
             state: Link::Never,
             address: String::new(),
             since: now,
@@ -207,7 +216,7 @@ impl Node {
             name: name.to_string(),
             site: name.site().to_owned(),
             tenant: name.tenant().to_owned(),
-            role: "edge".to_owned(),
+            role: self.role.unwrap_or(Role::Edge).to_string(),
             state,
             code,
             reason,

@@ -1,5 +1,7 @@
 //! The hub as a link sees it: streams come in from edges and go out to subscribers.
 
+use std::sync::PoisonError;
+
 use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
@@ -38,23 +40,10 @@ impl LinkApp for Hub {
         open: &Open,
         records: Vec<Record>,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
-        let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
-        let sorted = self
+        let rule = self
             .allow(Some(&peer.node), Verb::Publish, &open.stream)
-            .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))
-            .and_then(|rule| Sorted::of(peer, open, records, &rule, self.inner.clock.now()));
-        let hub = self.clone();
-        let stream = StreamKey::hub(open.stream.clone());
-        async move {
-            let sorted = sorted?;
-            // first the dead: once the others are stored, the peer does not send these again
-            if !sorted.dead.is_empty() {
-                let buried = hub.bury_refused(&stream.name, sorted.dead).await;
-                buried.map_err(|error| Refusal::from(&error))?;
-            }
-            let stored = hub.streams().submit(&stream, sorted.kept).await;
-            stored.map(|_| last).map_err(|error| Refusal::from(&error))
-        }
+            .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()));
+        self.take_in(peer, open, records, rule)
     }
 
     fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
@@ -102,17 +91,12 @@ impl LinkApp for Hub {
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Chunk, Refusal> {
-        let stream = StreamKey::hub(channel.stream.clone());
         let bounds = Bounds {
             records: max_records,
             bytes: max_bytes,
         };
-        let records = self
-            .streams()
-            .at_hand(&stream, after, bounds)
-            .map_err(|error| Refusal::from(&error))?;
         Ok(Chunk {
-            records,
+            records: self.at_hand(&channel.stream, after, bounds)?,
             through: Seq::ZERO,
         })
     }
@@ -121,15 +105,8 @@ impl LinkApp for Hub {
         let Some(consumer) = &channel.consumer else {
             return;
         };
-        let stream = StreamKey::hub(channel.stream.clone());
         let consumer = consumer_name(peer, consumer.as_str());
-        let passed = self.streams().advance(&stream, &consumer, seq);
-        let mut rate = self
-            .inner
-            .own_rate
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        rate.out_total += passed;
+        self.taken(&channel.stream, &consumer, seq);
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -137,13 +114,7 @@ impl LinkApp for Hub {
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
-        let stream = StreamKey::hub(channel.stream.clone());
-        let backlog = self.streams().backlog(&stream, channel.after);
-        Backlog {
-            messages: backlog.messages,
-            bytes: backlog.bytes,
-            oldest: backlog.oldest,
-        }
+        self.waits(&channel.stream, channel.after)
     }
 
     fn status(&self) -> Status {
@@ -153,6 +124,7 @@ impl LinkApp for Hub {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             disk_used_percent: self.disk_used(),
             time: self.inner.clock.now(),
+            cert_not_after: self.certificate_end(),
             messages_in: taken,
             messages_out: own_rate.map_or(0, |rate| rate.out_total),
             ..Status::default()
@@ -200,6 +172,67 @@ impl LinkApp for Hub {
         tracing::warn!(code, node = %peer.node, %stream, reason, "Refused.");
         self.fleet()
             .problem(&peer.node, refusal, self.inner.clock.now());
+    }
+}
+
+impl Hub {
+    /// Stores what `peer` sent into a stream that has this rule, unless there is none. Queued before
+    /// it returns.
+    pub(super) fn take_in(
+        &self,
+        peer: &Peer,
+        open: &Open,
+        records: Vec<Record>,
+        rule: Result<StreamRule, Refusal>,
+    ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
+        let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
+        let now = self.inner.clock.now();
+        let sorted = rule.and_then(|rule| Sorted::of(peer, open, records, &rule, now));
+        let hub = self.clone();
+        let stream = StreamKey::hub(open.stream.clone());
+        async move {
+            let sorted = sorted?;
+            // first the dead: once the others are stored, the peer does not send these again
+            if !sorted.dead.is_empty() {
+                let buried = hub.bury_refused(&stream.name, sorted.dead).await;
+                buried.map_err(|error| Refusal::from(&error))?;
+            }
+            let stored = hub.streams().submit(&stream, sorted.kept).await;
+            stored.map(|_| last).map_err(|error| Refusal::from(&error))
+        }
+    }
+
+    /// Records at hand of a stream after `after`.
+    pub(super) fn at_hand(
+        &self,
+        stream: &StreamName,
+        after: Seq,
+        bounds: Bounds,
+    ) -> Result<Vec<Record>, Refusal> {
+        let stream = StreamKey::hub(stream.clone());
+        let records = self.streams().at_hand(&stream, after, bounds);
+        records.map_err(|error| Refusal::from(&error))
+    }
+
+    /// What waits in a stream beyond `after`, as a link tells it.
+    pub(super) fn waits(&self, stream: &StreamName, after: Seq) -> Backlog {
+        let backlog = self
+            .streams()
+            .backlog(&StreamKey::hub(stream.clone()), after);
+        Backlog {
+            messages: backlog.messages,
+            bytes: backlog.bytes,
+            oldest: backlog.oldest,
+        }
+    }
+
+    /// `consumer` has a stream up to `seq`; gives by how much it came forward.
+    pub(super) fn taken(&self, stream: &StreamName, consumer: &str, seq: Seq) -> u64 {
+        let stream = StreamKey::hub(stream.clone());
+        let passed = self.streams().advance(&stream, consumer, seq);
+        let rate = self.inner.own_rate.lock();
+        rate.unwrap_or_else(PoisonError::into_inner).out_total += passed;
+        passed
     }
 }
 

@@ -8,6 +8,7 @@ mod consumers;
 mod door;
 pub(crate) mod fleet;
 mod link;
+mod parent;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -19,15 +20,16 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
+use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
 
-use access::{Access, StreamRule, Verb};
+use access::{Access, Direction, StreamRule, Verb};
 pub(crate) use consumers::EndError;
 use consumers::Readers;
 use fleet::Fleet;
+pub(crate) use parent::Parent;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
@@ -81,7 +83,7 @@ impl Hub {
     /// A hub over an open engine. Every declared stream is made to exist.
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
-        let known = known_nodes(parts.streams.as_ref());
+        let known = known_nodes(parts.streams.as_ref(), &parts.access);
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
             started: parts.clock.instant(),
@@ -192,6 +194,12 @@ impl Hub {
             .cert_not_after
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    /// The same, as it was told last.
+    fn certificate_end(&self) -> Option<Timestamp> {
+        let end = self.inner.cert_not_after.read();
+        *end.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Samples rates and the disk; called every few seconds by a task.
@@ -396,11 +404,7 @@ impl Hub {
             .own_rate
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let end = *self
-            .inner
-            .cert_not_after
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let end = self.certificate_end();
         let health = self.streams().health();
         let (state, code, reason) = match (health.stopped, health.full) {
             (Some(error), _) => (NodeState::Crit, Some("QC3002"), Some(error)),
@@ -435,13 +439,30 @@ async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendErro
         streams
             .define(&key, Some(stream.retention.limits.clone()))
             .await?;
+        if stream.uplink == Direction::Send
+            && let Some(info) = streams.info(&key)
+        {
+            // kept for the parent from now on, whether there is a link or not
+            streams.begin(&key, parent::UPLINK, Seq(info.first.0.saturating_sub(1)));
+        }
     }
     Ok(())
 }
 
-/// Nodes that the store remembers: those that sent, and those that read.
-fn known_nodes(streams: &dyn Streams) -> Vec<NodeName> {
+/// Nodes below this relay that the store remembers: those that sent, and those that read.
+fn known_nodes(streams: &dyn Streams, access: &Access) -> Vec<NodeName> {
+    let is_from_parent = |name: &StreamName| {
+        let rule = access.stream(name);
+        rule.is_some_and(|rule| rule.uplink == Direction::Receive)
+    };
+    let mut fed = streams.streams();
+    fed.retain(|info| !is_from_parent(&info.key.name));
+    let has_sent = |node: &NodeName, info: &StreamInfo| {
+        let mut lanes = Lane::ALL.into_iter();
+        lanes.any(|lane| streams.mark(&info.key, node, lane).is_some())
+    };
     let mut known = streams.origins();
+    known.retain(|node| fed.iter().any(|info| has_sent(node, info)));
     for info in streams.streams() {
         for consumer in streams.positions(&info.key).into_keys() {
             let node = consumer

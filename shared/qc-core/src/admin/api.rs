@@ -258,6 +258,8 @@ pub struct RelayStatus {
     pub store: StoreStatus,
     /// The nodes linked to it.
     pub links: Vec<LinkStatus>,
+    /// Its link to a parent relay, if one is configured.
+    pub uplink: Option<LinkStatus>,
     /// Its own certificate.
     pub certificate: Option<CertificateStatus>,
     /// What it counted.

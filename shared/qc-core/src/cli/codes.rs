@@ -316,6 +316,7 @@ pub const CODES: &[Code] = &[
     code("QC3312", "removing a consumer wants a yes", "Nobody can be asked here, and --yes was not given.", &["qc-relay consumer list", "qc-relay consumer remove STREAM NAME --yes"]),
     code("QC3313", "the consumer is connected", "A link reads for it right now. Taken away, it would begin again in the next moment and miss what came in between.", &["take its [[sink]] out of edge.toml and restart the edge, or stop the edge", "qc-relay consumer list"]),
     code("QC3314", "no such consumer", "Nobody of that name reads the stream.", &["qc-relay consumer list"]),
+    code("QC3315", "the stream is kept for the parent", "Its uplink is \"send\", so what the parent does not have yet stays here. Taken away, the consumer would begin anew.", &["set uplink = \"none\" for the [[stream]], then qc-relay reload", "qc-relay status"]),
     // QC34xx: time
     code("QC3402", "the wall clock jumped", "It went from one time to another, and no such time went by: a clock without a battery, a first contact with a time server, a hand that set it. No message becomes older by that; order never depends on it. Time while no process ran counts for a week at most.", &["timedatectl", "qc-edge disk, or qc-relay disk"]),
     // QC40xx: HTTP, in and out
@@ -358,6 +359,7 @@ pub const CODES: &[Code] = &[
     // QC50xx: access
     code("QC5001", "no rule lets the node use the stream", "The stream is not declared, belongs to another tenant, or no publish or subscribe pattern names the node.", &["qc-relay config show", "add the node to publish or subscribe of the [[stream]], then qc-relay reload"]),
     code("QC5003", "the data class does not fit", "The message states another class than its source or its stream is configured with. A source does not take it; a relay keeps it among its dead letters.", &["dlq list --code QC5003", "qc-edge config explain source", "check dataclassification in the message"]),
+    code("QC5004", "the message does not go to the parent", "Its stream goes up, but no [[class]] with uplink = true names the class that the message states. It is kept among the dead letters of this relay; its body never left.", &["qc-relay dlq list --code QC5004", "if the class may leave: uplink = true for its [[class]], then qc-relay reload", "if not: qc-relay config show"]),
     code("QC5010", "a body is not shown", "Reading what is in a message is break-glass: it needs a reason and leaves an entry in the audit log, which this version does not keep yet.", &["dlq show ID --meta shows why it is here and its attributes"]),
     // QC60xx: qc-top
     code("QC6001", "the filter is wrong", "The expression of --filter does not parse; the place is shown.", &["qc-top --filter 'site=site-1* & backlog>1000 & state!=ok'"]),

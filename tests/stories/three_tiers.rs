@@ -1,0 +1,204 @@
+//! Three tiers: an edge, the relay of its site, the relay at headquarters. The middle dies, the way up
+//! is cut, and everything arrives once and in order, both ways; what may not leave the site stays.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use qc_tests::{Cable, Daemon, Site, free_port, quoted, until};
+
+use crate::restarts::{assert_settled, assert_whole, in_order, send};
+
+/// What the relay in the middle says of its own streams.
+const GOES_UP: &str = "uplink = \"send\"\n[[class]]\nname = \"internal\"\nuplink = true\n";
+const ORDERS: &str = "[[stream]]\nname = \"acme/orders\"\nclass = \"internal\"\n";
+
+/// The relay of site A, below the one at headquarters, which it dials at `parent`.
+struct Middle {
+    port: u16,
+    daemon: Daemon,
+}
+
+impl Middle {
+    fn new(site: &Site, parent: &str, streams: &str) -> Self {
+        let state = site.path("mid");
+        let node = ("relay-2.site-a.acme", "relay", state.as_path());
+        if !state.exists() {
+            site.authority.enroll(&[node]);
+        }
+        let port = free_port();
+        let more = format!("{streams}[uplink]\nrelay = [\"{parent}\"]\nheartbeat = \"1s\"\n");
+        let daemon = site.relay_at("mid", port, &more);
+        Self { port, daemon }
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// `[[stream]]` of both relays for what comes down.
+fn orders(more: &str) -> String {
+    format!("{ORDERS}publish = [\"app-1.hq.acme\"]\nsubscribe = [\"*.site-a.acme\"]\n{more}")
+}
+
+#[test]
+fn everything_passes_a_middle_that_dies() {
+    let site = Site::new();
+    fs::create_dir(site.path("orders")).unwrap();
+    let up = Cable::to(site.port);
+    let mut hub = site.relay(&orders(""));
+    let down = orders("uplink = \"receive\"\n");
+    let mut middle = Middle::new(&site, &up.address(), &format!("{GOES_UP}{down}"));
+    let sink = format!(
+        "[[sink]]\nname = \"orders\"\nstream = \"acme/orders\"\n[sink.file]\npath = {}\nname = \"{{seq}}\"\n",
+        quoted(&site.path("orders"))
+    );
+    let mut edge_a = site.edge_a(&middle.address(), &sink);
+    let mut edge_b = site.edge_b(&site.address(), "{seq}", "");
+    for daemon in [&mut hub, &mut middle.daemon, &mut edge_a, &mut edge_b] {
+        daemon.start();
+    }
+    let order = |from: usize, to: usize| {
+        let lines: Vec<_> = (from..=to).map(|n| format!("order-{n:04}")).collect();
+        let args = ["publish", "acme/orders", "--lines"];
+        hub.client()
+            .ask_with(&args, lines.join("\n").as_bytes())
+            .ok();
+    };
+
+    send(&edge_a, "normal", "one", 300);
+    order(1, 200);
+    until("some is at the other end", || !site.delivered().is_empty());
+    // the middle dies in the middle of it, twice, and the edge goes on taking in
+    for round in ["two", "three"] {
+        middle.daemon.kill();
+        send(&edge_a, "normal", round, 300);
+        middle.daemon.start();
+    }
+    // headquarters is away: the site goes on, and the middle keeps what is for it
+    up.cut();
+    send(&edge_a, "normal", "four", 300);
+    until("the middle has what the edge took in", || {
+        let (_, ledger) = edge_a.ledger();
+        let rows = ledger["rows"].as_array().unwrap();
+        rows.iter().all(|row| row["pending"] == 0)
+    });
+    middle.daemon.kill();
+    middle.daemon.start();
+    let status = middle.daemon.status();
+    assert!(
+        status["uplink"]["backlog_messages"].as_u64() >= Some(300),
+        "{status}"
+    );
+    up.restore();
+    order(201, 400);
+
+    until("everything is at the other end", || {
+        site.delivered().len() == 1200
+    });
+    let delivered = in_order(&site);
+    for prefix in ["one", "two", "three", "four"] {
+        assert_whole(&delivered, prefix, 300);
+    }
+    until("every order is at the site", || {
+        fs::read_dir(site.path("orders")).unwrap().count() == 400
+    });
+    for daemon in [&hub, &middle.daemon, &edge_a, &edge_b] {
+        assert_settled(daemon);
+    }
+    let (_, ledger) = middle.daemon.ledger();
+    let row = |stream: &str, consumer: &str| {
+        let rows = ledger["rows"].as_array().unwrap();
+        let one = |row: &&serde_json::Value| row["stream"] == stream && row["consumer"] == consumer;
+        rows.iter()
+            .find(one)
+            .unwrap_or_else(|| panic!("{ledger}"))
+            .clone()
+    };
+    assert_eq!(row(Site::STREAM, "uplink")["acked"], 1200, "{ledger}");
+    assert_eq!(row("acme/orders", "edge-a.site-a.acme/inbox")["acked"], 400);
+
+    // headquarters sees a relay, the middle sees its edge and no parent among them
+    let fleet = |daemon: &Daemon| {
+        let view = daemon.ask(&["fleet", "--json"]).data();
+        view["nodes"].clone()
+    };
+    let roles = |nodes: &serde_json::Value| {
+        let nodes = nodes.as_array().unwrap().iter();
+        let mut roles: Vec<_> = nodes
+            .map(|n| format!("{} {}", n["name"], n["role"]))
+            .collect();
+        roles.sort();
+        roles.join(", ").replace('"', "")
+    };
+    let (above, below) = (roles(&fleet(&hub)), roles(&fleet(&middle.daemon)));
+    assert!(above.contains("relay-2.site-a.acme relay"), "{above}");
+    assert_eq!(below, "edge-a.site-a.acme edge, relay-2.site-a.acme relay");
+    let text = middle.daemon.ask(&["status"]).ok();
+    assert!(text.contains("uplink  up relay-1.hq.acme"), "{text}");
+    let refused = middle
+        .daemon
+        .ask(&["consumer", "remove", Site::STREAM, "uplink", "--yes"]);
+    assert!(refused.err.contains("QC3315"), "{}", refused.err);
+}
+
+#[test]
+fn a_message_whose_class_may_not_leave_stays_and_is_accounted_for() {
+    let site = Site::new();
+    let up = Cable::to(site.port);
+    let notes = |class: &str, more: &str| {
+        format!(
+            "[[stream]]\nname = \"acme/notes\"\nclass = \"{class}\"\npublish = [\"*.site-a.acme\"]\n{more}"
+        )
+    };
+    let mut hub = site.relay(&notes("open", ""));
+    let classes = "[[class]]\nname = \"open\"\nuplink = true\n";
+    let of = |class: &str, more: &str| {
+        let stream = notes(class, &format!("uplink = \"send\"\n{classes}{more}"));
+        Middle::new(&site, &up.address(), &stream)
+    };
+    // for a while somebody has let patient data leave
+    let mut middle = of("phi", "[[class]]\nname = \"phi\"\nuplink = true\n");
+    up.cut();
+    hub.start();
+    middle.daemon.start();
+    let publish = |daemon: &Daemon, lines: &str| {
+        let args = ["publish", "acme/notes", "--lines"];
+        daemon.ask_with(&args, lines.as_bytes()).ok();
+    };
+    publish(&middle.daemon, "secret-1\nsecret-2\n");
+    middle.daemon.stop();
+    middle = of("open", "");
+    middle.daemon.start();
+    publish(&middle.daemon, "note-1\nnote-2\nnote-3\n");
+    up.restore();
+
+    until("what may leave is above", || {
+        let (_, ledger) = hub.ledger();
+        let rows = ledger["rows"].as_array().unwrap();
+        rows.iter()
+            .any(|row| row["stream"] == "acme/notes" && row["in"] == 3)
+    });
+    sleep(Duration::from_millis(300));
+    assert_settled(&middle.daemon);
+    let (_, ledger) = middle.daemon.ledger();
+    let rows = ledger["rows"].as_array().unwrap();
+    let uplink =
+        |row: &&serde_json::Value| row["consumer"] == "uplink" && row["stream"] == "acme/notes";
+    let row = rows.iter().find(uplink).unwrap();
+    assert_eq!(
+        (&row["in"], &row["acked"], &row["dead_lettered"]),
+        (&5.into(), &3.into(), &2.into()),
+        "{ledger}"
+    );
+    let letters = middle.daemon.ask(&["dlq", "list", "--code", "QC5004"]).ok();
+    assert_eq!(letters.matches("QC5004").count(), 2, "{letters}");
+    assert!(
+        letters.contains("class 'phi' does not go to the parent"),
+        "{letters}"
+    );
+    // nothing of it ever was on the other side
+    let dead = hub.ask(&["dlq", "list"]).ok();
+    assert!(!dead.contains("phi"), "{dead}");
+}
