@@ -220,8 +220,8 @@ pub(super) fn scan(
             let later = window.later_commits(offset + 8, segment, end.chain.batches..known)?;
             let is_of_the_last = later.is_none_or(|later| {
                 let is_one = later.first == later.last;
-                // only the very first segment begins without a checkpoint that was durable before
-                let is_begun = whole.chain.batches > 0 || segment.header.previous.segment == 0;
+                // where nothing was stored before, a segment begins without a checkpoint that was durable
+                let is_begun = whole.chain.batches > 0 || segment.header.previous.batches == 0;
                 is_one && is_begun && later.first == whole.commit + 1
             });
             if is_of_the_last {

@@ -378,6 +378,34 @@ fn a_lost_tail_that_was_durable_is_damage_and_a_torn_one_is_not() {
     assert_eq!((report.kept, report.damaged.len()), (9, 1), "{report:?}");
 }
 
+/// Nothing was stored before, so no segment begins with a checkpoint: the first commit of all may be
+/// torn in whichever segment it stands.
+#[test]
+fn a_torn_first_commit_is_no_damage_however_often_the_store_was_opened_before() {
+    let mut torn = 0;
+    for earlier in 0..3 {
+        let disk = SimDisk::default();
+        for _ in 0..earlier {
+            let (log, _) = open(&disk).unwrap();
+            log.close();
+        }
+        for (stop, seed) in (1..12).flat_map(|stop| (0..40).map(move |seed| (stop, seed))) {
+            let disk = disk.crash(&mut fastrand::Rng::with_seed(0));
+            let (log, _) = open(&disk).unwrap();
+            disk.stop_after(stop);
+            let drafts = (0..4).map(|id| draft(id, 900)).collect();
+            if append(&log, &key("acme/a"), drafts).is_ok() {
+                break;
+            }
+            let crashed = disk.crash(&mut fastrand::Rng::with_seed(seed));
+            let (_, report) = open(&crashed).unwrap();
+            assert_eq!(report.damaged, vec![], "{earlier} {stop} {seed}");
+            torn += u64::from(report.torn_tail > 0);
+        }
+    }
+    assert!(torn > 10, "a commit was cut off in some of them: {torn}");
+}
+
 #[test]
 fn a_newer_format_is_refused_before_anything_is_changed() {
     let disk = SimDisk::default();
