@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_qc_edge_global_optspecs
-    string join \n c/config= o/output= json no-headers q/quiet v/verbose color= no-input timeout= socket= h/help V/version
+    string join \n c/config= o/output= json no-headers q/quiet v/verbose color= no-input timeout= socket= node= h/help V/version
 end
 
 function __fish_qc_edge_needs_command
@@ -35,6 +35,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -s q -l quiet -d 'Print errors only'
@@ -51,6 +52,7 @@ complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "dlq" -d 'Look at me
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "config" -d 'Check, show and explain the configuration'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "explain" -d 'Explain an error or event code'
@@ -66,6 +68,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand run" -s q -l quiet -d 'Print errors only'
@@ -84,6 +87,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand status" -s q -l quiet -d 'Print errors only'
@@ -110,6 +114,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l lines -d 'Make every line a message of its own'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand send" -l no-headers -d 'Print tables without their header'
@@ -129,6 +134,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and not __fish_seen_subcommand_from list help" -s q -l quiet -d 'Print errors only'
@@ -149,6 +155,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand streams; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
@@ -169,6 +176,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s q -l quiet -d 'Print errors only'
@@ -189,6 +197,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand ledger; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors only'
@@ -209,6 +218,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and not __fish_seen_subcommand_from list show help" -s q -l quiet -d 'Print errors only'
@@ -235,6 +245,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
@@ -253,6 +264,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l meta -d 'Show reason, place and attributes, not the body'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand dlq; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
@@ -275,6 +287,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and not __fish_seen_subcommand_from show rotate create destroy help" -s q -l quiet -d 'Print errors only'
@@ -298,6 +311,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
@@ -317,6 +331,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print errors only'
@@ -336,6 +351,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Print errors only'
@@ -356,6 +372,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -s y -l yes -d 'Do not ask'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand key; and __fish_seen_subcommand_from destroy" -l no-headers -d 'Print tables without their header'
@@ -380,6 +397,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and not __fish_seen_subcommand_from relieve help" -s q -l quiet -d 'Print errors only'
@@ -400,6 +418,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -s n -l dry-run -d 'Say what would be given back, and change nothing'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -s y -l yes -d 'Do not ask'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand disk; and __fish_seen_subcommand_from relieve" -l json -d 'Print results as JSON, same as --output json'
@@ -426,6 +445,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -s q -l quiet -d 'Print errors only'
@@ -433,6 +453,25 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -s v -l verbose
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -l no-input -d 'Never ask; fail instead'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand netdeps" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s V -l version -d 'Print version'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -444,6 +483,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s q -l quiet -d 'Print errors only'
@@ -462,6 +502,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and not __fish_seen_subcommand_from check show sample explain help" -s q -l quiet -d 'Print errors only'
@@ -485,6 +526,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print errors only'
@@ -503,6 +545,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Tell where each value comes from'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
@@ -522,6 +565,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from sample" -s q -l quiet -d 'Print errors only'
@@ -540,6 +584,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand config; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print errors only'
@@ -563,6 +608,7 @@ always\t'Always'
 never\t'Never'"
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l json -d 'Print results as JSON, same as --output json'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-headers -d 'Print tables without their header'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s q -l quiet -d 'Print errors only'
@@ -570,19 +616,20 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s v -l verbose
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'

@@ -43,6 +43,9 @@ _qc__relay() {
             qc__relay,ledger)
                 cmd="qc__relay__subcmd__ledger"
                 ;;
+            qc__relay,probe)
+                cmd="qc__relay__subcmd__probe"
+                ;;
             qc__relay,publish)
                 cmd="qc__relay__subcmd__publish"
                 ;;
@@ -168,6 +171,9 @@ _qc__relay() {
                 ;;
             qc__relay__subcmd__help,ledger)
                 cmd="qc__relay__subcmd__help__subcmd__ledger"
+                ;;
+            qc__relay__subcmd__help,probe)
+                cmd="qc__relay__subcmd__help__subcmd__probe"
                 ;;
             qc__relay__subcmd__help,publish)
                 cmd="qc__relay__subcmd__help__subcmd__publish"
@@ -311,7 +317,7 @@ _qc__relay() {
 
     case "${cmd}" in
         qc__relay)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams consumer tail publish fleet ledger dlq key disk retention reload config explain help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams consumer tail publish fleet ledger dlq key disk retention probe reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1249,7 +1255,7 @@ _qc__relay() {
             return 0
             ;;
         qc__subcmd__relay__subcmd__help)
-            opts="run status streams consumer tail publish fleet ledger dlq key disk retention reload config explain help"
+            opts="run status streams consumer tail publish fleet ledger dlq key disk retention probe reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1573,6 +1579,20 @@ _qc__relay() {
         qc__subcmd__relay__subcmd__help__subcmd__ledger__subcmd__check)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2139,6 +2159,48 @@ _qc__relay() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__probe)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -18,6 +18,7 @@ mod getting_through;
 mod identity;
 mod keys;
 mod kill_any;
+mod over_the_link;
 mod restarts;
 mod retention;
 mod three_tiers;

@@ -198,6 +198,29 @@ fn a_message_whose_class_may_not_leave_stays_and_is_accounted_for() {
         letters.contains("class 'phi' does not go to the parent"),
         "{letters}"
     );
+    // two in a row on a quiet store, and a class that is let go in between
+    let classes = |middle: &Middle, open: bool| {
+        let config = fs::read_to_string(site.path("mid.toml")).unwrap();
+        let (on, off) = ("\"open\"\nuplink = true", "\"open\"\nuplink = false");
+        let config = if open {
+            config.replace(off, on)
+        } else {
+            config.replace(on, off)
+        };
+        site.write("mid.toml", config);
+        middle.daemon.ask(&["reload"])
+    };
+    let refused = classes(&middle, false);
+    refused.refused(10, "QC1020");
+    assert!(
+        refused
+            .err
+            .contains("class 'open' does not go to the parent"),
+        "{}",
+        refused.err
+    );
+    classes(&middle, true).ok();
+
     // nothing of it ever was on the other side
     let dead = hub.ask(&["dlq", "list"]).ok();
     assert!(!dead.contains("phi"), "{dead}");

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qc_core::admin;
+use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
+use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
@@ -74,32 +75,37 @@ pub(crate) async fn run(
     };
     node.keys.watch(&service.drain);
     let group = config.admin.group.as_deref();
-    admin::serve(
-        &config.admin.socket,
-        crate::admin::router(api).merge(key_routes(
-            node.keys.clone(),
-            node.name.clone(),
-            Arc::clone(&clock),
-            service.drain.clone(),
-        )),
-        &service.drain,
-        group,
-    )?;
+    let around = uplink::Around {
+        node: node.name.clone(),
+        credentials: node.credentials.clone(),
+        state: dir.clone(),
+        clock: Arc::clone(&clock),
+        monitor: monitor.clone(),
+        streams: Arc::new(Embedded::new(node.log.clone(), Arc::clone(&clock))),
+        drain: service.drain.clone(),
+    };
+    let keys = key_routes(
+        node.keys.clone(),
+        node.name.clone(),
+        Arc::clone(&clock),
+        service.drain.clone(),
+    );
+    let router = crate::admin::router(api)
+        .merge(keys)
+        .merge(uplink::router(around.prober()));
+    admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
     let uplink = Uplink {
         buffer: buffer.clone(),
         clock: Arc::clone(&clock),
         credentials: node.credentials.clone(),
         disk_used,
-        monitor: monitor.clone(),
-    };
-    let around = uplink::Around {
-        node: node.name.clone(),
-        credentials: node.credentials.clone(),
-        state: dir.clone(),
-        clock: Arc::clone(&clock),
         monitor,
-        drain: service.drain.clone(),
+        admin: RemoteAdmin {
+            remote: config.admin.remote,
+            router,
+            drain: service.drain.clone(),
+        },
     };
     uplink::start(&config.uplink, uplink, around)?;
     service.drain.spawn(

@@ -3,7 +3,10 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
+    ProbeCommand,
 };
+
+use qc_core::model::NodeName;
 
 use crate::commands::{netdeps, reload, run, send, status, streams};
 
@@ -29,6 +32,10 @@ pub(crate) struct Cli {
     )]
     pub(crate) socket: Option<std::path::PathBuf>,
 
+    /// Ask this edge through the relay of this host, whose socket --socket names then
+    #[arg(long, global = true, value_name = "NODE", conflicts_with = "config")]
+    pub(crate) node: Option<NodeName>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -45,6 +52,7 @@ pub(crate) enum Command {
     Key(KeyCommand),
     Disk(DiskCommand),
     Netdeps(netdeps::Args),
+    Probe(ProbeCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use qc_core::cli::{Failure, store_problems};
 use qc_core::config::{
-    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, STORE_MAX, STORE_MIN_FREE,
-    STORE_SEGMENT, Schema, Section, Shape, StoreSection, Variant, de,
+    ADMIN, ADMIN_GROUP, ADMIN_REMOTE, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, STORE_MAX,
+    STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, Variant, de,
 };
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
@@ -45,6 +45,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             keys: &[
                 ADMIN_SOCKET.default("\"/run/qc-edge/admin.sock\""),
                 ADMIN_GROUP,
+                ADMIN_REMOTE,
             ],
             ..ADMIN
         },

@@ -42,6 +42,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         program: PROGRAM,
         globals: cli.globals,
         socket: cli.socket,
+        node: cli.node,
         out: out.clone(),
         env: std::env::vars_os().collect(),
     };
@@ -55,6 +56,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Netdeps(args) => commands::netdeps::run(&context, &args),
+        Command::Probe(verb) => verb.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::EdgeConfig::from_loaded(loaded).map(drop)

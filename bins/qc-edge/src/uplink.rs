@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
+use qc_core::admin::RemoteAdmin;
 use qc_core::clock::Clock;
-use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::link::{
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+};
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
 use qc_core::streams::ReadError;
 use qc_core::tls::Credentials;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
 };
 use tokio::sync::watch;
 
@@ -29,6 +32,8 @@ pub(crate) struct Uplink {
     pub disk_used: watch::Receiver<u8>,
     /// What is seen of the link.
     pub monitor: Monitor,
+    /// What the relay may ask this edge.
+    pub admin: RemoteAdmin,
 }
 
 impl LinkApp for Uplink {
@@ -128,7 +133,8 @@ impl LinkApp for Uplink {
         let key = outbox(channel);
         let before = self.buffer.positions().of(&key, UPLINK);
         self.buffer.advance(&key, UPLINK, seq);
-        self.monitor.acked(seq.0.saturating_sub(before.0));
+        self.monitor
+            .acked(&channel.stream, seq.0.saturating_sub(before.0));
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -170,6 +176,14 @@ impl LinkApp for Uplink {
 
     fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
         self.monitor.heartbeat(heartbeat.rtt);
+    }
+
+    fn linked(&self, peer: &Peer, caller: Caller) {
+        self.monitor.linked(peer, caller);
+    }
+
+    fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        self.admin.called(peer, target, stream)
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

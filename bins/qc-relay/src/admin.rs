@@ -8,6 +8,7 @@
 //! POST /v1/reload
 //! GET  /v1/disk      POST /v1/disk/relieve                         see `qc_core::upkeep`
 //! GET  /v1/retention
+//! ANY  /v1/nodes/NODE/v1/...                                       the API of a node below, through its link
 //! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
@@ -15,10 +16,10 @@
 
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use qc_core::admin::api::{
@@ -30,7 +31,7 @@ use qc_core::admin::{dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::door::{Entry, Problem, ReadQuery};
-use qc_core::model::{Seq, StreamName, Timestamp};
+use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
 use qc_core::safe_text::safe;
 use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
@@ -84,6 +85,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/tail", get(tail))
         .route("/v1/publish", post(publish))
         .route("/v1/reload", post(reload))
+        .route("/v1/nodes/{node}/{*path}", any(of_node))
         .route("/metrics", get(metrics))
         .with_state(admin)
         .merge(dlq)
@@ -236,6 +238,28 @@ async fn ledger(
 async fn retention(State(admin): State<Admin>) -> impl IntoResponse {
     let table = crate::retention::table(&admin.hub);
     reply(&admin, RETENTION_SCHEMA, table)
+}
+
+/// The API of a node below, through its link.
+async fn of_node(
+    State(admin): State<Admin>,
+    Path((node, path)): Path<(String, String)>,
+    mut request: Request,
+) -> Result<Response, qc_core::admin::Problem> {
+    let no_node = || {
+        let message = format!("'{}' is no node's name", safe(&node, 200));
+        Failure::new(Exit::Usage, "QC4001", message)
+    };
+    let name: NodeName = node.parse().map_err(|_| no_node())?;
+    let query = request.uri().query();
+    let query = query.map_or_else(String::new, |query| format!("?{query}"));
+    *request.uri_mut() = format!("/{path}{query}").parse().map_err(|_| no_node())?;
+    let (method, shown) = (
+        request.method().to_string(),
+        safe(request.uri().path(), 200),
+    );
+    tracing::info!(code = "QC0612", node = %name, method, path = shown, "Asking over the link.");
+    Ok(admin.hub.ask(&name, request).await?)
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use qc_core::admin;
 use qc_core::admin::api::CertificateStatus;
+use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::SystemClock;
 use qc_core::door;
@@ -18,7 +18,7 @@ use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
 use qc_core::streams::Embedded;
 use qc_core::tls::Credentials;
 use qc_core::upkeep::{SpaceWatch, Upkeep};
-use qc_core::uplink::{self, Monitor};
+use qc_core::uplink::{self, Monitor, UplinkSection};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
@@ -55,6 +55,8 @@ pub(crate) async fn run(
     )
     .await?;
     let credentials = node.credentials.clone();
+    config.refuse_foreign(&node.name)?;
+    let monitor = Monitor::new(clock.clone());
     let hub = Hub::open(HubParts {
         node: node.name.clone(),
         region: config.node.region.as_ref().map(ToString::to_string),
@@ -62,6 +64,8 @@ pub(crate) async fn run(
         clock: clock.clone(),
         access: config.access(),
         http: http_limits(&config),
+        drain: service.drain.clone(),
+        uplink: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
     })
     .await
     .map_err(|error| not_writable(&error))?;
@@ -74,7 +78,6 @@ pub(crate) async fn run(
         .to_string();
     let of = hub.clone();
     let slowest = move |stream: &StreamKey| of.slowest(stream).map(|(_, seq)| seq);
-    let monitor = Monitor::new(clock.clone());
     let parent = Parent::new(hub.clone(), monitor.clone());
     let (certificate, shown) = watch::channel(None);
     let (reload, wishes) = mpsc::channel(4);
@@ -90,17 +93,25 @@ pub(crate) async fn run(
     };
     node.keys.watch(&service.drain);
     let group = config.admin.group.as_deref();
-    admin::serve(
-        &config.admin.socket,
-        crate::admin::router(api).merge(key_routes(
-            node.keys.clone(),
-            node.name.clone(),
-            clock.clone(),
-            service.drain.clone(),
-        )),
-        &service.drain,
-        group,
-    )?;
+    let around = uplink::Around {
+        node: node.name.clone(),
+        credentials: credentials.clone(),
+        state: dir.clone(),
+        clock: clock.clone(),
+        monitor,
+        streams: hub.shared_streams(),
+        drain: service.drain.clone(),
+    };
+    let keys = key_routes(
+        node.keys.clone(),
+        node.name.clone(),
+        clock.clone(),
+        service.drain.clone(),
+    );
+    let router = crate::admin::router(api)
+        .merge(keys)
+        .merge(uplink::router(around.prober()));
+    admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
     let mut routes = door::router(hub.clone());
     if let Some(est) = est {
@@ -113,20 +124,17 @@ pub(crate) async fn run(
         handshake: config.listen.handshake,
         pending: config.listen.pending,
         link: link_options(&hub, &config),
-        clock: clock.clone(),
+        clock,
     };
     service.drain.spawn(
         "listener",
         listener::serve(socket, listener, service.drain.clone()),
     );
-    let around = uplink::Around {
-        node: node.name.clone(),
-        credentials: credentials.clone(),
-        state: dir.clone(),
-        clock,
-        monitor,
+    let parent = parent.answering(RemoteAdmin {
+        remote: config.admin.remote,
+        router,
         drain: service.drain.clone(),
-    };
+    });
     service.drain.spawn(
         "uplink letters",
         parent.clone().bury_what_stays(service.drain.clone()),
@@ -140,6 +148,7 @@ pub(crate) async fn run(
         hub: hub.clone(),
         credentials,
         read,
+        uplink: config.uplink,
         certificate,
         service: service.clone(),
     };
@@ -230,6 +239,8 @@ struct Reloader {
     hub: Hub,
     credentials: Credentials,
     read: ReadConfig,
+    /// What the running link was started with.
+    uplink: UplinkSection,
     certificate: watch::Sender<Option<CertificateStatus>>,
     service: Service,
 }
@@ -260,6 +271,14 @@ impl Reloader {
     async fn reload(&self) -> Result<(), Failure> {
         self.service.notify.reloading();
         let config = (self.read)()?;
+        config.refuse_foreign(self.hub.node())?;
+        if config.uplink != self.uplink {
+            // streams that the new parent may have must not go to the old one
+            let message = "[uplink] has changed, which needs a restart; nothing was taken over";
+            return Err(
+                Failure::new(Exit::Config, "QC1023", message).help("systemctl restart qc-relay")
+            );
+        }
         self.credentials.reload().map_err(|error| {
             Failure::new(
                 Exit::Refused,

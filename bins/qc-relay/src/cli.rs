@@ -3,6 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
+    ProbeCommand,
 };
 
 use crate::commands::{consumer, fleet, publish, reload, retention, run, status, streams, tail};
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Key(KeyCommand),
     Disk(DiskCommand),
     Retention(retention::Args),
+    Probe(ProbeCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use qc_core::cli::{Failure, store_problems};
+use qc_core::cli::{Exit, Failure, store_problems};
 use qc_core::config::{
-    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, Problem, STORE_MAX,
-    STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
+    ADMIN, ADMIN_GROUP, ADMIN_REMOTE, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, Problem,
+    STORE_MAX, STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
 };
-use qc_core::model::{DataClass, Region, StreamName};
+use qc_core::model::{DataClass, NodeName, Region, StreamName};
 use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
 use qc_core::uplink::{UPLINK, UplinkSection};
+use qc_core::wire::MAX_CHANNELS;
 use serde::Deserialize;
 
 use crate::hub::access::{Access, Direction, NodePattern, StreamRule};
@@ -78,6 +79,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             keys: &[
                 ADMIN_SOCKET.default("\"/run/qc-relay/admin.sock\""),
                 ADMIN_GROUP,
+                ADMIN_REMOTE,
             ],
             ..ADMIN
         },
@@ -450,13 +452,23 @@ impl RelayConfig {
     /// Streams that have something to do with a parent and cannot.
     fn uplink_problems(&self, loaded: &Loaded) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let mut counts = [0; 2];
         let mut say = |stream: &StreamSection, message: String, help: String| {
             let path = format!("stream[{}].uplink", stream.name);
             problems.push(loaded.problem(&path, "QC1020", message).help(help));
         };
         for stream in &self.stream {
-            if stream.uplink == Direction::None {
-                continue;
+            let [sent, received] = &mut counts;
+            let count = match stream.uplink {
+                Direction::None => continue,
+                Direction::Send => sent,
+                Direction::Receive => received,
+            };
+            *count += 1;
+            if *count > MAX_CHANNELS {
+                let message = format!("a link carries {MAX_CHANNELS} streams each way");
+                let help = "fewer streams with 'uplink', or another relay for some".to_owned();
+                say(stream, message, help);
             }
             if self.uplink.relay.is_empty() {
                 let help = "[uplink] relay = [\"HOST:PORT\"]".to_owned();
@@ -475,6 +487,22 @@ impl RelayConfig {
             }
         }
         problems
+    }
+
+    /// Streams of another tenant than this relay's have nothing to do with a parent: it would refuse them,
+    /// and they would be kept for it for ever. The name is in the certificate, so this is known late.
+    pub(crate) fn refuse_foreign(&self, node: &NodeName) -> Result<(), Failure> {
+        let foreign = |stream: &&StreamSection| {
+            stream.uplink != Direction::None && stream.name.tenant() != node.tenant()
+        };
+        let Some(stream) = self.stream.iter().find(foreign) else {
+            return Ok(());
+        };
+        let name = &stream.name;
+        let message =
+            format!("{name} belongs to another tenant than {node}: no parent takes it from here");
+        Err(Failure::new(Exit::Config, "QC1020", message)
+            .help("uplink = \"none\" for it, or a relay of its own tenant"))
     }
 
     fn class(&self, name: &DataClass) -> Option<&ClassSection> {

@@ -37,6 +37,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         program: PROGRAM,
         globals: cli.globals,
         socket: cli.socket,
+        node: None,
         out: out.clone(),
         env: std::env::vars_os().collect(),
     };
@@ -53,6 +54,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Retention(args) => commands::retention::run(&context, &args),
+        Command::Probe(verb) => verb.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

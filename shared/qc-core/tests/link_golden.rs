@@ -9,9 +9,9 @@ use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
-    Ack, Backlog, ChannelBacklog, ChannelKind, Code, Control, Frame, FrameDecoder, FrameHeader,
-    FrameKind, Greeting, Heartbeat, MAX_CHANNELS, Mark, Open, OpenAck, Record, RecordHeader,
-    RecordKind, Refusal, Start, Status, Subscribe, WireError,
+    Ack, Backlog, Call, ChannelBacklog, ChannelKind, Code, Control, Frame, FrameDecoder,
+    FrameHeader, FrameKind, Greeting, Heartbeat, MAX_CHANNELS, Mark, Open, OpenAck, Record,
+    RecordHeader, RecordKind, Refusal, Start, Status, Subscribe, WireError,
 };
 
 fn greeting() -> Greeting {
@@ -112,6 +112,15 @@ fn controls() -> Vec<Control> {
         ),
         Control::SubscribeAck(3),
         Control::Status(status()),
+        Control::Call(
+            3,
+            Call {
+                target: "probe".parse().unwrap(),
+                window: 262_144,
+            },
+        ),
+        Control::CallCredit(3, 65_536),
+        Control::CallEnd(3),
         Control::Received(1_234_567),
     ]
 }
@@ -158,6 +167,10 @@ fn the_bytes_are_those_of_version_1() {
         writeln!(shown, "{:?} {}", frame.header.kind, HEXLOWER.encode(&bytes)).unwrap();
         assert_eq!(Control::decode(&frame), Ok(control));
     }
+    let mut data = Vec::new();
+    let header = FrameHeader::control(FrameKind::CallData, 3);
+    header.encode(&mut data, |out| out.extend_from_slice(b"{\"probe\":\"x\"}"));
+    writeln!(shown, "CallData {}", HEXLOWER.encode(&data)).unwrap();
     let bytes = batch();
     writeln!(shown, "Batch {}", HEXLOWER.encode(&bytes)).unwrap();
     assert_eq!(shown, GOLDEN);
@@ -359,7 +372,7 @@ proptest! {
     fn any_payload_is_refused_or_decoded(
         kind in 0..FrameKind::ALL.len(),
         channel in 0..3u32,
-        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        bytes in proptest::collection::vec(any::<u8>(), 1..200),
     ) {
         let mut frame = decode(&encode_raw(FrameKind::ALL[kind], &bytes)).unwrap().unwrap();
         frame.header.channel = channel;

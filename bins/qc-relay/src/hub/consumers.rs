@@ -29,6 +29,12 @@ impl Readers {
         reads.insert((stream.clone(), consumer.to_owned()));
     }
 
+    /// `peer` reads these and nothing else.
+    pub(super) fn set(&mut self, peer: &Peer, reads: BTreeSet<(StreamName, String)>) {
+        let link = (peer.node.clone(), peer.address.clone());
+        self.by_link.insert(link, reads);
+    }
+
     /// A link is gone.
     pub(super) fn end(&mut self, peer: &Peer) {
         let link = (peer.node.clone(), peer.address.clone());

@@ -2,12 +2,14 @@
 
 use std::sync::PoisonError;
 
-use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::link::{
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+};
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
 };
 use tokio::sync::watch;
 
@@ -141,6 +143,14 @@ impl LinkApp for Hub {
         self.fleet().heartbeat(peer, &heartbeat, now, at);
     }
 
+    fn linked(&self, peer: &Peer, caller: Caller) {
+        self.callers().begin(peer, caller);
+    }
+
+    fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        self.answer_probe(peer, target, stream)
+    }
+
     fn state(&self, peer: &Peer, state: &LinkState) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
         match state {
@@ -163,6 +173,7 @@ impl LinkApp for Hub {
         }
         if matches!(state, LinkState::Down(_)) {
             self.readers().end(peer);
+            self.callers().end(peer);
         }
         self.fleet().link(peer, state, now, at);
     }

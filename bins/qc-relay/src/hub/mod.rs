@@ -4,13 +4,14 @@
 //! [`Streams`] decides order and durability, `access` decides who may.
 
 pub(crate) mod access;
+mod callers;
 mod consumers;
 mod door;
 pub(crate) mod fleet;
 mod link;
 mod parent;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -20,12 +21,16 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
+use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
+use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
+use qc_core::uplink::Monitor;
+use tokio::sync::watch;
 
 use access::{Access, Direction, StreamRule, Verb};
+use callers::Callers;
 pub(crate) use consumers::EndError;
 use consumers::Readers;
 use fleet::Fleet;
@@ -46,13 +51,23 @@ struct Inner {
     access: RwLock<Arc<Access>>,
     fleet: Mutex<Fleet>,
     refused: Mutex<BTreeMap<StreamName, u64>>,
+    reconfigured: watch::Sender<u64>,
     readers: Mutex<Readers>,
+    callers: Mutex<Callers>,
     own_rate: Mutex<OwnRate>,
     http: Limits,
+    drain: Drain,
+    /// The link to the parent, if one is configured.
+    uplink: Option<Monitor>,
     /// Percent of the disk in use, sampled by a task.
     disk_used: std::sync::atomic::AtomicU8,
     cert_not_after: RwLock<Option<Timestamp>>,
 }
+
+/// The keys of the registry under which parents are remembered.
+const PARENTS: &str = "parent/";
+/// More parents than a relay has in its life.
+const MAX_PARENTS: usize = 1000;
 
 /// Messages a second through this relay.
 #[derive(Debug, Default, Clone, Copy)]
@@ -77,13 +92,17 @@ pub(crate) struct HubParts {
     pub access: Access,
     /// Bounds of the HTTP door.
     pub http: Limits,
+    /// Its end.
+    pub drain: Drain,
+    /// The link to its parent, if one is configured.
+    pub uplink: Option<Monitor>,
 }
 
 impl Hub {
     /// A hub over an open engine. Every declared stream is made to exist.
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
-        let known = known_nodes(parts.streams.as_ref(), &parts.access);
+        let known = known_nodes(parts.streams.as_ref()).await;
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
             started: parts.clock.instant(),
@@ -93,9 +112,13 @@ impl Hub {
             clock: parts.clock,
             access: RwLock::new(Arc::new(parts.access)),
             refused: Mutex::default(),
+            reconfigured: watch::Sender::new(0),
             readers: Mutex::default(),
+            callers: Mutex::default(),
             own_rate: Mutex::default(),
             http: parts.http,
+            drain: parts.drain,
+            uplink: parts.uplink,
             disk_used: std::sync::atomic::AtomicU8::new(0),
             cert_not_after: RwLock::new(None),
         };
@@ -118,7 +141,35 @@ impl Hub {
             .access
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+        let count = |count: &mut u64| *count = count.wrapping_add(1);
+        self.inner.reconfigured.send_modify(count);
         Ok(())
+    }
+
+    /// Fires when another configuration of streams holds.
+    fn reconfigured(&self) -> watch::Receiver<u64> {
+        self.inner.reconfigured.subscribe()
+    }
+
+    /// Notes for the next start that `node` is no node below this relay.
+    fn remember_parent(&self, node: &NodeName) {
+        let (hub, key) = (self.clone(), format!("{PARENTS}{node}"));
+        self.inner.drain.spawn("parent", async move {
+            let is_known = hub
+                .streams()
+                .value(&key)
+                .await
+                .is_ok_and(|value| value.is_some());
+            let for_ever = Timestamp::default();
+            if !is_known
+                && let Err(error) = hub
+                    .streams()
+                    .put(&key, None, Some((Vec::new(), for_ever)))
+                    .await
+            {
+                tracing::debug!(%error, "The parent's name is not kept.");
+            }
+        });
     }
 
     /// Its storage.
@@ -185,6 +236,12 @@ impl Hub {
     fn readers(&self) -> MutexGuard<'_, Readers> {
         let readers = self.inner.readers.lock();
         readers.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who can be called.
+    fn callers(&self) -> MutexGuard<'_, Callers> {
+        let callers = self.inner.callers.lock();
+        callers.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When this relay's own certificate ends.
@@ -385,6 +442,7 @@ impl Hub {
         let own = self.own_row(now);
         match own.state {
             NodeState::Ok => totals.ok += 1,
+            NodeState::Warn => totals.warn += 1,
             _ => totals.crit += 1,
         }
         nodes.insert(0, own);
@@ -406,10 +464,13 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner);
         let end = self.certificate_end();
         let health = self.streams().health();
-        let (state, code, reason) = match (health.stopped, health.full) {
-            (Some(error), _) => (NodeState::Crit, Some("QC3002"), Some(error)),
-            (None, Some(full)) => (NodeState::Crit, Some("QC3302"), Some(full)),
-            (None, None) => (NodeState::Ok, None, None),
+        let text = |code: &str| Some(code.to_owned());
+        let uplink = self.inner.uplink.as_ref().and_then(Monitor::problem);
+        let (state, code, reason) = match (health.stopped, health.full, uplink) {
+            (Some(error), ..) => (NodeState::Crit, text("QC3002"), Some(error)),
+            (None, Some(full), _) => (NodeState::Crit, text("QC3302"), Some(full)),
+            (None, None, Some((code, why))) => (NodeState::Warn, Some(code), Some(why)),
+            (None, None, None) => (NodeState::Ok, None, None),
         };
         FleetNode {
             name: self.inner.node.to_string(),
@@ -417,7 +478,7 @@ impl Hub {
             tenant: self.inner.node.tenant().to_owned(),
             role: "relay".to_owned(),
             state,
-            code: code.map(str::to_owned),
+            code,
             reason,
             in_per_s: rate.in_per_s,
             out_per_s: rate.out_per_s,
@@ -439,30 +500,21 @@ async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendErro
         streams
             .define(&key, Some(stream.retention.limits.clone()))
             .await?;
-        if stream.uplink == Direction::Send
-            && let Some(info) = streams.info(&key)
-        {
+        let goes_up = stream.uplink == Direction::Send;
+        if goes_up && let Some(info) = streams.info(&key) {
             // kept for the parent from now on, whether there is a link or not
             streams.begin(&key, parent::UPLINK, Seq(info.first.0.saturating_sub(1)));
+        } else if streams.positions(&key).contains_key(parent::UPLINK) && !goes_up {
+            let name = &stream.name;
+            tracing::warn!(code = "QC3316", stream = %name, "Kept for a parent that gets it no more.");
         }
     }
     Ok(())
 }
 
 /// Nodes below this relay that the store remembers: those that sent, and those that read.
-fn known_nodes(streams: &dyn Streams, access: &Access) -> Vec<NodeName> {
-    let is_from_parent = |name: &StreamName| {
-        let rule = access.stream(name);
-        rule.is_some_and(|rule| rule.uplink == Direction::Receive)
-    };
-    let mut fed = streams.streams();
-    fed.retain(|info| !is_from_parent(&info.key.name));
-    let has_sent = |node: &NodeName, info: &StreamInfo| {
-        let mut lanes = Lane::ALL.into_iter();
-        lanes.any(|lane| streams.mark(&info.key, node, lane).is_some())
-    };
+async fn known_nodes(streams: &dyn Streams) -> Vec<NodeName> {
     let mut known = streams.origins();
-    known.retain(|node| fed.iter().any(|info| has_sent(node, info)));
     for info in streams.streams() {
         for consumer in streams.positions(&info.key).into_keys() {
             let node = consumer
@@ -472,6 +524,13 @@ fn known_nodes(streams: &dyn Streams, access: &Access) -> Vec<NodeName> {
             known.extend(node);
         }
     }
+    let parents = streams.values(PARENTS, "", MAX_PARENTS).await;
+    let parents: BTreeSet<String> = parents
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(key, _)| key.strip_prefix(PARENTS).map(str::to_owned))
+        .collect();
+    known.retain(|node| !parents.contains(node.as_str()));
     known.sort();
     known.dedup();
     known

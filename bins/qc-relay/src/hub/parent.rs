@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use qc_core::admin::RemoteAdmin;
 use qc_core::admin::api::LinkStatus;
-use qc_core::link::{self, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::link::{
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+};
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::service::Drain;
-use qc_core::store::{DeadLetter, DeadNote, StreamKey};
+use qc_core::store::{AppendError, DeadLetter, DeadNote, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
     Backlog, ChannelKind, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
-    Subscribe,
+    Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 
@@ -28,6 +31,11 @@ use super::access::{Direction, STAYS, StreamRule};
 pub(super) const UPLINK: &str = "uplink";
 /// The name of this relay's consumer at the parent.
 const AT_PARENT: &str = "hub";
+/// What is buried in one go.
+const AT_ONCE: Bounds = Bounds {
+    records: 64,
+    bytes: 1 << 20,
+};
 /// How soon a message that stays is tried again after the store did not take its letter.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -36,14 +44,17 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub(crate) struct Parent {
     hub: Hub,
     monitor: Monitor,
+    admin: Option<RemoteAdmin>,
     staying: Arc<Staying>,
 }
 
-/// The next message of each stream that stays, once it was met.
+/// The streams whose next message stays, each with its seq: the link waits there.
 #[derive(Default)]
 struct Staying {
-    met: Mutex<BTreeMap<StreamName, (Record, String)>>,
+    met: Mutex<BTreeMap<StreamName, Seq>>,
     more: Notify,
+    /// Fires when the link has to look again though nothing was stored.
+    again: watch::Sender<u64>,
 }
 
 impl Parent {
@@ -52,7 +63,16 @@ impl Parent {
         Self {
             hub,
             monitor,
+            admin: None,
             staying: Arc::default(),
+        }
+    }
+
+    /// The same, with what the parent may ask this relay.
+    pub(crate) fn answering(self, admin: RemoteAdmin) -> Self {
+        Self {
+            admin: Some(admin),
+            ..self
         }
     }
 
@@ -61,45 +81,77 @@ impl Parent {
         self.monitor.status(self.waiting().messages)
     }
 
-    /// Moves what stays to the dead letters, each when its turn has come.
+    /// Moves what stays to the dead letters, each when its turn has come, and hands on to the link that
+    /// there may be more for it, until the end.
     pub(crate) async fn bury_what_stays(self, drain: Drain) {
+        let (mut stored, mut changed) = (self.hub.streams().changed(), self.hub.reconfigured());
         loop {
-            tokio::select! {
-                () = drain.signaled() => return,
-                () = self.staying.more.notified() => {}
+            let streams: Vec<StreamName> = self.staying.met().keys().cloned().collect();
+            let mut is_full = false;
+            for stream in streams {
+                is_full |= self.bury_next(&stream).await.is_err();
             }
-            while let Some(letter) = self.next_to_bury() {
-                let (stream, seq) = (letter.note.stream.name.clone(), letter.note.seq);
-                let reason = letter.note.reason.clone();
-                match self.hub.streams().bury(vec![letter]).await {
-                    Ok(_) => {
-                        tracing::warn!(code = STAYS, %stream, seq = seq.0, reason, "Message to the dead letters.");
-                        self.staying.met().remove(&stream);
+            loop {
+                tokio::select! {
+                    () = drain.signaled() => return,
+                    () = self.staying.more.notified() => break,
+                    () = tokio::time::sleep(AGAIN), if is_full => break,
+                    Ok(()) = changed.changed() => {
+                        self.staying.tell();
+                        break;
                     }
-                    Err(error) => {
-                        tracing::warn!(code = error.code(), %stream, %error, "A message that stays is held here.");
-                        tokio::select! {
-                            () = drain.signaled() => return,
-                            () = tokio::time::sleep(AGAIN) => {}
-                        }
-                    }
+                    Ok(()) = stored.changed() => self.staying.tell(),
                 }
             }
         }
     }
 
-    /// A message that stays and that everything before it has passed.
-    fn next_to_bury(&self) -> Option<DeadLetter> {
-        let met = self.staying.met();
-        let (name, (record, reason)) = met.iter().find(|(name, (record, _))| {
-            let passed = self.position(name);
-            passed.next() == record.header.seq
-        })?;
-        Some(DeadLetter {
+    /// Buries the messages of `stream` that stay and that everything before them has passed. They are
+    /// judged by the configuration of now: it may have changed since the link met the first.
+    async fn bury_next(&self, stream: &StreamName) -> Result<(), AppendError> {
+        let Some(met) = self.staying.met().get(stream).copied() else {
+            return Ok(());
+        };
+        if self.rule(stream, Direction::Send).is_err() {
+            self.staying.forget(stream, met);
+            return Ok(());
+        }
+        let key = StreamKey::hub(stream.clone());
+        let next = self.hub.at_hand(stream, self.position(stream), AT_ONCE);
+        let next = next.unwrap_or_default();
+        let access = self.hub.access();
+        let reached = next.first().map(|record| record.header.seq);
+        let judged = next.into_iter().map_while(|record| {
+            let reason = stays(&access, &record)?;
+            Some(self.letter(&key, record, reason))
+        });
+        let letters: Vec<DeadLetter> = judged.collect();
+        let count = letters.len();
+        let Some(last) = letters.last() else {
+            // what is under way to the parent comes first, unless the one that was met may go by now
+            if reached.is_none_or(|reached| reached >= met) {
+                self.staying.forget(stream, met);
+            }
+            return Ok(());
+        };
+        let (last, reason) = (last.note.seq, last.note.reason.clone());
+        if let Err(error) = self.hub.streams().bury(letters).await {
+            tracing::warn!(code = error.code(), %stream, %error, "A message that stays is held here.");
+            return Err(error);
+        }
+        if last >= met {
+            self.staying.forget(stream, met);
+        }
+        tracing::warn!(code = STAYS, %stream, seq = last.0, count, reason, "Messages to the dead letters.");
+        Ok(())
+    }
+
+    fn letter(&self, stream: &StreamKey, record: Record, reason: String) -> DeadLetter {
+        DeadLetter {
             note: DeadNote {
                 code: STAYS.to_owned(),
-                reason: reason.clone(),
-                stream: StreamKey::hub(name.clone()),
+                reason,
+                stream: stream.clone(),
                 sender: None,
                 epoch: record.header.epoch,
                 seq: record.header.seq,
@@ -108,9 +160,9 @@ impl Parent {
                 attempts: 1,
             },
             lane: record.header.lane,
-            head: record.head.clone(),
-            body: record.body.clone(),
-        })
+            head: record.head,
+            body: record.body,
+        }
     }
 
     /// How far the parent has a stream.
@@ -124,9 +176,15 @@ impl Parent {
         let access = self.hub.access();
         let rule = access.stream(stream);
         let rule = rule.filter(|rule| rule.uplink == direction);
-        rule.cloned().ok_or_else(|| {
-            let reason = format!("{stream} was not asked for");
-            Refusal::new(link::NOT_ASKED, reason)
+        rule.cloned().ok_or_else(|| match direction {
+            Direction::Send => {
+                let reason = format!("{stream} does not go to the parent any more");
+                Refusal::new(link::ENDED, reason)
+            }
+            Direction::Receive | Direction::None => {
+                let reason = format!("{stream} was not asked for");
+                Refusal::new(link::NOT_ASKED, reason)
+            }
         })
     }
 
@@ -183,10 +241,12 @@ impl LinkApp for Parent {
     }
 
     fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
+        let streams = self.streams(Direction::Send);
+        // known as at work before anything is sent: nobody takes it away meanwhile
+        let reads = streams.iter().map(|name| (name.clone(), UPLINK.to_owned()));
+        self.hub.readers().set(peer, reads.collect());
         let channel = |name: StreamName| {
             let info = self.hub.streams().info(&StreamKey::hub(name.clone()))?;
-            // known as at work before anything is sent: nobody takes it away meanwhile
-            self.hub.readers().begin(peer, &name, UPLINK);
             Some(OutboundChannel {
                 kind: ChannelKind::Forward,
                 after: self.position(&name),
@@ -198,8 +258,7 @@ impl LinkApp for Parent {
                 consumer: None,
             })
         };
-        let streams = self.streams(Direction::Send).into_iter();
-        streams.filter_map(channel).collect()
+        streams.into_iter().filter_map(channel).collect()
     }
 
     fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
@@ -226,6 +285,9 @@ impl LinkApp for Parent {
             records: max_records,
             bytes: max_bytes,
         };
+        if self.staying.met().get(stream) == Some(&after.next()) {
+            return Ok(Chunk::default());
+        }
         let records = self.hub.at_hand(stream, after, bounds)?;
         let (access, passed) = (self.hub.access(), self.position(stream));
         let mut chunk = Chunk::default();
@@ -235,7 +297,8 @@ impl LinkApp for Parent {
                 None => chunk.records.push(record),
                 Some(_) if seq <= passed => {}
                 Some(reason) => {
-                    self.staying.meet(stream, record, reason);
+                    tracing::debug!(code = STAYS, %stream, seq = seq.0, reason, "Met.");
+                    self.staying.meet(stream, seq);
                     break;
                 }
             }
@@ -246,14 +309,14 @@ impl LinkApp for Parent {
 
     fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
         let passed = self.hub.taken(&channel.stream, UPLINK, seq);
-        self.monitor.acked(passed);
+        self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {
             self.staying.more.notify_one();
         }
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
-        self.hub.streams().changed()
+        self.staying.again.subscribe()
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
@@ -274,6 +337,18 @@ impl LinkApp for Parent {
         self.monitor.heartbeat(heartbeat.rtt);
     }
 
+    fn linked(&self, peer: &Peer, caller: Caller) {
+        self.monitor.linked(peer, caller);
+        self.hub.remember_parent(&peer.node);
+    }
+
+    fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        match &self.admin {
+            Some(admin) => admin.called(peer, target, stream),
+            None => Err(Refusal::new(link::NO_TARGET, "nothing can be called here")),
+        }
+    }
+
     fn state(&self, peer: &Peer, state: &LinkState) {
         if matches!(state, LinkState::Down(_)) {
             self.hub.readers().end(peer);
@@ -287,13 +362,28 @@ impl LinkApp for Parent {
 }
 
 impl Staying {
-    fn met(&self) -> MutexGuard<'_, BTreeMap<StreamName, (Record, String)>> {
+    fn met(&self) -> MutexGuard<'_, BTreeMap<StreamName, Seq>> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn meet(&self, stream: &StreamName, record: Record, reason: String) {
-        self.met().insert(stream.clone(), (record, reason));
+    fn meet(&self, stream: &StreamName, seq: Seq) {
+        self.met().insert(stream.clone(), seq);
         self.more.notify_one();
+    }
+
+    /// The link may go on behind what it had met, unless it has met another one.
+    fn forget(&self, stream: &StreamName, met: Seq) {
+        let mut all = self.met();
+        if all.get(stream) == Some(&met) {
+            all.remove(stream);
+        }
+        drop(all);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.again
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

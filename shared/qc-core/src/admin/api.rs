@@ -368,6 +368,10 @@ pub struct LinkStatus {
     pub rtt_ms: Option<u64>,
     /// The age of the last acknowledgement.
     pub acked_ms: Option<u64>,
+    /// What the newest probe through both stores took, in microseconds.
+    pub probe_us: Option<u64>,
+    /// Its age.
+    pub probed_ms: Option<u64>,
     /// The last sequence number that the peer acknowledged as durable.
     pub acked_seq: Option<u64>,
     /// Messages sent since it came up.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::MAX_ANSWER;
 use super::problem::failure_from;
 use crate::failure::{Exit, Failure};
+use crate::model::NodeName;
 use crate::safe_text::safe;
 
 /// A client of one daemon's socket. Each request is a connection of its own.
@@ -27,6 +28,8 @@ pub struct Client {
     daemon: &'static str,
     socket: PathBuf,
     timeout: Duration,
+    /// What stands before every path.
+    prefix: String,
 }
 
 /// Lines of an answer that comes bit by bit; see [`Client::get_lines`].
@@ -45,7 +48,15 @@ impl Client {
             daemon,
             socket: socket.into(),
             timeout,
+            prefix: String::new(),
         }
+    }
+
+    /// The same for `node`, which is asked through the relay behind the socket.
+    #[must_use]
+    pub fn of_node(self, node: &NodeName) -> Self {
+        let prefix = format!("/v1/nodes/{node}");
+        Self { prefix, ..self }
     }
 
     /// The socket that this client connects to.
@@ -134,7 +145,7 @@ impl Client {
     ) -> Result<(Response<Incoming>, JoinSet<()>), Failure> {
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{}{path}", self.prefix))
             .header(header::HOST, "localhost");
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -12,11 +12,13 @@ pub mod dlq;
 pub mod keys;
 pub mod letters;
 mod problem;
+mod remote;
 mod server;
 mod socket;
 
 pub use client::{Client, Lines};
 pub use problem::{Problem, stopping};
+pub use remote::{Remote, RemoteAdmin, ask};
 pub use server::{PeerCred, serve, serve_on};
 pub use socket::bind;
 

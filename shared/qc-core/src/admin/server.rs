@@ -15,13 +15,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service as _;
 
-use super::{MAX_REQUEST, Problem, socket};
+use super::{MAX_REQUEST, Problem, Remote, socket};
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
+use crate::model::NodeName;
+use crate::safe_text::safe;
 
 const CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +80,7 @@ async fn accept(listener: UnixListener, router: Router, drain: &Drain) {
             Ok((stream, permit)) => {
                 let (router, until) = (router.clone(), drain.clone());
                 drain.spawn("admin connection", async move {
-                    converse(stream, router, &until).await;
+                    converse_locally(stream, router, &until).await;
                     drop(permit);
                 });
             }
@@ -99,7 +102,16 @@ async fn next(
     Ok((stream, permit))
 }
 
-async fn converse(stream: UnixStream, router: Router, drain: &Drain) {
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) enum Asker {
+    /// A process of this machine.
+    Local(PeerCred),
+    /// The node at the other end of a link, and what it may.
+    Node(NodeName, Remote),
+}
+
+async fn converse_locally(stream: UnixStream, router: Router, drain: &Drain) {
     let peer = match stream.peer_cred() {
         Ok(cred) => PeerCred {
             uid: cred.uid(),
@@ -111,9 +123,19 @@ async fn converse(stream: UnixStream, router: Router, drain: &Drain) {
             return;
         }
     };
+    converse(stream, Asker::Local(peer), router, drain).await;
+}
+
+/// Answers requests until the other side has no more, or the end begins.
+pub(super) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    asker: Asker,
+    router: Router,
+    drain: &Drain,
+) {
     let service = service_fn(|request: Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, peer, request).await) }
+        let (router, asker) = (router.clone(), asker.clone());
+        async move { Ok::<_, Infallible>(answer(router, asker, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -131,13 +153,22 @@ async fn converse(stream: UnixStream, router: Router, drain: &Drain) {
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, uid = peer.uid, "An admin connection ended early.");
+        tracing::debug!(%error, ?asker, "An admin connection ended early.");
     }
 }
 
 /// Takes the whole body first: no handler waits for a peer that stalls.
-async fn answer(mut router: Router, peer: PeerCred, request: Request<Incoming>) -> Response {
+async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) -> Response {
     let (mut head, body) = request.into_parts();
+    if let Asker::Node(node, remote) = &asker {
+        let refused = remote.refuses(&head.method);
+        let (path, allowed) = (safe(head.uri.path(), 200), refused.is_none());
+        // everybody who comes over a link leaves a line, what is asked for included
+        tracing::info!(code = "QC0612", %node, method = %head.method, path, allowed, "Asked over the link.");
+        if let Some(failure) = refused {
+            return Problem(failure).into_response();
+        }
+    }
     let body = Limited::new(body, MAX_REQUEST).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -151,7 +182,9 @@ async fn answer(mut router: Router, peer: PeerCred, request: Request<Incoming>) 
             return Problem(failure).into_response();
         }
     };
-    head.extensions.insert(peer);
+    if let Asker::Local(peer) = asker {
+        head.extensions.insert(peer);
+    }
     match router
         .call(Request::from_parts(head, Body::from(body)))
         .await

@@ -120,6 +120,9 @@ pub const CODES: &[Code] = &[
     code("QC0606", "the admin socket could not take a connection", "Usually too many open files.", &["ulimit -n"]),
     code("QC0607", "the request body was not taken", "It is too large, broken, or came too slowly.", &["send less at once"]),
     code("QC0608", "the daemon is stopping", "It was asked to stop while it was asked for something else, which it may or may not have done.", &["wait until it has stopped, then run the command again", "after a change of keys: key show"]),
+    code("QC0610", "the node cannot be asked", "It has no link to this relay now, or does not take calls.", &["qc-relay fleet", "qc-edge status on the node itself"]),
+    code("QC0611", "the node may not be changed over its link", "Its configuration lets the relay look, and not more.", &["on the node: remote = \"all\" in [admin], then restart it", "run the command on the node itself"]),
+    code("QC0612", "asked over the link", "The relay asked this node's API through the link. The line says what for, and whether it was allowed.", &["nothing, if you know who asked", "remote = \"none\" in [admin] ends it"]),
     // QC10xx: configuration
     code("QC1000", "the configuration is refused", "See the errors listed with it.", &["config check"]),
     code("QC1001", "the configuration cannot be read", "The file or its drop-in directory is missing, unreadable, too large or not text.", &["config sample prints a file to start from"]),
@@ -137,6 +140,7 @@ pub const CODES: &[Code] = &[
     code("QC1020", "a value that this program cannot use", "The value has the right form, but not the meaning that this program needs at this place.", &["config explain SECTION"]),
     code("QC1021", "the CA for enrollment cannot be used", "The directory of the authority or the CA that [est] names is missing, broken, or its key does not open.", &["qc-pki list --dir DIRECTORY", "qc-pki show CA --dir DIRECTORY", "ls -ld DIRECTORY"]),
     code("QC1022", "the passphrase file cannot be read", "The file that [est] names is missing or not readable for the relay's user.", &["ls -l FILE", "config explain est"]),
+    code("QC1023", "the change needs a restart", "A reload takes over streams, classes, certificates and trust. [uplink] is what the running link was started with, and a part of the file alone is never taken over.", &["systemctl restart UNIT", "undo the change of [uplink], then reload"]),
     // QC11xx: state directory, locks, ports
     code("QC1101", "the state directory cannot be used", "It cannot be created, written or made private, or another file is in its place.", &["ls -ld DIRECTORY", "install -d -m 0700 -o USER DIRECTORY"]),
     code("QC1102", "another process uses the state directory", "One state directory belongs to one process at a time.", &["ps -fp PID", "systemctl status UNIT"]),
@@ -271,6 +275,10 @@ pub const CODES: &[Code] = &[
     code("QC2222", "a record cannot be read", "A peer sent a message whose head does not parse. It was not taken.", &["compare the versions: qc-edge --version, qc-relay --version", "report it with the log of both sides"]),
     code("QC2223", "link up", "Both sides know each other and messages flow.", &["nothing"]),
     code("QC2224", "nothing is acknowledged", "The peer is there and has what was sent, but has not said for two heartbeats that it is on its disk. Messages wait here, on disk.", &["qc-relay disk and qc-edge disk on the peer", "dmesg on the peer"]),
+    code("QC2230", "the peer takes no calls", "It runs an older version. Messages are not concerned.", &["compare the versions: qc-edge --version, qc-relay --version"]),
+    code("QC2231", "nothing of that name can be called", "The other node does not offer it, or not to this one.", &["on the node: qc-edge config show admin"]),
+    code("QC2232", "there is no link to probe", "The node has no link upward at the moment, or none is configured.", &["qc-edge status, or qc-relay status"]),
+    code("QC2233", "a probe was lost", "A value that goes through the store here, over the link and through the store there did not come back in time. What is acknowledged is on disk; what waits here may have to wait longer.", &["qc-edge probe", "on the other node: disk, and journalctl -k -n 50"]),
     // QC30xx: the store
     code("QC3000", "the store is open", "It was read and checked; the numbers say what is kept.", &["nothing"]),
     code("QC3001", "recovery found something", "After a crash or power cut the end of the store was mended as the line says. What was acknowledged is kept.", &["qc-edge status, or qc-relay status", "qc-edge ledger check, or qc-relay ledger check"]),
@@ -317,6 +325,7 @@ pub const CODES: &[Code] = &[
     code("QC3313", "the consumer is connected", "A link reads for it right now. Taken away, it would begin again in the next moment and miss what came in between.", &["take its [[sink]] out of edge.toml and restart the edge, or stop the edge", "qc-relay consumer list"]),
     code("QC3314", "no such consumer", "Nobody of that name reads the stream.", &["qc-relay consumer list"]),
     code("QC3315", "the stream is kept for the parent", "Its uplink is \"send\", so what the parent does not have yet stays here. Taken away, the consumer would begin anew.", &["set uplink = \"none\" for the [[stream]], then qc-relay reload", "qc-relay status"]),
+    code("QC3316", "a stream is kept for a parent that gets it no more", "The consumer uplink is there from the time when the stream went up. Nothing that it has not taken makes room.", &["qc-relay consumer remove STREAM uplink --reason TEXT", "or uplink = \"send\" for the [[stream]] again"]),
     // QC34xx: time
     code("QC3402", "the wall clock jumped", "It went from one time to another, and no such time went by: a clock without a battery, a first contact with a time server, a hand that set it. No message becomes older by that; order never depends on it. Time while no process ran counts for a week at most.", &["timedatectl", "qc-edge disk, or qc-relay disk"]),
     // QC40xx: HTTP, in and out
@@ -359,7 +368,7 @@ pub const CODES: &[Code] = &[
     // QC50xx: access
     code("QC5001", "no rule lets the node use the stream", "The stream is not declared, belongs to another tenant, or no publish or subscribe pattern names the node.", &["qc-relay config show", "add the node to publish or subscribe of the [[stream]], then qc-relay reload"]),
     code("QC5003", "the data class does not fit", "The message states another class than its source or its stream is configured with. A source does not take it; a relay keeps it among its dead letters.", &["dlq list --code QC5003", "qc-edge config explain source", "check dataclassification in the message"]),
-    code("QC5004", "the message does not go to the parent", "Its stream goes up, but no [[class]] with uplink = true names the class that the message states. It is kept among the dead letters of this relay; its body never left.", &["qc-relay dlq list --code QC5004", "if the class may leave: uplink = true for its [[class]], then qc-relay reload", "if not: qc-relay config show"]),
+    code("QC5004", "the message does not go to the parent", "Its stream goes up, but no [[class]] with uplink = true names the class that the message states. It is kept among the dead letters of this relay; its body never left.", &["qc-relay dlq list --code QC5004", "if the class may leave: uplink = true for its [[class]], then qc-relay reload; what has stayed is not sent by that", "if not: qc-relay config show"]),
     code("QC5010", "a body is not shown", "Reading what is in a message is break-glass: it needs a reason and leaves an entry in the audit log, which this version does not keep yet.", &["dlq show ID --meta shows why it is here and its attributes"]),
     // QC60xx: qc-top
     code("QC6001", "the filter is wrong", "The expression of --filter does not parse; the place is shown.", &["qc-top --filter 'site=site-1* & backlog>1000 & state!=ok'"]),

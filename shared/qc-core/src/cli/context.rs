@@ -11,7 +11,10 @@ use crate::admin::Client;
 use crate::admin::api::Reply;
 use crate::clock::SystemClock;
 use crate::config::{self, AdminSection, Loaded, Schema};
-use crate::model::Timestamp;
+use crate::model::{NodeName, Timestamp};
+
+/// Where a relay answers when nothing says otherwise.
+const RELAY_SOCKET: &str = "/run/qc-relay/admin.sock";
 
 /// One daemon binary.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,8 @@ pub struct Context {
     pub globals: Globals,
     /// The socket that was named on the command line.
     pub socket: Option<PathBuf>,
+    /// The node that is meant, where it is not the daemon behind the socket.
+    pub node: Option<NodeName>,
     /// Both output streams.
     pub out: Output,
     /// The environment, as `main` has read it.
@@ -66,6 +71,11 @@ impl Context {
     /// A client of the running daemon: at the socket that was named, else at the configured one, else
     /// at the usual one.
     pub fn client(&self) -> Result<Client, Failure> {
+        if let Some(node) = &self.node {
+            let usual = || PathBuf::from(RELAY_SOCKET);
+            let socket = self.socket.clone().unwrap_or_else(usual);
+            return Ok(Client::new("qc-relay", socket, self.globals.timeout).of_node(node));
+        }
         let configured = || -> Result<PathBuf, Failure> {
             let Answers { admin } = self.load()?.parse()?;
             Ok(admin.socket)

@@ -17,6 +17,8 @@ mod key_command;
 mod ledger;
 mod message_args;
 mod output;
+#[cfg(all(feature = "net", feature = "store"))]
+mod probe;
 mod progress;
 mod run_main;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -42,6 +44,8 @@ pub use key_command::KeyCommand;
 pub use ledger::LedgerCommand;
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
+#[cfg(all(feature = "net", feature = "store"))]
+pub use probe::ProbeCommand;
 pub use progress::Progress;
 pub use run_main::run_main;
 #[cfg(all(feature = "net", feature = "store"))]

@@ -29,11 +29,16 @@ fn link_line(word: &str, link: &LinkStatus) -> String {
     let acked = link.acked_ms.map_or_else(String::new, |ms| {
         format!(", acked {} ago", human_duration(Duration::from_millis(ms)))
     });
+    let probe = link.probe_us.zip(link.probed_ms);
+    let probe = probe.map_or_else(String::new, |(us, ms)| {
+        let ago = human_duration(Duration::from_millis(ms));
+        format!(", probe {}.{}ms {ago} ago", us / 1000, us % 1000 / 100)
+    });
     let next = link
         .next_try_s
         .map_or_else(String::new, |s| format!(", next try in {s}s"));
     format!(
-        "{word:<7} {state} {}  sent {}, received {}, {} wait{acked}{next}",
+        "{word:<7} {state} {}  sent {}, received {}, {} wait{acked}{probe}{next}",
         safe(peer, 200),
         link.sent,
         link.received,

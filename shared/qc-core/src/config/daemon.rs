@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Key, Kind, Section, Shape, de};
 
-/// `[admin]`; its keys are [`ADMIN_SOCKET`], with the program's default, and [`ADMIN_GROUP`].
+/// `[admin]`; its keys are [`ADMIN_SOCKET`], with the program's default, [`ADMIN_GROUP`] and [`ADMIN_REMOTE`].
 pub const ADMIN: Section = Section {
     name: "admin",
     shape: Shape::One,
@@ -26,6 +26,15 @@ pub const ADMIN_GROUP: Key = Key::new(
     "Group that may use it besides the owner.",
 )
 .example("\"qc-admin\"");
+
+/// A key of `[admin]`.
+pub const ADMIN_REMOTE: Key = Key::new(
+    "remote",
+    Kind::Enum(&["none", "read", "all"]),
+    "What the relay of the uplink may do through the link, as 'qc-edge --node' there: nothing, look, or \
+     all that the socket's group may. There is no call that returns a message's body.",
+)
+.default("\"none\"");
 
 /// A key of `[store]`.
 pub const STORE_MAX: Key = Key::new("max", Kind::Size, "The most bytes its segments may take.");
@@ -48,6 +57,10 @@ pub struct AdminSection {
     pub socket: PathBuf,
     /// The group that may use it.
     pub group: Option<String>,
+    /// What may be done through the link upward.
+    #[cfg(feature = "net")]
+    #[serde(default, deserialize_with = "de::parsed")]
+    pub remote: crate::admin::Remote,
 }
 
 /// `[store]` as it is read.

@@ -31,8 +31,8 @@ mod variables;
 mod walk;
 
 pub use daemon::{
-    ADMIN, ADMIN_GROUP, ADMIN_SOCKET, AdminSection, STORE_MAX, STORE_MIN_FREE, STORE_SEGMENT,
-    StoreSection,
+    ADMIN, ADMIN_GROUP, ADMIN_REMOTE, ADMIN_SOCKET, AdminSection, STORE_MAX, STORE_MIN_FREE,
+    STORE_SEGMENT, StoreSection,
 };
 pub use load::{Loaded, load};
 pub use problem::{Origin, Problem};

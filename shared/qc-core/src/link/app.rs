@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::calls::{CallStream, Caller};
 use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
-use crate::wire::{Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Status, Subscribe};
+use crate::wire::{
+    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Status, Subscribe, Target,
+};
 
 /// The node at the other end, as its certificate names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +144,13 @@ pub trait LinkApp: Send + Sync + 'static {
 
     /// What the peer's heartbeat tells.
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat);
+
+    /// Both sides have greeted each other: `caller` makes calls to the peer as long as the link lasts.
+    fn linked(&self, peer: &Peer, caller: Caller);
+
+    /// The peer calls `target`: who answers takes `stream` and goes on in a task of its own. A refusal
+    /// reaches the caller.
+    fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal>;
 
     /// The link changed its state.
     fn state(&self, peer: &Peer, state: &LinkState);

@@ -42,5 +42,9 @@ pub const ENDED: Code = Code::new(2216);
 pub const UNREACHABLE: Code = Code::new(2217);
 /// The peer may not send or read this stream.
 pub const NOT_ALLOWED: Code = Code::new(2218);
+/// The peer runs a version that takes no calls.
+pub const NO_CALLS: Code = Code::new(2230);
+/// Nothing of this name can be called here, or not by this peer.
+pub const NO_TARGET: Code = Code::new(2231);
 /// There is no such stream here.
 pub const NO_STREAM: Code = Code::new(2219);

@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, LinkState, Peer};
+use super::calls::Calls;
 use super::channels::Channels;
 use super::codes::{CUT, FRAME, GOING_AWAY, NOT_ADMITTED, SLOW};
 use super::pending::Pending;
@@ -101,6 +102,7 @@ where
         channels: Channels::new(options.retry),
         inbound: BTreeMap::new(),
         pending: Pending::default(),
+        calls: Calls::new(),
         established: false,
         ended: None,
         write_stalled: None,
@@ -108,6 +110,7 @@ where
     };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
+    driver.calls.end(&ended.refusal);
     app.state(peer, &LinkState::Down(ended.refusal.clone()));
     if ended.refusal.code != CUT && ended.refusal.code != NOT_ADMITTED {
         driver
@@ -126,6 +129,7 @@ struct Driver<'a, A> {
     channels: Channels,
     inbound: BTreeMap<u32, Receiving>,
     pending: Pending,
+    calls: Calls,
     established: bool,
     ended: Option<Ended>,
     write_stalled: Option<Instant>,
@@ -193,6 +197,9 @@ impl<A: LinkApp> Driver<'_, A> {
                 read = reader.read_buf(decoder.space()), if readable => {
                     self.on_read(read, &mut decoder);
                 }
+                wish = self.calls.moved() => if let Some(wish) = wish {
+                    self.calls.begin(wish, &mut self.session);
+                },
                 written = write_some(writer, bytes), if write => match written {
                     Ok(count) => {
                         unflushed = count > 0;
@@ -241,6 +248,7 @@ impl<A: LinkApp> Driver<'_, A> {
                 self.channels
                     .refresh(self.app, self.peer, &mut self.session, now);
             }
+            self.calls.pump(&mut self.session, self.clock.instant());
             // a drain begins nothing, but what was begun goes on
             self.read_store();
         }
@@ -258,6 +266,7 @@ impl<A: LinkApp> Driver<'_, A> {
             Event::Established(_) => {
                 self.established = true;
                 self.channels.look_again();
+                self.app.linked(self.peer, self.calls.caller());
                 self.app.state(self.peer, &LinkState::Up);
             }
             Event::Opened(open) => match self.app.open_inbound(self.peer, &open) {
@@ -281,7 +290,23 @@ impl<A: LinkApp> Driver<'_, A> {
                 }
             }
             Event::Acked(channel, seq) => self.channels.acked(self.app, self.peer, channel, seq),
+            Event::Called(number, target) => {
+                let stream = self.calls.called(number);
+                match self.app.called(self.peer, &target, stream) {
+                    Ok(()) => self.session.answer(number),
+                    Err(refusal) => {
+                        self.calls.refused(number, &refusal);
+                        self.session.refuse(number, refusal);
+                    }
+                }
+            }
+            Event::Answered(number) => self.calls.answered(number, &mut self.session),
+            Event::CallData(number, bytes) => self.calls.data(number, bytes),
+            Event::CallEnded(number) => self.calls.ended(number),
             Event::Refused(number, refusal) => {
+                if self.calls.refused(number, &refusal) {
+                    return;
+                }
                 if let Some(receiving) = self.inbound.remove(&number) {
                     self.app
                         .refused(self.peer, &receiving.open.stream, &refusal);

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use super::calls::{CallStream, Caller};
 use crate::model::{Seq, StreamName};
-use crate::wire::{Backlog, Mark, Open, Record, Refusal, Status, Subscribe};
+use crate::wire::{Backlog, Mark, Open, Record, Refusal, Status, Subscribe, Target};
 
 /// The program around one link, with a gate in front of what is sent and asked for.
 pub(super) struct Gate<A> {
@@ -131,6 +132,14 @@ impl<A: LinkApp> LinkApp for Gate<A> {
 
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
         self.app.peer_heartbeat(peer, heartbeat);
+    }
+
+    fn linked(&self, peer: &Peer, caller: Caller) {
+        self.app.linked(peer, caller);
+    }
+
+    fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        self.app.called(peer, target, stream)
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

@@ -11,6 +11,7 @@
 //! nothing here acknowledges a message before the application said that it is on disk.
 
 mod app;
+mod calls;
 mod channels;
 mod codes;
 mod dialer;
@@ -22,6 +23,7 @@ mod session;
 mod stored;
 
 pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+pub use calls::{CallStream, Caller};
 pub use codes::*;
 pub use dialer::{Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus};
 pub use driver::{Ended, LinkOptions, Stop, run};

@@ -1,13 +1,17 @@
 //! The link upward that a configuration asks for: an edge's to its relay, a relay's to its parent.
 //!
 //! [`UPLINK`] is the section, [`start`] keeps the link up that it describes, and [`Monitor`] is what
-//! `status` tells of it. What goes over the link is decided by the [`LinkApp`](crate::link::LinkApp) of
+//! `status` tells of it, [`probe`] what proves that it is alive. What goes over the link is decided by the [`LinkApp`](crate::link::LinkApp) of
 //! the program.
 
 mod monitor;
+mod probe;
+mod prober;
 mod section;
 mod start;
 
 pub use monitor::Monitor;
+pub use probe::{Probed, answer_probe, is_probe, probe};
+pub use prober::{PROBE_ROUTE, PROBE_SCHEMA, Prober, router};
 pub use section::{UPLINK, UplinkSection, UplinkWay};
 pub use start::{Around, start};

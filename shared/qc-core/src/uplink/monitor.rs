@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Probed;
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
-use crate::link::{DialerState, DialerStatus, LinkState, Peer};
+use crate::failure::Failure;
+use crate::link::{Caller, DialerState, DialerStatus, LinkState, Peer};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;
@@ -33,6 +35,12 @@ struct Seen {
     received: u64,
     /// The newest refusal of a stream.
     refusal: Option<(Timestamp, StreamName, Refusal)>,
+    /// What makes calls, and the address of its link.
+    caller: Option<(String, Caller)>,
+    /// The newest probe that came back.
+    probed: Option<(Timestamp, u64)>,
+    /// Why a later one did not.
+    lost: Option<(Timestamp, &'static str, String)>,
 }
 
 impl Monitor {
@@ -51,18 +59,48 @@ impl Monitor {
         self.change(|seen| seen.received += count);
     }
 
-    /// The peer has `count` more messages on its disk.
-    pub fn acked(&self, count: u64) {
+    /// The peer has `count` more messages of `stream` on its disk.
+    pub fn acked(&self, stream: &StreamName, count: u64) {
+        if count == 0 {
+            return; // said again after a reconnect
+        }
         let now = self.clock.now();
         self.change(|seen| {
             seen.acked = Some(now);
             seen.sent += count;
+            seen.refusal.take_if(|(_, refused, _)| refused == stream);
         });
     }
 
     /// A heartbeat took this long there and back, if it was measured.
     pub fn heartbeat(&self, rtt: Option<Duration>) {
         self.change(|seen| seen.rtt = rtt.or(seen.rtt));
+    }
+
+    /// A link is up, with what makes calls on it.
+    pub fn linked(&self, peer: &Peer, caller: Caller) {
+        self.change(|seen| seen.caller = Some((peer.address.clone(), caller)));
+    }
+
+    /// What makes calls on the link that is up.
+    pub fn caller(&self) -> Option<Caller> {
+        self.seen().caller.map(|(_, caller)| caller)
+    }
+
+    /// How a probe went; its first failure is logged.
+    pub(super) fn probed(&self, probed: &Result<Probed, Failure>) {
+        let now = self.clock.now();
+        match probed {
+            Ok(probed) => self.change(|seen| {
+                (seen.probed, seen.lost) = (Some((now, probed.total_us())), None);
+            }),
+            Err(failure) => self.change(|seen| {
+                if seen.lost.is_none() {
+                    tracing::warn!(code = failure.code, reason = %failure, "A probe of the link was lost.");
+                }
+                seen.lost = Some((now, failure.code, failure.message.clone()));
+            }),
+        }
     }
 
     /// The link changed its state; logged.
@@ -86,7 +124,15 @@ impl Monitor {
             }
         }
         let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
-        self.change(|seen| seen.stale = stale);
+        self.change(|seen| {
+            seen.stale = stale;
+            if *state == LinkState::Up {
+                seen.refusal = None; // what is still refused is said again
+            }
+            let is_down = matches!(state, LinkState::Down(_));
+            let is_it = |(address, _): &mut (String, Caller)| is_down && *address == peer.address;
+            seen.caller.take_if(is_it);
+        });
     }
 
     /// A stream was refused, here or there; logged.
@@ -95,6 +141,27 @@ impl Monitor {
         tracing::warn!(code, relay = %peer.node, %stream, reason, "Refused.");
         let now = self.clock.now();
         self.change(|seen| seen.refusal = Some((now, stream.clone(), refusal.clone())));
+    }
+
+    /// What is wrong with the link now: a code and a reason.
+    pub fn problem(&self) -> Option<(String, String)> {
+        let (seen, dialer) = (self.seen(), self.dialer());
+        let told = |refusal: &Refusal| (refusal.code.to_string(), refusal.reason.clone());
+        if !matches!(dialer.state, DialerState::Connected(_)) {
+            let last = dialer.last_error.as_ref().map(|(_, refusal)| told(refusal));
+            let (code, reason) = last.unwrap_or_else(|| ("QC2220".to_owned(), String::new()));
+            return Some((code, format!("no link to the parent: {reason}")));
+        }
+        if seen.stale {
+            let reason = "nothing is heard of the parent, or nothing acknowledged";
+            return Some(("QC2221".to_owned(), reason.to_owned()));
+        }
+        let lost = seen.lost.map(|(_, code, reason)| (code.to_owned(), reason));
+        let of_stream = seen.refusal.map(|(_, stream, refusal)| {
+            let (code, reason) = told(&refusal);
+            (code, format!("{stream}: {reason}"))
+        });
+        lost.or(of_stream)
     }
 
     /// What the dialer does.
@@ -115,15 +182,29 @@ impl Monitor {
             reason,
             at: Some(at.to_string()),
         };
-        let last = dialer.last_error.as_ref();
-        let mut last_error = last.map(|(at, refusal)| error(at, refusal, refusal.reason.clone()));
+        let of_link = dialer.last_error.as_ref();
+        let of_link = of_link.map(|(at, why)| (*at, error(at, why, why.reason.clone())));
+        let of_stream = seen.refusal.as_ref().map(|(at, stream, why)| {
+            let reason = format!("{stream}: {}", why.reason);
+            (*at, error(at, why, reason))
+        });
+        let lost = seen.lost.as_ref().map(|(at, code, reason)| {
+            let lost = LastError {
+                code: (*code).to_owned(),
+                reason: reason.clone(),
+                at: Some(at.to_string()),
+            };
+            (*at, lost)
+        });
+        let newest = |errors: [Option<(Timestamp, LastError)>; 3]| {
+            let newest = errors.into_iter().flatten().max_by_key(|(at, _)| *at);
+            newest.map(|(_, error)| error)
+        };
+        let mut last_error = newest([of_link.clone(), None, None]);
         let (state, peer, next_try_s) = match &dialer.state {
             DialerState::Connected(peer) => {
                 // a link that is up may still have a stream that the other side does not take
-                if let Some((at, stream, refusal)) = &seen.refusal {
-                    let reason = format!("{stream}: {}", refusal.reason);
-                    last_error = Some(error(at, refusal, reason));
-                }
+                last_error = newest([of_link, of_stream, lost]);
                 let state = if seen.stale {
                     Shown::Stalled
                 } else {
@@ -155,6 +236,8 @@ impl Monitor {
             next_try_s,
             rtt_ms: seen.rtt.map(ms),
             acked_ms: seen.acked.map(|at| ms(now.since(at))),
+            probe_us: seen.probed.map(|(_, us)| us),
+            probed_ms: seen.probed.map(|(at, _)| ms(now.since(at))),
             acked_seq: None,
             sent: seen.sent,
             received: seen.received,

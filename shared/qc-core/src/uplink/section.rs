@@ -49,7 +49,7 @@ pub const UPLINK: Section = Section {
 };
 
 /// `[uplink]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct UplinkSection {
     /// Relays, in order.
     pub relay: Vec<String>,

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Monitor, UplinkSection};
+use super::{Monitor, Prober, UplinkSection};
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
 use crate::link::{Dialer, DialerOptions, LinkApp, LinkOptions, SessionConfig, Stop};
 use crate::model::NodeName;
 use crate::reach::{Dial, LastGood, Names, Reach, Socket, SystemResolver};
+use crate::streams::Streams;
 use crate::tls::Credentials;
 
 /// What the dialer waits beyond the deadlines of what it calls, which name the reason.
@@ -30,8 +31,22 @@ pub struct Around {
     pub clock: Arc<dyn Clock>,
     /// Where the link is told.
     pub monitor: Monitor,
+    /// Its store, for probes.
+    pub streams: Arc<dyn Streams>,
     /// Its end: the link drains when it begins.
     pub drain: Drain,
+}
+
+impl Around {
+    /// What sends probes over the link.
+    pub fn prober(&self) -> Prober {
+        Prober {
+            monitor: self.monitor.clone(),
+            streams: Arc::clone(&self.streams),
+            clock: Arc::clone(&self.clock),
+            node: self.node.clone(),
+        }
+    }
 }
 
 /// Starts the tasks that keep a link up for `app`. Without a relay in `uplink` nothing is started.
@@ -40,6 +55,10 @@ pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Resu
         return Ok(());
     }
     let dial = dial(uplink, &around)?;
+    let prober = around.prober();
+    around
+        .drain
+        .spawn("prober", prober.run(around.drain.clone()));
     let session = SessionConfig {
         heartbeat: uplink.heartbeat,
         ..SessionConfig::new(around.node)

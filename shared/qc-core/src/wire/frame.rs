@@ -27,6 +27,8 @@ pub const FRAME_HEADER: usize = 24;
 pub const MAX_GREETING: usize = 4 * 1024;
 /// The longest payload of a control message.
 pub const MAX_CONTROL: usize = 128 * 1024;
+/// The longest payload of the bytes of a call: nothing urgent waits for more than that.
+pub const MAX_CALL_DATA: usize = 16 * 1024;
 /// The longest payload of any frame: one record of the largest size fits.
 pub const MAX_FRAME: usize = MAX_BODY + MAX_HEAD + 64 * 1024;
 /// How far beyond the bytes received a decoder allocates.
@@ -63,8 +65,16 @@ pub enum FrameKind {
     SubscribeAck = 11,
     /// How a node fares, for the fleet view.
     Status = 12,
-    /// How many bytes of batches have arrived in this session.
+    /// How many bytes of batches and calls have arrived in this session.
     Received = 13,
+    /// A node asks its peer for a byte stream in both directions.
+    Call = 14,
+    /// Bytes of a call.
+    CallData = 15,
+    /// How many more bytes of a call are taken. The first one is the answer to the call.
+    CallCredit = 16,
+    /// No more bytes of a call come from this side.
+    CallEnd = 17,
 }
 
 /// The flag of a piece of a batch that is not its last.
@@ -72,7 +82,7 @@ const MORE: u8 = 1;
 
 impl FrameKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Hello,
         Self::Welcome,
         Self::Close,
@@ -86,6 +96,10 @@ impl FrameKind {
         Self::SubscribeAck,
         Self::Status,
         Self::Received,
+        Self::Call,
+        Self::CallData,
+        Self::CallCredit,
+        Self::CallEnd,
     ];
 
     fn from_u8(number: u8) -> Result<Self, WireError> {
@@ -102,6 +116,7 @@ impl FrameKind {
         match self {
             _ if !greeted => MAX_GREETING,
             Self::Batch => MAX_FRAME,
+            Self::CallData => MAX_CALL_DATA,
             _ => MAX_CONTROL,
         }
     }
@@ -187,10 +202,10 @@ impl FrameHeader {
                 number: u32::from(flags),
             });
         }
-        let is_odd = if kind == FrameKind::Batch {
-            more && (count != 0 || length == 0)
-        } else {
-            more || lane != 0 || count != 0
+        let is_odd = match kind {
+            FrameKind::Batch => more && (count != 0 || length == 0),
+            FrameKind::CallData => more || lane != 0 || count != 0 || length == 0,
+            _ => more || lane != 0 || count != 0,
         };
         if is_odd {
             return Err(WireError::Malformed("frame header"));
@@ -381,7 +396,7 @@ mod tests {
             assert_eq!(FrameKind::from_u8(kind as u8), Ok(kind));
         }
         assert!(FrameKind::from_u8(0).is_err());
-        assert!(FrameKind::from_u8(14).is_err());
+        assert!(FrameKind::from_u8(18).is_err());
     }
 
     #[test]
@@ -498,6 +513,10 @@ mod tests {
             .prop_map(|(kind, lane, channel, count, payload)| {
                 let kind = FrameKind::ALL[kind];
                 let mut header = FrameHeader::control(kind, channel);
+                let payload = match kind {
+                    FrameKind::CallData if payload.is_empty() => vec![1],
+                    _ => payload,
+                };
                 if kind == FrameKind::Batch {
                     header.more = count % 2 == 0 && !payload.is_empty();
                     header.lane = lane;

@@ -12,13 +12,13 @@ mod record;
 pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{
-    Ack, Backlog, ChannelBacklog, ChannelKind, Consumer, Control, Durable, Greeting, Heartbeat,
-    MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status,
-    Subscribe,
+    Ack, Backlog, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer, Control,
+    Durable, Greeting, Heartbeat, MAX_CALLS, MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL,
+    PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
 };
 pub use frame::{
-    FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CONTROL, MAX_FRAME,
-    MAX_GREETING, READ_STEP,
+    FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CALL_DATA, MAX_CONTROL,
+    MAX_FRAME, MAX_GREETING, READ_STEP,
 };
 pub use record::{
     MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, SealSuite,

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use qc_core::link::{Chunk, LinkApp, LinkState, NO_STREAM, OutboundChannel, Peer, PeerHeartbeat};
+use qc_core::link::{
+    CallStream, Caller, Chunk, LinkApp, LinkState, NO_STREAM, NO_TARGET, OutboundChannel, Peer,
+    PeerHeartbeat,
+};
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
-    Subscribe,
+    Subscribe, Target,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 pub(crate) const DISK_FULL: Code = Code::new(3302);
@@ -33,6 +36,9 @@ pub(crate) struct App {
     pub(crate) bytes_read: AtomicUsize,
     pub(crate) full: AtomicBool,
     pub(crate) changed: watch::Sender<u64>,
+    pub(crate) caller: Mutex<Option<Caller>>,
+    pub(crate) calls: Mutex<Vec<CallStream>>,
+    pub(crate) called: Notify,
 }
 
 impl App {
@@ -50,6 +56,9 @@ impl App {
             bytes_read: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             changed: watch::Sender::new(0),
+            caller: Mutex::default(),
+            calls: Mutex::default(),
+            called: Notify::new(),
         })
     }
 
@@ -219,6 +228,19 @@ impl LinkApp for App {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {
         self.beats.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn linked(&self, _peer: &Peer, caller: Caller) {
+        *self.caller.lock().unwrap() = Some(caller);
+    }
+
+    fn called(&self, _peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if target.as_str() != "echo" {
+            return Err(Refusal::new(NO_TARGET, format!("no {target} here")));
+        }
+        self.calls.lock().unwrap().push(stream);
+        self.called.notify_one();
+        Ok(())
     }
 
     fn state(&self, _peer: &Peer, state: &LinkState) {

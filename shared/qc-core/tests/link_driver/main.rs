@@ -12,6 +12,7 @@
 #![cfg(feature = "net")]
 
 mod app;
+mod calls;
 mod dialing;
 mod messages;
 mod peers;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use qc_core::link::{ENDED, Event, Now};
 use qc_core::wire::{
-    Ack, ChannelBacklog, Control, FrameKind, Heartbeat, Mark, OpenAck, Refusal, Status,
+    Ack, Call, ChannelBacklog, Control, FrameKind, Heartbeat, Mark, OpenAck, Refusal, Status,
 };
 
 use crate::pair::{ack, batch_of, frame_of, open_of, receiving};
@@ -17,7 +17,7 @@ fn the_manual_names_every_code() {
         .lines()
         .filter_map(|line| line.split_once("Code::new(")?.1.strip_suffix(");"))
         .collect();
-    assert_eq!(numbers.len(), 21);
+    assert_eq!(numbers.len(), 23);
     for number in numbers {
         let item = format!(".It QC{number}\n");
         assert!(manual.contains(&item), "{number} is missing");
@@ -51,6 +51,15 @@ fn fifty_thousand_hostile_frames_do_no_harm() {
         }),
         Control::Status(Status::default()),
         ack(2, 77, 1),
+        Control::Call(
+            7,
+            Call {
+                target: "probe".parse().unwrap(),
+                window: 9,
+            },
+        ),
+        Control::CallCredit(7, 3),
+        Control::CallEnd(7),
     ];
     let mut pair = receiving();
     let (mut closed, mut taken) = (0, 0);
@@ -81,8 +90,10 @@ fn fifty_thousand_hostile_frames_do_no_harm() {
         pair.nodes[1].on_frame(frame, now);
         let events = pair.events(1);
         for event in &events {
-            if let Event::Opened(open) = event {
-                pair.nodes[1].accept(open.channel, Mark::default());
+            match event {
+                Event::Opened(open) => pair.nodes[1].accept(open.channel, Mark::default()),
+                Event::Called(number, _) => pair.nodes[1].answer(*number),
+                _ => {}
             }
         }
         match events.last() {

@@ -12,6 +12,7 @@
 )]
 #![cfg(feature = "net")]
 
+mod calls;
 mod flow;
 mod hostile;
 mod pair;

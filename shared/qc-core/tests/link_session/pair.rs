@@ -4,8 +4,8 @@ use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{Chunk, Event, Now, OutboundChannel, Session};
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
-    Ack, ChannelKind, Control, Frame, FrameDecoder, FrameHeader, FrameKind, Mark, Open, OpenAck,
-    RecordHeader, RecordKind,
+    Ack, ChannelKind, Control, Frame, FrameDecoder, FrameHeader, FrameKind, Greeting, Mark, Open,
+    OpenAck, RecordHeader, RecordKind,
 };
 
 use crate::parts::{record, session, stream};
@@ -18,18 +18,39 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn greeted() -> Self {
+    fn fresh() -> Self {
         let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
         let now = Now::of(&clock);
-        let mut pair = Self {
+        Self {
             nodes: [session(0, now), session(1, now)],
             decoders: [FrameDecoder::default(), FrameDecoder::default()],
             clock,
-        };
+        }
+    }
+
+    pub(crate) fn greeted() -> Self {
+        let mut pair = Self::fresh();
         pair.carry();
         for node in &mut pair.nodes {
             assert!(matches!(node.poll_event(), Some(Event::Established(_))));
         }
+        pair
+    }
+
+    /// As [`Pair::greeted`], and the dialer is of a version without features.
+    pub(crate) fn without_features() -> Self {
+        let mut pair = Self::fresh();
+        let bytes = pair.nodes[0].to_send().to_vec();
+        pair.nodes[0].sent(bytes.len());
+        let Control::Hello(greeting) = Control::decode(&cut_frame(&bytes).unwrap()).unwrap() else {
+            panic!("a dialer greets first")
+        };
+        pair.say(&Control::Hello(Greeting {
+            features: 0,
+            ..greeting
+        }));
+        pair.carry();
+        pair.events(1);
         pair
     }
 

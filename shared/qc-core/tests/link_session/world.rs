@@ -273,6 +273,10 @@ impl World {
                 Event::Closed { refusal, .. } => panic!("closed: {refusal}"),
                 Event::Refused(_, refusal) => panic!("refused: {refusal}"),
                 Event::Drained => panic!("nobody drains"),
+                Event::Called(..)
+                | Event::Answered(_)
+                | Event::CallData(..)
+                | Event::CallEnded(_) => panic!("nobody calls"),
                 Event::Subscribed(_)
                 | Event::Heartbeat(_)
                 | Event::Status(_)

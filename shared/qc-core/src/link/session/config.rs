@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::clock::Clock;
 use crate::link::app::PeerHeartbeat;
 use crate::model::{NodeName, Seq, Timestamp};
 use crate::wire::{
     Greeting, MAX_FRAME, Open, PROTOCOL, PROTOCOL_OLDEST, Record, Refusal, Status, Subscribe,
+    Target,
 };
 
 /// Which end of the connection this is.
@@ -96,13 +99,23 @@ pub enum Event {
     Batch(u32, Vec<Record>),
     /// The peer has everything of an outbound channel up to here on disk.
     Acked(u32, Seq),
-    /// A channel or subscription ended; its number is free of meaning from now on.
+    /// A channel, subscription or call ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
     /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or
     /// [`Session::refuse`](super::Session::refuse).
     Subscribe(u32, Subscribe),
     /// A subscription of ours stands.
     Subscribed(u32),
+    /// The peer calls: answer with [`Session::answer`](super::Session::answer) or
+    /// [`Session::refuse`](super::Session::refuse).
+    Called(u32, Target),
+    /// A call of ours was taken.
+    Answered(u32),
+    /// Bytes of a call have come: use them, then call
+    /// [`Session::used_of_call`](super::Session::used_of_call).
+    CallData(u32, Bytes),
+    /// No more bytes of a call come from the peer.
+    CallEnded(u32),
     /// It is time to call [`Session::heartbeat`](super::Session::heartbeat).
     HeartbeatDue,
     /// The peer's heartbeat.

@@ -6,7 +6,7 @@ use super::inbound::Inbound;
 use super::{BROKEN, Event, Now, Phase, Session, Side, micros};
 use crate::link::app::PeerHeartbeat;
 use crate::link::codes::{VERSION, WRONG_NODE};
-use crate::wire::{ChannelBacklog, Control, Greeting, Heartbeat, Refusal, Status};
+use crate::wire::{CALLS, ChannelBacklog, Control, Greeting, Heartbeat, Refusal, Status};
 
 impl Session {
     /// Sends a heartbeat with what waits here, and how this node fares.
@@ -76,6 +76,9 @@ impl Session {
                 Ok(())
             }
             (_, Control::Heartbeat(beat)) => self.on_heartbeat(beat, now),
+            (_, Control::Call(number, call)) => self.on_call(number, call),
+            (_, Control::CallCredit(number, bytes)) => self.on_call_credit(number, bytes),
+            (_, Control::CallEnd(number)) => self.on_call_end(number),
             (_, Control::Received(bytes)) => self.pace.on_received(bytes, now.instant),
             (_, Control::Status(status)) => {
                 self.events.push_back(Event::Status(status));
@@ -88,7 +91,7 @@ impl Session {
         Greeting {
             version_min: versions.0,
             version_max: versions.1,
-            features: 0,
+            features: CALLS,
             node: self.config.node.clone(),
             software: self.config.software.clone(),
             time: now.wall,
@@ -99,6 +102,10 @@ impl Session {
 
     /// The newest version that both speak.
     fn check(&self, greeting: &Greeting) -> Result<u32, Refusal> {
+        if greeting.node == self.config.node {
+            let reason = format!("{} has dialled itself", self.config.node);
+            return Err(Refusal::new(WRONG_NODE, reason));
+        }
         if greeting.node != self.peer {
             return Err(Refusal::new(
                 WRONG_NODE,
@@ -132,6 +139,7 @@ impl Session {
     fn establish(&mut self, greeting: Greeting, now: Now) {
         self.phase = Phase::Open;
         self.peer_heartbeat = greeting.heartbeat;
+        self.peer_features = greeting.features;
         // what is sent and not acknowledged costs memory here, too
         self.peer_window = greeting.window.min(self.config.window);
         self.next_heartbeat = now.instant;

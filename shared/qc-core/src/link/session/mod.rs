@@ -18,6 +18,7 @@
 //! session with a stable code; a channel that the application refuses ends alone. The same inputs
 //! give the same outputs: time is an argument and nothing here is random.
 
+mod calls;
 mod config;
 mod control;
 mod inbound;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{Event, Now, ReadPermit, SessionConfig, Side};
 
+use self::calls::CallState;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
 use self::pace::Pace;
@@ -69,6 +71,7 @@ pub struct Session {
     echo: Option<(u64, Instant)>,
     /// Bytes the peer takes unacknowledged, and how many are.
     peer_window: u64,
+    peer_features: u64,
     bytes_in_flight: u64,
     unacked_bytes: u64,
     /// Bytes of batches that have arrived, and how many of them the peer was told of.
@@ -82,7 +85,10 @@ pub struct Session {
     subscriptions: BTreeMap<u32, Subscribe>,
     /// Subscriptions of the peer that are not answered or refused yet, or stand.
     subscribers: BTreeSet<u32>,
+    calls: BTreeMap<u32, CallState>,
     last_served: u32,
+    /// Whether bytes of a call were sent last: then it is the turn of a batch.
+    call_was_last: bool,
     events: VecDeque<Event>,
     output: Vec<u8>,
     written: usize,
@@ -109,6 +115,7 @@ impl Session {
             peer_heartbeat: config.heartbeat,
             echo: None,
             peer_window: 0,
+            peer_features: 0,
             bytes_in_flight: 0,
             unacked_bytes: 0,
             received: 0,
@@ -123,7 +130,9 @@ impl Session {
             inbound: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             subscribers: BTreeSet::new(),
+            calls: BTreeMap::new(),
             last_served: 0,
+            call_was_last: false,
             events: VecDeque::new(),
             output: Vec::new(),
             written: 0,
@@ -150,12 +159,12 @@ impl Session {
                 self.events.push_back(Event::Unacked);
             }
         }
-        let result = if frame.header.kind == FrameKind::Batch {
-            self.on_batch(frame)
-        } else {
-            Control::decode(&frame)
+        let result = match frame.header.kind {
+            FrameKind::Batch => self.on_batch(frame),
+            FrameKind::CallData => self.on_call_data(&frame),
+            _ => Control::decode(&frame)
                 .map_err(|error| Refusal::new(FRAME, error.to_string()))
-                .and_then(|control| self.on_control(control, now))
+                .and_then(|control| self.on_control(control, now)),
         };
         if let Err(refusal) = result {
             self.close(refusal);
@@ -280,7 +289,7 @@ impl Session {
         self.phase == Phase::Open
     }
 
-    /// Ends a channel or subscription of either side.
+    /// Ends a channel, subscription or call of either side.
     pub fn refuse(&mut self, number: u32, refusal: Refusal) {
         if self.forget(number) {
             self.put(&Control::Refuse(number, refusal));
@@ -334,7 +343,9 @@ impl Session {
             self.unacked_bytes -= inbound.unacked_bytes;
             return true;
         }
-        self.subscriptions.remove(&number).is_some() || self.subscribers.remove(&number)
+        self.subscriptions.remove(&number).is_some()
+            || self.subscribers.remove(&number)
+            || self.calls.remove(&number).is_some()
     }
 
     fn may_begin(&self) -> bool {

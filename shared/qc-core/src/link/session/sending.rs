@@ -57,7 +57,9 @@ impl Session {
         // answers come first: the output is never so full of batches that the peer hears none
         self.flush_acks();
         loop {
-            match self.turn()? {
+            let turn = self.turn()?;
+            self.call_was_last = false;
+            match turn {
                 Turn::Piece(number) => {
                     self.last_served = number;
                     self.send_piece(number, now);

@@ -4,11 +4,14 @@
 //! version. [`Control::decode`] checks every bound and name; what comes out of it is trusted. Text
 //! from a peer is made safe to show here, once.
 
+mod call;
 mod pb;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use call::{CALL_WINDOW, CALLS, Call, MAX_CALLS, Target};
 
 use super::{Code, Frame, FrameHeader, FrameKind, WireError};
 use crate::model::{Epoch, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
@@ -34,7 +37,7 @@ pub struct Greeting {
     pub version_min: u32,
     /// The newest protocol version it speaks; in a Welcome the one that holds.
     pub version_max: u32,
-    /// Bits for optional abilities; none is defined in version 1.
+    /// Bits for optional abilities: [`CALLS`].
     pub features: u64,
     /// Its name, which must be the one in its certificate.
     pub node: NodeName,
@@ -274,8 +277,14 @@ pub enum Control {
     SubscribeAck(u32),
     /// How the node fares.
     Status(Status),
-    /// How many bytes of batches have arrived in this session, whether on disk or not.
+    /// How many bytes of batches and calls have arrived in this session, whether on disk or not.
     Received(u64),
+    /// A call under this number.
+    Call(u32, Call),
+    /// So many more bytes of a call are taken; the first one takes the call.
+    CallCredit(u32, u64),
+    /// No more bytes of a call come from here.
+    CallEnd(u32),
 }
 
 impl Control {
@@ -315,10 +324,18 @@ impl Control {
             Self::SubscribeAck(number) => put(out, FrameKind::SubscribeAck, *number, &pb::Empty {}),
             Self::Status(status) => put(out, FrameKind::Status, 0, &pb::Status::from(status)),
             Self::Received(bytes) => put(out, FrameKind::Received, 0, &pb::Count { count: *bytes }),
+            Self::Call(number, call) => {
+                put(out, FrameKind::Call, *number, &call::CallTwin::from(call));
+            }
+            Self::CallCredit(number, bytes) => {
+                let count = pb::Count { count: *bytes };
+                put(out, FrameKind::CallCredit, *number, &count);
+            }
+            Self::CallEnd(number) => put(out, FrameKind::CallEnd, *number, &pb::Empty {}),
         }
     }
 
-    /// Reads a control frame; a batch is none.
+    /// Reads a control frame; a batch and the bytes of a call are none.
     pub fn decode(frame: &Frame) -> Result<Self, WireError> {
         let channel = frame.header.channel;
         let about_session = matches!(
@@ -354,7 +371,15 @@ impl Control {
             }
             FrameKind::Status => Self::Status(parse::<pb::Status>(frame)?.try_into()?),
             FrameKind::Received => Self::Received(parse::<pb::Count>(frame)?.count),
-            FrameKind::Batch => return Err(WireError::Malformed("control message")),
+            FrameKind::Call => Self::Call(channel, parse::<call::CallTwin>(frame)?.try_into()?),
+            FrameKind::CallCredit => Self::CallCredit(channel, parse::<pb::Count>(frame)?.count),
+            FrameKind::CallEnd => {
+                parse::<pb::Empty>(frame)?;
+                Self::CallEnd(channel)
+            }
+            FrameKind::Batch | FrameKind::CallData => {
+                return Err(WireError::Malformed("control message"));
+            }
         })
     }
 }

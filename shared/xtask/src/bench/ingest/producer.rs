@@ -17,7 +17,7 @@ use qc_core::model::{Envelope, Epoch, Lane, NodeName, Seq, StreamName};
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
     Backlog, ChannelKind, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status, Subscribe,
-    encode_envelope,
+    Target, encode_envelope,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -303,6 +303,17 @@ impl LinkApp for Producer {
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
+
+    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+
+    fn called(
+        &self,
+        _peer: &Peer,
+        _target: &Target,
+        _stream: link::CallStream,
+    ) -> Result<(), Refusal> {
+        Err(Refusal::new(link::NO_TARGET, "a producer takes no calls"))
+    }
 
     fn state(&self, _peer: &Peer, _state: &LinkState) {}
 
