@@ -21,6 +21,7 @@ mod kill_any;
 mod over_the_link;
 mod restarts;
 mod retention;
+mod shaping;
 mod three_tiers;
 mod top;
 

@@ -100,6 +100,10 @@ pub(crate) async fn run(
         clock: clock.clone(),
         monitor,
         streams: hub.shared_streams(),
+        waiting: {
+            let parent = parent.clone();
+            Arc::new(move || parent.waiting())
+        },
         drain: service.drain.clone(),
     };
     let keys = key_routes(
@@ -108,9 +112,10 @@ pub(crate) async fn run(
         clock.clone(),
         service.drain.clone(),
     );
+    let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
         .merge(keys)
-        .merge(uplink::router(around.prober()));
+        .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
     let mut routes = door::router(hub.clone());
@@ -139,7 +144,7 @@ pub(crate) async fn run(
         "uplink letters",
         parent.clone().bury_what_stays(service.drain.clone()),
     );
-    uplink::start(&config.uplink, parent, around)?;
+    uplink::start(&config.uplink, parent, around, steer)?;
     service.drain.spawn(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),

@@ -191,6 +191,8 @@ pub const CODES: &[Code] = &[
     code("QC2055", "moved to a preferred relay", "A relay that stands earlier in the list is there again. The old link has drained first.", &["nothing"]),
     code("QC2056", "a link needs a node certificate", "Somebody asked for a link over WebSocket without a certificate, or with that of a client or operator.", &["nothing, if it was a scanner", "if it is an edge: something on its way ends TLS and must let this relay through unopened"]),
     code("QC2057", "not an upgrade to a link", "The path for links over WebSocket was asked for something else.", &["nothing: ordinary clients use /v1"]),
+    code("QC2060", "the limit of the link is not possible", "A rate, a share or a time of the day does not read.", &["qc-edge link limit 256kbit --catchup 30 --window 22:00-06:00", "qc-edge config explain uplink"]),
+    code("QC2061", "the link is limited anew", "Somebody has changed for now how much of the line the link may take.", &["qc-edge link show", "qc-edge link reset, for what the configuration says"]),
     // QC21xx: the authority and enrollment
     code("QC2100", "the directory holds no authority", "Nothing was initialised there, or --dir names another directory.", &["qc-pki init --org NAME --trust-domain DOMAIN"]),
     code("QC2101", "the directory belongs to another organisation", "An authority with another name or trust domain was initialised there.", &["give another --dir", "qc-pki list --profile ca"]),

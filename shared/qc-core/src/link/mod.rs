@@ -27,6 +27,6 @@ pub use calls::{CallStream, Caller};
 pub use codes::*;
 pub use dialer::{Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus};
 pub use driver::{Ended, LinkOptions, Stop, run};
-pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Side};
+pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
 pub use stored::{draft, received};
