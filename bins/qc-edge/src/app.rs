@@ -10,7 +10,7 @@ use qc_core::clock::{Clock, SystemClock};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
-use qc_core::tls::Credentials;
+use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
 use tokio::sync::{mpsc, watch};
@@ -112,6 +112,12 @@ pub(crate) async fn run(
             service.clone(),
         ),
     );
+    let looks = tls::watch_files(
+        node.credentials.clone(),
+        Arc::clone(&clock),
+        service.drain.clone(),
+    );
+    service.drain.spawn("credential files", looks);
     let reloader = reload_on_demand(node.credentials.clone(), read, wishes, service.clone());
     service.drain.spawn("reloader", reloader);
 

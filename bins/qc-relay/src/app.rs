@@ -16,13 +16,14 @@ use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
 use qc_core::streams::Embedded;
-use qc_core::tls::Credentials;
+use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::config::RelayConfig;
+use crate::front::{self, Front};
 use crate::hub::{Hub, HubParts, Parent};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
@@ -78,11 +79,13 @@ pub(crate) async fn run(
     let parent = Parent::new(hub.clone(), monitor.clone());
     let (certificate, shown) = watch::channel(None);
     let (reload, wishes) = mpsc::channel(4);
+    let metrics = RelayMetrics::new();
+    let front = Front::new(front_limits(&config), clock.clone(), metrics.front.clone());
     let api = Admin {
         hub: hub.clone(),
         upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
         parent: (!config.uplink.relay.is_empty()).then(|| parent.clone()),
-        metrics: RelayMetrics::new(),
+        metrics,
         listeners: vec![address.clone()],
         certificate: shown,
         reload,
@@ -111,7 +114,7 @@ pub(crate) async fn run(
         credentials: credentials.clone(),
         routes,
         handshake: config.listen.handshake,
-        pending: config.listen.pending,
+        front: Arc::new(front),
         link: link_options(&hub, &config),
         clock: clock.clone(),
     };
@@ -136,6 +139,11 @@ pub(crate) async fn run(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),
     );
+    let looks = tls::watch_files(
+        credentials.clone(),
+        hub.shared_clock(),
+        service.drain.clone(),
+    );
     let reloader = Reloader {
         hub: hub.clone(),
         credentials,
@@ -145,6 +153,7 @@ pub(crate) async fn run(
     };
     reloader.show_certificate();
     service.drain.spawn("reloader", reloader.run(wishes));
+    service.drain.spawn("credential files", looks);
 
     tracing::info!(code = "QC0020", node = %hub.node(), address, "Relay ready.");
     service
@@ -157,6 +166,18 @@ pub(crate) async fn run(
     match stopped {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
+    }
+}
+
+fn front_limits(config: &RelayConfig) -> front::Limits {
+    let listen = &config.listen;
+    let possible = front::possible_connections();
+    front::Limits {
+        pending: listen.pending,
+        per_address: listen.pending_per_address,
+        reserved: listen.reserved,
+        connections: listen.connections.unwrap_or(possible).min(possible),
+        anonymous: listen.anonymous,
     }
 }
 
@@ -237,6 +258,7 @@ struct Reloader {
 impl Reloader {
     async fn run(self, mut wishes: mpsc::Receiver<Reloaded>) {
         let mut hangup = self.service.signals.reload.clone();
+        let mut newer = self.credentials.changed();
         loop {
             tokio::select! {
                 () = self.service.drain.signaled() => return,
@@ -248,6 +270,7 @@ impl Reloader {
                         tracing::error!(code = failure.code, "Reload refused, all as before: {failure}");
                     }
                 }
+                _newer = newer.changed() => self.show_certificate(),
                 wish = wishes.recv() => {
                     let Some(done) = wish else { return };
                     let _asker_gone = done.send(self.reload().await);

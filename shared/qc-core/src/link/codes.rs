@@ -44,3 +44,5 @@ pub const UNREACHABLE: Code = Code::new(2217);
 pub const NOT_ALLOWED: Code = Code::new(2218);
 /// There is no such stream here.
 pub const NO_STREAM: Code = Code::new(2219);
+/// Two machines take turns with one identity.
+pub const DUPLICATE: Code = Code::new(2225);

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
-use crate::link::{DialerState, DialerStatus, LinkState, Peer};
+use crate::link::{DUPLICATE, DialerState, DialerStatus, LinkState, Peer};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;
@@ -82,7 +82,11 @@ impl Monitor {
             }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-                tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                if refusal.code.is_identity() || refusal.code == DUPLICATE {
+                    tracing::warn!(code, relay = %peer.node, reason, "Link down.");
+                } else {
+                    tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                }
             }
         }
         let stale = matches!(state, LinkState::Stale | LinkState::Unacked);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, LinkState, Peer,
-    Side, Stop,
+    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
+    LinkState, Peer, Side, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -96,6 +96,10 @@ impl Network {
 
 impl Connect for Network {
     type Stream = Fragile;
+
+    fn distrusted(&self, _stream: &Fragile) -> Distrust {
+        Box::pin(std::future::pending())
+    }
 
     async fn connect(&self, address: &str) -> Result<(Fragile, Peer), ConnectError> {
         let made = {
