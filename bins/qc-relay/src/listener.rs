@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{interval, sleep, timeout};
 
-use crate::front::{Front, Links, Place, REMEMBERED};
+use crate::front::{Front, Links, Place, REMEMBERED, hello};
 use crate::hub::Hub;
 use crate::upgrade::{self, Upgrades};
 
@@ -107,10 +107,9 @@ pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain)
         };
         let routes = routes.clone();
         drain.spawn("connection", async move {
-            // one that says nothing has nothing but its socket
             let began = came.listener.clock.instant();
             let whole = came.listener.handshake;
-            if timeout(whole, stream.readable()).await.is_err() {
+            if timeout(whole, hello::arrived(&stream)).await.is_err() {
                 refused(
                     &came.listener.front,
                     came.remote,

@@ -1,12 +1,13 @@
 //! The front door: who finds a place, what is logged and counted of those who do not, and whose links
 //! stand.
 //!
-//! [`admission`] counts, [`quiet`] bounds the log, [`twins`] finds two machines with one identity; all
-//! three are pure. [`Front`] puts them together for the listener, [`links`] has the newest link of
-//! every node.
+//! [`admission`] counts, [`quiet`] bounds the log, [`twins`] finds two machines with one identity; these
+//! three are pure. [`hello`] waits for those who greet, [`links`] has the newest link of every node, and
+//! [`Front`] is what the listener asks.
 
 mod admission;
 mod ear;
+pub(crate) mod hello;
 mod links;
 mod quiet;
 mod twins;
