@@ -278,6 +278,15 @@ fn flood(port: u16, (first, count): (u8, usize), words: &[u8], end: &AtomicBool)
     opened
 }
 
+/// Ends a flood, also when its test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn resident_kib(daemon: &Daemon) -> usize {
     let pid = daemon.pid().as_raw_nonzero();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -314,6 +323,7 @@ fn strangers_in_any_number_keep_no_known_edge_out() {
     // the head of a record of TLS that is longer than what follows
     let half: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     let opened = thread::scope(|scope| {
+        let over = Over(&end);
         let silent = scope.spawn(move || flood(port, (10, 600), b"", stop));
         let halves = scope.spawn(move || flood(port, (60, 200), half, stop));
         let full = poll(PATIENCE, || {
@@ -340,7 +350,7 @@ fn strangers_in_any_number_keep_no_known_edge_out() {
         let cut = poll(Duration::from_secs(10), || {
             (metric(&site, "qc_front_handshakes_failed_total") > 440).then_some(())
         });
-        end.store(true, Ordering::Relaxed);
+        drop(over);
         let opened = silent.join().unwrap() + halves.join().unwrap();
         assert!(full.is_some(), "the places were never full");
         assert!(cut.is_some(), "silent connections were kept");
