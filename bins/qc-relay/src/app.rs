@@ -172,11 +172,13 @@ pub(crate) async fn run(
 fn front_limits(config: &RelayConfig) -> front::Limits {
     let listen = &config.listen;
     let possible = front::possible_connections();
+    let connections = listen.connections.unwrap_or(possible).min(possible);
     front::Limits {
         pending: listen.pending,
         per_address: listen.pending_per_address,
-        reserved: listen.reserved,
-        connections: listen.connections.unwrap_or(possible).min(possible),
+        // where the system allows few files, strangers get some all the same
+        reserved: listen.reserved.min(connections / 2),
+        connections,
         anonymous: listen.anonymous,
     }
 }

@@ -27,6 +27,8 @@ pub(crate) use twins::REMEMBERED;
 
 /// How many lines of one code a few seconds may have.
 const LINES: u32 = 5;
+/// What no limit of open files counts as.
+const UNLIMITED: u64 = 10_000_000;
 /// Files that are left to the store, the sockets of administration and what else is not a connection.
 const OWN_FILES: u64 = 256;
 
@@ -199,7 +201,7 @@ pub(crate) fn possible_connections() -> usize {
             limit.current = limit.maximum;
         }
     }
-    let files = limit.current.unwrap_or(u64::from(u32::MAX));
+    let files = limit.current.unwrap_or(UNLIMITED);
     let own = OWN_FILES.max(files / 8).min(files / 2);
     usize::try_from(files - own).unwrap_or(usize::MAX)
 }
