@@ -11,7 +11,7 @@ use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::streams::Embedded;
-use qc_core::tls::Credentials;
+use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
 use qc_core::wire::Backlog;
@@ -121,6 +121,12 @@ pub(crate) async fn run(
             service.clone(),
         ),
     );
+    let looks = tls::watch_files(
+        node.credentials.clone(),
+        Arc::clone(&clock),
+        service.drain.clone(),
+    );
+    service.drain.spawn("credential files", looks);
     let reloader = reload_on_demand(node.credentials.clone(), read, wishes, service.clone());
     service.drain.spawn("reloader", reloader);
 

@@ -6,6 +6,7 @@ mod app;
 mod cli;
 mod commands;
 mod config;
+mod front;
 mod hub;
 mod listener;
 mod metrics;

@@ -10,7 +10,7 @@ use super::Probed;
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::link::{Caller, DialerState, DialerStatus, LinkState, Peer};
+use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;
@@ -128,7 +128,11 @@ impl Monitor {
             }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-                tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                if refusal.code.is_identity() || refusal.code == DUPLICATE {
+                    tracing::warn!(code, relay = %peer.node, reason, "Link down.");
+                } else {
+                    tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                }
             }
         }
         let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
@@ -316,7 +320,7 @@ mod tests {
         }
         assert_eq!(monitor.status(3000).drained_in_s, Some(60));
         assert_eq!(monitor.status(0).drained_in_s, Some(0));
-        clock.advance(Duration::from_secs(120));
+        clock.advance(Duration::from_mins(2));
         assert_eq!(monitor.status(3000).drained_in_s, None, "it stands");
     }
 }

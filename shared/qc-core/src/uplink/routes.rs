@@ -21,13 +21,12 @@ struct Uplink {
 }
 
 type Shared = State<Arc<Uplink>>;
-type Answer<T> = Result<Json<Reply<T>>, Problem>;
 
 /// `POST /v1/probe`, `GET /v1/link`, `POST /v1/link/limit`.
 pub fn router(prober: Prober, steer: Steer) -> Router {
     let probe = |State(uplink): Shared| async move {
         let probed = uplink.prober.once().await.map_err(Problem)?;
-        uplink.reply(PROBE_SCHEMA, probed)
+        Ok::<_, Problem>(uplink.reply(PROBE_SCHEMA, probed))
     };
     let show =
         |State(uplink): Shared| async move { uplink.reply(LINK_SCHEMA, uplink.steer.view()) };
@@ -35,7 +34,7 @@ pub fn router(prober: Prober, steer: Steer) -> Router {
         uplink.steer.hold(&wish).map_err(|(key, why)| {
             Problem(Failure::new(Exit::Usage, "QC2060", format!("{key}: {why}")))
         })?;
-        uplink.reply(LINK_SCHEMA, uplink.steer.view())
+        Ok::<_, Problem>(uplink.reply(LINK_SCHEMA, uplink.steer.view()))
     };
     Router::new()
         .route(PROBE_ROUTE, post(probe))
@@ -45,9 +44,9 @@ pub fn router(prober: Prober, steer: Steer) -> Router {
 }
 
 impl Uplink {
-    fn reply<T: Serialize>(&self, schema: &str, data: T) -> Answer<T> {
+    fn reply<T: Serialize>(&self, schema: &str, data: T) -> Json<Reply<T>> {
         let prober = &self.prober;
         let now = prober.clock.now();
-        Ok(Json(Reply::new(schema, &prober.node, now, data)))
+        Json(Reply::new(schema, &prober.node, now, data))
     }
 }

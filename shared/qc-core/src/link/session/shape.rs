@@ -98,9 +98,10 @@ fn signed(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock as _, SystemClock};
 
     fn at(rate: u64) -> (Shaper, Instant) {
-        let now = Instant::now();
+        let now = SystemClock::default().instant();
         let mut shaper = Shaper::new(now);
         shaper.set(
             Shape {
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_closed_lane_waits_however_much_room_there_is() {
-        let now = Instant::now();
+        let now = SystemClock::default().instant();
         let mut shaper = Shaper::new(now);
         shaper.set(
             Shape {
