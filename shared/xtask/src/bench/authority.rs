@@ -43,24 +43,14 @@ impl Authority {
         })
     }
 
-    /// A node's state directory with its identity and its trust; with `front` also a certificate
-    /// for a listener of this host name.
+    /// A node's state directory with its identity and its trust.
     pub(super) fn enroll(
         &self,
         name: NodeName,
         role: Role,
-        front: Option<&str>,
         state: &Path,
     ) -> Result<PathBuf, Trouble> {
-        let front = front.map(|host| {
-            self.issue(&Profile::Front {
-                dns: vec![host.to_owned()],
-            })
-        });
-        let identity = Identity {
-            node: self.issue(&Profile::Node { name, role })?,
-            front: front.transpose()?,
-        };
+        let identity = self.identity(name, role)?;
         durable::create_dir_all(state, 0o700)?;
         identity.install(state, "bench")?;
         self.trust.save(&state.join("trust"))?;
@@ -69,26 +59,25 @@ impl Authority {
 
     /// The credentials of an edge, in memory.
     pub(super) fn edge(&self, name: NodeName) -> Result<Credentials, Trouble> {
-        let role = Role::Edge;
-        let identity = Identity {
-            node: self.issue(&Profile::Node { name, role })?,
-            front: None,
-        };
+        let identity = self.identity(name, Role::Edge)?;
         let mut trust = TrustAnchors::new(self.trust.domain().clone());
         trust.merge(&self.trust)?;
         let clock = Arc::<SystemClock>::clone(&self.clock);
         Ok(Credentials::from_parts(&identity, trust, clock)?)
     }
 
-    fn issue(&self, profile: &Profile) -> Result<KeyAndChain, Trouble> {
+    fn identity(&self, name: NodeName, role: Role) -> Result<Identity, Trouble> {
         let key = PrivateKey::new_p256()?;
         let request = CertRequest::parse(&CertRequest::create(&key)?)?;
-        let serial = PkiDir::new_serial()?;
+        let (profile, serial) = (Profile::Node { name, role }, PkiDir::new_serial()?);
         let now = self.clock.now();
-        let cert = self
+        let issued = self
             .ca
-            .issue(profile, &request, &serial, LEAF_LIFETIME, now)?;
-        let chain = std::iter::once(cert).chain(self.ca.chain().cloned());
-        Ok(KeyAndChain::new(key, chain.collect())?)
+            .issue(&profile, &request, &serial, LEAF_LIFETIME, now)?;
+        let chain = std::iter::once(issued).chain(self.ca.chain().cloned());
+        Ok(Identity {
+            node: KeyAndChain::new(key, chain.collect())?,
+            front: None,
+        })
     }
 }

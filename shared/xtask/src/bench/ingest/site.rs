@@ -37,7 +37,7 @@ pub(super) fn prepare(dir: &Path, edges: usize, clock: &Arc<SystemClock>) -> Res
 fn make(dir: &Path, edges: usize, clock: &Arc<SystemClock>) -> Result<Site, Trouble> {
     let authority = Authority::create(&dir.join("pki"), clock)?;
     let state = dir.join("relay");
-    authority.enroll("relay.hq.bench".parse()?, Role::Relay, None, &state)?;
+    authority.enroll("relay.hq.bench".parse()?, Role::Relay, &state)?;
     let mut made = Vec::new();
     for number in 0..edges {
         let name: NodeName = format!("edge-{number}.site.bench").parse()?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::cli::{Failure, Output};
-use qc_core::pki::Role;
 use tokio::task::JoinSet;
 
 use super::feed::Feed;
@@ -36,8 +35,6 @@ const BESIDE: Pattern = Pattern {
     kind: Kind::Recycled,
     batch: 256,
 };
-/// The name of the node whose certificates the peer's hub shows.
-pub(super) const HUB: &str = "hub.hq.bench";
 
 /// The rounds of one server.
 #[derive(Debug, Default)]
@@ -67,8 +64,7 @@ pub(super) fn measure(
     let mut peers = Vec::new();
     for settings in bench.peers() {
         let hub = hub(bench, *settings)?;
-        let (_, credentials) = &edges[0];
-        let made = hub.make_stream(Some(credentials), false);
+        let made = hub.make_stream(Some(&bench.peer()?.certs.client), false);
         bench.runtime.block_on(made).map_err(trouble)?;
         peers.push((*settings, hub, Rounds::default()));
     }
@@ -98,7 +94,7 @@ pub(super) fn measure(
         settle();
         for (_, hub, rounds) in &mut peers {
             let before = cpu_seconds(hub.process.pid());
-            let round = peer_round(bench, hub, &edges, shape)?;
+            let round = peer_round(bench, hub, shape)?;
             rounds.add(round, cpu_seconds(hub.process.pid()) - before);
             settle();
         }
@@ -111,38 +107,26 @@ pub(super) fn measure(
 
 /// The peer's hub.
 pub(super) fn hub(bench: &Bench, settings: Settings) -> Result<Server, Failure> {
-    let identity = bench.identity(HUB, Role::Relay, Some("localhost"))?;
-    let program = bench.nats.as_deref().unwrap_or(&bench.dir);
-    let dir = &bench.dir;
+    let peer = bench.peer()?;
     let place = Place {
-        program,
-        identity: &identity,
-        dir,
+        program: &peer.program,
+        certs: &peer.certs.dir,
+        dir: &bench.dir,
     };
     Server::hub(settings, &place)
 }
 
 /// What our producers do, with the peer's words.
-fn peer_round(
-    bench: &Bench,
-    hub: &Server,
-    edges: &[(qc_core::model::NodeName, qc_core::tls::Credentials)],
-    shape: &Shape,
-) -> Result<producer::Round, Failure> {
+fn peer_round(bench: &Bench, hub: &Server, shape: &Shape) -> Result<producer::Round, Failure> {
     let feed = Arc::new(Feed::new(String::new(), u64::MAX));
+    let tls = Arc::clone(&bench.peer()?.certs.client);
     let in_flight = usize::try_from(shape.in_flight).unwrap_or(1);
     bench.runtime.block_on(async {
         let mut links = JoinSet::new();
-        for (_, credentials) in edges {
+        for _ in 0..shape.connections {
             let (feed, clock) = (Arc::clone(&feed), Arc::clone(&bench.clock));
-            let credentials = Some(credentials.clone());
-            links.spawn(load::publish(
-                hub.address,
-                credentials,
-                in_flight,
-                feed,
-                clock,
-            ));
+            let tls = Some(Arc::clone(&tls));
+            links.spawn(load::publish(hub.address, tls, in_flight, feed, clock));
         }
         tokio::time::sleep(WARM_UP).await;
         let (began, before) = (bench.now(), feed.acked());
@@ -192,7 +176,8 @@ fn findings(
     let (mut their_rates, mut their_cpu) = (Vec::new(), Vec::new());
     for (settings, _, mut rounds) in peers {
         let peer = settings.name();
-        let ratio = own.clone().against(peer, &ours.rates, &rounds.rates);
+        let mut ratio = own.clone().against(peer, &ours.rates, &rounds.rates);
+        ratio.name = format!("{name}, beside {peer}");
         figures.push(match settings {
             Settings::Default if deep => ratio.wants(Of::Ratio, Bound::AtLeast, 1.3),
             Settings::Always if deep => ratio.wants(Of::Ratio, Bound::AtLeast, 25.0),

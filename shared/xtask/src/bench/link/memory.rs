@@ -163,14 +163,14 @@ fn many(
 /// The same number of idle connections at the peer.
 fn peer(bench: &Bench, count: usize, rest: Duration) -> Result<Figure, Failure> {
     let hub = hub(bench, Settings::Default)?;
-    let (_, credentials) = bench.credentials("idle.site.bench")?;
+    let tls = Arc::clone(&bench.peer()?.certs.client);
     let before = memory(bench, &hub.process)?;
     let up = Arc::<AtomicU64>::default();
     let places = Arc::new(Semaphore::new(PLACES));
     let mut tasks = JoinSet::new();
     for _ in 0..count {
-        let (credentials, up, places) = (credentials.clone(), Arc::clone(&up), Arc::clone(&places));
-        let connection = load::idle(hub.address, credentials, up, places);
+        let (tls, up, places) = (Arc::clone(&tls), Arc::clone(&up), Arc::clone(&places));
+        let connection = load::idle(hub.address, tls, up, places);
         tasks.spawn_on(connection, bench.runtime.handle());
     }
     all_up(bench, &up, count)?;

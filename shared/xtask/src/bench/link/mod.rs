@@ -26,6 +26,7 @@ use qc_core::clock::{Clock as _, SystemClock};
 use tokio::runtime::Runtime;
 
 use self::nats::Settings;
+use self::nats::certs::Certs;
 use super::authority::Authority;
 use super::figure::{commit, judge};
 use super::{Common, Environment, Figure, Run, Skipped, directory, disk, run_optimized};
@@ -85,7 +86,7 @@ enum Row {
 struct Bench {
     dir: PathBuf,
     binaries: PathBuf,
-    nats: Option<PathBuf>,
+    nats: Option<Peer>,
     rounds: u32,
     time: Duration,
     fast: bool,
@@ -94,6 +95,12 @@ struct Bench {
     environment: Environment,
     clock: Arc<SystemClock>,
     runtime: Runtime,
+}
+
+/// The peer's program, and what its servers and clients show.
+struct Peer {
+    program: PathBuf,
+    certs: Certs,
 }
 
 /// What a row has come to.
@@ -128,9 +135,17 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     let _left_from_before = std::fs::remove_dir_all(&dir);
     qc_core::durable::create_dir_all(&dir, 0o700).map_err(|error| disk(&dir, &error))?;
     let authority = Authority::create(&dir.join("pki"), &clock);
+    let peer = |program: &PathBuf| {
+        let certs = dir.join("nats-certs");
+        let made = Certs::create(&certs).map_err(|error| disk(&certs, &error))?;
+        Ok::<_, Failure>(Peer {
+            program: program.clone(),
+            certs: made,
+        })
+    };
     let mut bench = Bench {
         binaries: demo::binaries(workspace, demo::Profile::Quick)?,
-        nats: args.nats.clone(),
+        nats: args.nats.as_ref().map(peer).transpose()?,
         rounds: args.common.rounds,
         time: args.time,
         fast: args.fast,
@@ -229,6 +244,12 @@ impl Bench {
             Some(_) => &Settings::ALL,
             None => &[],
         }
+    }
+
+    /// The peer; rows ask for it when they measure it.
+    fn peer(&self) -> Result<&Peer, Failure> {
+        let none = || trouble("there is no peer without --nats FILE");
+        self.nats.as_ref().ok_or_else(none)
     }
 
     fn now(&self) -> Instant {

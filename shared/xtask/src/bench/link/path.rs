@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::cli::{Failure, Output};
-use qc_core::pki::Role;
-use qc_core::tls::Credentials;
 use tokio::task::JoinSet;
 
 use super::arrivals::{Arrivals, Seen};
@@ -85,12 +83,12 @@ impl Ours {
 
 impl Theirs {
     pub(super) fn start(bench: &Bench, settings: Settings) -> Result<Self, Failure> {
-        let (_, credentials) = bench.credentials("consumer.far.bench")?;
+        let peer = bench.peer()?;
+        let tls = Arc::clone(&peer.certs.client);
         let hub = hub(bench, settings)?;
-        let identity = bench.identity("leaf.site.bench", Role::Edge, None)?;
         let place = Place {
-            program: bench.nats.as_deref().unwrap_or(&bench.dir),
-            identity: &identity,
+            program: &peer.program,
+            certs: &peer.certs.dir,
             dir: &bench.dir,
         };
         let leaf = Server::leaf(settings, &place, &hub)?;
@@ -98,11 +96,11 @@ impl Theirs {
         let mut tasks = JoinSet::new();
         let prepared = async {
             leaf.make_stream(None, false).await?;
-            hub.make_stream(Some(&credentials), true).await?;
-            hub.make_consumer(&credentials).await
+            hub.make_stream(Some(&tls), true).await?;
+            hub.make_consumer(&tls).await
         };
         bench.runtime.block_on(prepared).map_err(trouble)?;
-        let consumer = load::consume(hub.address, credentials, Arc::clone(&arrivals));
+        let consumer = load::consume(hub.address, tls, Arc::clone(&arrivals));
         tasks.spawn_on(consumer, bench.runtime.handle());
         Ok(Self {
             settings,
@@ -116,16 +114,9 @@ impl Theirs {
     /// Gives to the leaf until the giving ends and all is acknowledged there.
     pub(super) fn give(&self, bench: &Bench, feed: &Arc<Feed>, how: Giving) -> Result<(), Failure> {
         let mut links = JoinSet::new();
-        let nobody: Option<Credentials> = None;
         for _ in 0..how.connections {
             let (feed, clock) = (Arc::clone(feed), Arc::clone(&bench.clock));
-            let work = load::publish(
-                self.leaf.address,
-                nobody.clone(),
-                how.in_flight,
-                feed,
-                clock,
-            );
+            let work = load::publish(self.leaf.address, None, how.in_flight, feed, clock);
             links.spawn_on(async { work.await.map(drop) }, bench.runtime.handle());
         }
         finish(bench, feed, how, links)

@@ -82,7 +82,7 @@ impl Node {
         more: &str,
         address: SocketAddr,
     ) -> Result<Self, Failure> {
-        let state = bench.identity(name, role, None)?;
+        let state = bench.identity(name, role)?;
         let (short, _) = name.split_once('.').unwrap_or((name, ""));
         let socket = bench.dir.join(format!("{short}.sock"));
         let config = bench.dir.join(format!("{short}.toml"));
@@ -142,17 +142,12 @@ impl Node {
 
 impl Bench {
     /// The state directory of a node of this name, made if it is missing.
-    pub(super) fn identity(
-        &self,
-        name: &str,
-        role: Role,
-        front: Option<&str>,
-    ) -> Result<PathBuf, Failure> {
+    pub(super) fn identity(&self, name: &str, role: Role) -> Result<PathBuf, Failure> {
         let state = self.dir.join(name);
         let made = name
             .parse::<NodeName>()
             .map_err(|error| -> Trouble { Box::new(error) })
-            .and_then(|name| self.authority.enroll(name, role, front, &state));
+            .and_then(|name| self.authority.enroll(name, role, &state));
         made.map_err(|error| unprepared(&error))
     }
 

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use qc_core::tls::{self, Credentials};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// One connection.
 pub(in crate::bench::link) struct Client {
@@ -16,6 +19,7 @@ pub(in crate::bench::link) struct Client {
     writer: Box<dyn AsyncWrite + Unpin + Send>,
     input: BytesMut,
     output: Vec<u8>,
+    inbox: String,
 }
 
 /// A message that was delivered to a subscription.
@@ -28,14 +32,12 @@ pub(in crate::bench::link) struct Delivered {
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(10);
-/// Where answers to requests come back.
-const ANSWERS: &str = "_INBOX.answers";
 
 impl Client {
-    /// Connects; with `credentials` over mutual TLS.
+    /// Connects; with `tls` over mutual TLS.
     pub(in crate::bench::link) async fn connect(
         address: SocketAddr,
-        credentials: Option<&Credentials>,
+        tls: Option<&Arc<ClientConfig>>,
     ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -47,13 +49,12 @@ impl Client {
         let (reader, writer): (
             Box<dyn AsyncRead + Unpin + Send>,
             Box<dyn AsyncWrite + Unpin + Send>,
-        ) = if let Some(credentials) = credentials {
-            let config = credentials
-                .link_client_config(None)
-                .map_err(io::Error::other)?;
-            let connected = tls::connect(stream, "127.0.0.1", config, HANDSHAKE);
-            let (reader, writer) =
-                tokio::io::split(*connected.await.map_err(io::Error::other)?.stream);
+        ) = if let Some(tls) = tls {
+            let name = ServerName::from(address.ip());
+            let connecting = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
+            let connected = tokio::time::timeout(HANDSHAKE, connecting).await;
+            let connected = connected.map_err(io::Error::other)??;
+            let (reader, writer) = tokio::io::split(connected);
             (Box::new(reader), Box::new(writer))
         } else {
             let (reader, writer) = stream.into_split();
@@ -64,17 +65,19 @@ impl Client {
             writer,
             input: BytesMut::with_capacity(256 * 1024),
             output: Vec::with_capacity(1024 * 1024),
+            inbox: format!("_INBOX.{:016x}", fastrand::u64(..)),
         };
         client.put(b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n");
-        client.put(format!("SUB {ANSWERS} 1\r\nPING\r\n").as_bytes());
+        let inbox = format!("SUB {} 1\r\nPING\r\n", client.inbox);
+        client.put(inbox.as_bytes());
         client.flush().await?;
         client.until_pong().await?;
         Ok(client)
     }
 
-    /// Queues a publish.
-    pub(in crate::bench::link) fn publish(&mut self, subject: &str, reply: &str, body: &[u8]) {
-        let head = format!("PUB {subject} {reply} {}\r\n", body.len());
+    /// Queues a publish whose answer comes to this client and no other.
+    pub(in crate::bench::link) fn publish(&mut self, subject: &str, body: &[u8]) {
+        let head = format!("PUB {subject} {} {}\r\n", self.inbox, body.len());
         self.put(head.as_bytes());
         self.put(body);
         self.put(b"\r\n");
@@ -108,7 +111,7 @@ impl Client {
         subject: &str,
         question: &Value,
     ) -> io::Result<Value> {
-        self.publish(subject, ANSWERS, question.to_string().as_bytes());
+        self.publish(subject, question.to_string().as_bytes());
         self.flush().await?;
         let answer = tokio::time::timeout(ANSWER, self.next()).await;
         let answer = answer.map_err(|_| io::Error::other(format!("{subject}: no answer")))??;
@@ -226,6 +229,7 @@ mod tests {
             writer: Box::new(tokio::io::sink()),
             input: BytesMut::from(input),
             output: Vec::new(),
+            inbox: String::new(),
         }
     }
 

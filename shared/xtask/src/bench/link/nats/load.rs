@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use qc_core::clock::{Clock as _, SystemClock};
-use qc_core::tls::Credentials;
+use rustls::ClientConfig;
 
 use tokio::sync::Semaphore;
 
@@ -20,18 +20,16 @@ use crate::bench::link::feed::{Feed, payload};
 
 /// Where the consumer's messages are delivered.
 pub(super) const DELIVERED: &str = "deliver.bench";
-const ACKS: &str = "_INBOX.acks";
 
 /// Publishes what `feed` gives over one connection, at most `in_flight` ahead.
 pub(in crate::bench::link) async fn publish(
     address: SocketAddr,
-    credentials: Option<Credentials>,
+    tls: Option<Arc<ClientConfig>>,
     in_flight: usize,
     feed: Arc<Feed>,
     clock: Arc<SystemClock>,
 ) -> io::Result<Vec<Duration>> {
-    let mut client = Client::connect(address, credentials.as_ref()).await?;
-    client.subscribe(ACKS);
+    let mut client = Client::connect(address, tls.as_ref()).await?;
     let mut sent: VecDeque<Instant> = VecDeque::with_capacity(in_flight);
     let mut times = Vec::new();
     let mut body = payload();
@@ -41,7 +39,7 @@ pub(in crate::bench::link) async fn publish(
         {
             feed.due(number, &clock).await;
             number.write(&mut body);
-            client.publish(SUBJECT, ACKS, &body);
+            client.publish(SUBJECT, &body);
             sent.push_back(clock.instant());
         }
         if sent.is_empty() {
@@ -71,21 +69,17 @@ pub(in crate::bench::link) async fn publish(
 /// Takes what the hub delivers, for as long as it is there, and comes back when it was away.
 pub(in crate::bench::link) async fn consume(
     address: SocketAddr,
-    credentials: Credentials,
+    tls: Arc<ClientConfig>,
     arrivals: Arc<Arrivals>,
 ) {
     loop {
-        let _away = take(address, &credentials, &arrivals).await;
+        let _away = take(address, &tls, &arrivals).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn take(
-    address: SocketAddr,
-    credentials: &Credentials,
-    arrivals: &Arrivals,
-) -> io::Result<()> {
-    let mut client = Client::connect(address, Some(credentials)).await?;
+async fn take(address: SocketAddr, tls: &Arc<ClientConfig>, arrivals: &Arrivals) -> io::Result<()> {
+    let mut client = Client::connect(address, Some(tls)).await?;
     client.subscribe(DELIVERED);
     client.flush().await?;
     loop {
@@ -109,12 +103,12 @@ async fn take(
 /// Opens a connection and keeps it idle.
 pub(in crate::bench::link) async fn idle(
     address: SocketAddr,
-    credentials: Credentials,
+    tls: Arc<ClientConfig>,
     up: Arc<AtomicU64>,
     places: Arc<Semaphore>,
 ) -> io::Result<()> {
     let place = places.acquire().await;
-    let mut client = Client::connect(address, Some(&credentials)).await?;
+    let mut client = Client::connect(address, Some(&tls)).await?;
     drop(place);
     up.fetch_add(1, Ordering::Relaxed);
     client.next().await.map(drop)

@@ -1,6 +1,7 @@
 //! nats-server as the peer: a hub where our relay stands, a leaf with a sourced stream where our edge
 //! stands, its own configurations beside this file.
 
+pub(super) mod certs;
 pub(super) mod client;
 pub(super) mod load;
 
@@ -8,11 +9,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::cli::{Exit, Failure};
 use qc_core::durable;
-use qc_core::tls::Credentials;
+use rustls::ClientConfig;
 use serde_json::json;
 
 use self::client::Client;
@@ -60,8 +62,8 @@ impl Settings {
 pub(super) struct Place<'a> {
     /// The program.
     pub(super) program: &'a Path,
-    /// State directory of the node of ours whose certificates it shows.
-    pub(super) identity: &'a Path,
+    /// Directory of the certificates.
+    pub(super) certs: &'a Path,
     /// The bench's directory.
     pub(super) dir: &'a Path,
 }
@@ -125,7 +127,7 @@ impl Server {
         let store = place.dir.join(&name);
         let _left_from_before = std::fs::remove_dir_all(&store);
         let config = place.dir.join(format!("{name}.conf"));
-        let text = fill(template, place.identity, &store, port, leaf_port);
+        let text = fill(template, place.certs, &store, port, leaf_port);
         durable::write_atomic(&config, text.as_bytes(), 0o600)
             .map_err(|error| disk(&config, &error))?;
         let arguments = ["-c".to_owned(), config.display().to_string()];
@@ -154,7 +156,7 @@ impl Server {
     /// from the leaf's. The storage may take a moment to be there.
     pub(super) async fn make_stream(
         &self,
-        credentials: Option<&Credentials>,
+        tls: Option<&Arc<ClientConfig>>,
         sourced: bool,
     ) -> io::Result<()> {
         let (name, config) = if sourced {
@@ -165,7 +167,7 @@ impl Server {
             let config = json!({ "name": "EDGE", "storage": "file", "subjects": [SUBJECT] });
             ("EDGE", config)
         };
-        let mut client = Client::connect(self.address, credentials).await?;
+        let mut client = Client::connect(self.address, tls).await?;
         let subject = format!("$JS.API.STREAM.CREATE.{name}");
         let mut tries = 0;
         loop {
@@ -178,8 +180,8 @@ impl Server {
     }
 
     /// Makes the durable consumer of the hub's stream.
-    pub(super) async fn make_consumer(&self, credentials: &Credentials) -> io::Result<()> {
-        let mut client = Client::connect(self.address, Some(credentials)).await?;
+    pub(super) async fn make_consumer(&self, tls: &Arc<ClientConfig>) -> io::Result<()> {
+        let mut client = Client::connect(self.address, Some(tls)).await?;
         let consumer = json!({ "stream_name": "HUB", "config": {
             "durable_name": "bench", "deliver_subject": load::DELIVERED,
             "deliver_policy": "all", "ack_policy": "all", "max_ack_pending": 65536,
@@ -189,13 +191,12 @@ impl Server {
     }
 }
 
-fn fill(template: &str, identity: &Path, store: &Path, port: u16, leaf_port: u16) -> String {
+fn fill(template: &str, certs: &Path, store: &Path, port: u16, leaf_port: u16) -> String {
     let path = |path: PathBuf| path.display().to_string();
     template
         .replace("@PORT@", &port.to_string())
         .replace("@LEAF_PORT@", &leaf_port.to_string())
-        .replace("@CERTS@", &path(identity.join("id/current")))
-        .replace("@ROOTS@", &path(identity.join("trust/roots.pem")))
+        .replace("@CERTS@", &path(certs.to_owned()))
         .replace("@STORE@", &path(store.to_owned()))
 }
 
