@@ -10,7 +10,7 @@ use super::arrivals::Seen;
 use super::feed::Feed;
 use super::nats::Settings;
 use super::path::{CONNECTIONS, Giving, IN_FLIGHT, Ours, Theirs, all};
-use super::{Bench, Findings, float, settle};
+use super::{Bench, Findings, float, note, settle};
 use crate::bench::Figure;
 use crate::bench::figure::{Bound, Of};
 
@@ -43,7 +43,7 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
     let mut own = Rounds::default();
     let mut their: Vec<Rounds> = peers.iter().map(|_| Rounds::default()).collect();
     for number in 1..=rounds {
-        bench.note(number, rounds, output);
+        note(number, rounds, output);
         let feed = Arc::new(Feed::new(format!("d{number}"), backlog));
         ours.relay.process.kill()?;
         ours.arrivals.begin();
@@ -99,9 +99,13 @@ impl Rounds {
     fn tell(&self, found: &mut Findings, who: &str, backlog: u64, is_ours: bool) {
         let first = format!("{who}backlog of {backlog}: first message after the relay is back");
         let first = Figure::of_rounds(first, "ms", &self.first_ms);
-        let rate = format!("{who}the rest of it");
+        let rate = format!("{who}backlog of {backlog}: from the first message to the last");
         let rate = Figure::of_rounds(rate, "msg/s", &self.rates);
-        let all = Figure::of_rounds(format!("{who}all of it"), "s", &self.all_s);
+        let all = Figure::of_rounds(
+            format!("{who}backlog of {backlog}: until all of it is there"),
+            "s",
+            &self.all_s,
+        );
         found.figures.extend(if is_ours {
             [
                 first.wants(Of::Value, Bound::AtMost, 1000.0),

@@ -25,6 +25,7 @@ pub(super) struct Feed {
     stopped: AtomicBool,
     pace: Option<(Instant, Duration)>,
     sent: Mutex<Vec<(u64, Instant)>>,
+    answers: Mutex<Vec<Duration>>,
     /// How many were acknowledged.
     pub(super) acked: AtomicU64,
 }
@@ -53,6 +54,7 @@ impl Feed {
             stopped: AtomicBool::new(false),
             pace: None,
             sent: Mutex::default(),
+            answers: Mutex::default(),
             acked: AtomicU64::new(0),
         }
     }
@@ -79,7 +81,7 @@ impl Feed {
         (number < self.limit).then_some(Number(number))
     }
 
-    /// Waits until it is the message's turn, and notes when it went.
+    /// Waits until it is the message's turn, and notes when it goes.
     pub(super) async fn due(&self, Number(number): Number, clock: &SystemClock) {
         let Some((start, interval)) = self.pace else {
             return;
@@ -88,6 +90,21 @@ impl Feed {
         tokio::time::sleep(turn.saturating_duration_since(clock.instant())).await;
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.push((number, clock.instant()));
+    }
+
+    /// Messages of a paced feed that went at `at` are acknowledged.
+    pub(super) fn answered(&self, at: Instant, clock: &SystemClock) {
+        if self.pace.is_some() {
+            let took = clock.instant().saturating_duration_since(at);
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.push(took);
+        }
+    }
+
+    /// How long the acknowledgements of a paced feed took.
+    pub(super) fn answers(&self) -> Vec<Duration> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *answers)
     }
 
     /// How many were acknowledged.
@@ -154,8 +171,10 @@ pub(super) async fn post(
         );
         request.extend_from_slice(head.as_bytes());
         request.extend_from_slice(&events);
+        let began = clock.instant();
         stream.write_all(&request).await?;
         answered(&mut stream).await?;
+        feed.answered(began, &clock);
         feed.acked.fetch_add(count as u64, Ordering::Relaxed);
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::feed::Feed;
 use super::nats::{Place, Server, Settings, load};
 use super::site::Node;
-use super::{Bench, Findings, WARM_UP, float, settle, trouble};
+use super::{Bench, Findings, WARM_UP, float, note, settle, trouble};
 use crate::bench::figure::{Bound, Of};
 use crate::bench::ingest::{cpu_seconds, producer, stored_all};
 use crate::bench::raw::{self, Kind, Pattern};
@@ -70,7 +70,7 @@ pub(super) fn measure(
     }
     let (mut ours, mut raw, mut all) = (Rounds::default(), Vec::new(), 0.0);
     for number in 1..=bench.rounds {
-        bench.note(number, bench.rounds, output);
+        note(number, bench.rounds, output);
         let limit = raw::limit(
             BESIDE,
             &bench.dir,

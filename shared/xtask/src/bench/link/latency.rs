@@ -9,7 +9,7 @@ use qc_core::cli::{Failure, Output};
 use super::arrivals::Arrivals;
 use super::feed::Feed;
 use super::path::{Giving, Ours, Theirs, all};
-use super::{Bench, Findings, float, settle};
+use super::{Bench, Findings, float, note, settle};
 use crate::bench::Figure;
 use crate::bench::figure::{Bound, Of, percentile};
 
@@ -23,6 +23,8 @@ const BESIDE_SYNCS: f64 = 300.0;
 struct Rounds {
     p50: Vec<f64>,
     p99: Vec<f64>,
+    /// Until the first node has acknowledged.
+    first: Vec<f64>,
 }
 
 pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Failure> {
@@ -38,7 +40,7 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
     let mut own = Rounds::default();
     let mut their: Vec<Rounds> = peers.iter().map(|_| Rounds::default()).collect();
     for number in 1..=bench.rounds {
-        bench.note(number, bench.rounds, output);
+        note(number, bench.rounds, output);
         let feed = paced(bench, &ours.arrivals, format!("l{number}"));
         ours.give(bench, &feed, how)?;
         own.add(bench, &feed, &ours.arrivals)?;
@@ -63,10 +65,15 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
     let mut figures = vec![
         p50.wants(Of::Value, Bound::AtMost, goal),
         p99.wants(Of::Value, Bound::AtMost, 4.0 * goal),
+        Figure::of_rounds("p50 of the edge's acknowledgement", "us", &own.first),
     ];
     for (peer, rounds) in peers.iter().zip(&their) {
         let name = peer.settings.name();
-        for (part, values) in [("p50", &rounds.p50), ("p99", &rounds.p99)] {
+        for (part, values) in [
+            ("latency p50", &rounds.p50),
+            ("latency p99", &rounds.p99),
+            ("p50 of the leaf's acknowledgement", &rounds.first),
+        ] {
             figures.push(Figure::of_rounds(format!("{name}: {part}"), "us", values));
         }
     }
@@ -91,6 +98,7 @@ impl Rounds {
             let message = format!("only {wanted} messages were given in the time");
             return Err(super::trouble(message));
         }
+        self.first.push(percentile(&mut feed.answers(), 50));
         self.p50.push(percentile(&mut times, 50));
         self.p99.push(percentile(&mut times, 99));
         Ok(())

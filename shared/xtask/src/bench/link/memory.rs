@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use qc_core::cli::{Failure, Output};
+use qc_core::model::NodeName;
+use qc_core::tls::Credentials;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -24,11 +26,13 @@ use crate::demo::Proc;
 
 /// Handshakes at once while the links come up for the first time.
 const PLACES: usize = 64;
+/// Two heartbeats and a little: nothing of a start or of handshakes is left then.
+const REST: Duration = Duration::from_secs(12);
 /// How long links may take until all are there.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Row `idle`.
-pub(super) fn idle(bench: &mut Bench, output: &Output) -> Result<Findings, Failure> {
+pub(super) fn idle(bench: &Bench, output: &Output) -> Result<Findings, Failure> {
     let time = Duration::from_secs(if bench.fast { 10 } else { 60 });
     let mut relay = Node::relay(bench, "relay.hq.bench", None)?;
     let mut edge = Node::edge(bench, "edge.site.bench", relay.address)?;
@@ -60,7 +64,7 @@ pub(super) fn idle(bench: &mut Bench, output: &Output) -> Result<Findings, Failu
 }
 
 /// Row `links`.
-pub(super) fn links(bench: &mut Bench, output: &Output) -> Result<Findings, Failure> {
+pub(super) fn links(bench: &Bench, output: &Output) -> Result<Findings, Failure> {
     let mut found = Findings::default();
     let counts: &[usize] = match (bench.fast, bench.long) {
         (true, _) => &[200],
@@ -82,18 +86,11 @@ pub(super) fn links(bench: &mut Bench, output: &Output) -> Result<Findings, Fail
     Ok(found)
 }
 
-fn many(
-    bench: &mut Bench,
-    count: usize,
-    output: &Output,
-    found: &mut Findings,
-) -> Result<(), Failure> {
+fn many(bench: &Bench, count: usize, output: &Output, found: &mut Findings) -> Result<(), Failure> {
     let mut relay = Node::relay(bench, "relay.hq.bench", None)?;
     let edges = (0..CONNECTIONS).map(|n| bench.credentials(&format!("edge-{n}.site.bench")));
     let edges: Vec<_> = edges.collect::<Result<_, _>>()?;
-    // what the first traffic allocates belongs to no link
-    let (without, _) = traffic(bench, &relay, &edges)?;
-    settle();
+    std::thread::sleep(REST);
     let before = memory(bench, &relay.process)?;
     let up = Arc::<AtomicU64>::default();
     let places = Arc::new(Semaphore::new(PLACES));
@@ -113,9 +110,7 @@ fn many(
         tasks.spawn_on(link, bench.runtime.handle());
     }
     all_up(bench, &up, count)?;
-    // two heartbeats, so that nothing of the handshakes is left
-    let rest = Duration::from_secs(if bench.fast { 3 } else { 12 });
-    std::thread::sleep(rest);
+    std::thread::sleep(REST);
     let each = (memory(bench, &relay.process)? - before) / float(count as u64) / 1024.0;
     let name = format!("RSS of the relay for each of {count} idle links");
     let figure = Figure::of_rounds(name, "KiB", &[each]);
@@ -124,11 +119,7 @@ fn many(
         .push(figure.wants(Of::Value, Bound::AtMost, 24.0));
 
     output.note("  traffic beside them");
-    let (with, _) = traffic(bench, &relay, &edges)?;
-    let name = format!("ingest beside {count} idle links, {CONNECTIONS} links x {IN_FLIGHT}");
-    let figure = Figure::of_rounds(name, "msg/s", &[with]);
-    let figure = figure.against("without them", &[with], &[without]);
-    found.figures.push(figure);
+    let with = traffic(bench, &relay, &edges)?;
     let still = up.load(Ordering::Relaxed);
     let name = format!("of {count} idle links, those that stood the traffic");
     let wanted = float(count as u64);
@@ -153,17 +144,25 @@ fn many(
     let name = format!("{count} links cut at once, all back; reconnect_spread {window}");
     found.figures.push(Figure::of_rounds(name, "s", &[took]));
     drop(tasks);
+    until(bench, &up, |up| up == 0)?;
+    let without = traffic(bench, &relay, &edges)?;
+    let name = format!("ingest beside {count} idle links, {CONNECTIONS} links x {IN_FLIGHT}");
+    let figure = Figure::of_rounds(name, "msg/s", &with);
+    found
+        .figures
+        .push(figure.against("without them", &with, &without));
     relay.process.kill()?;
     if bench.nats.is_some() {
-        found.figures.push(peer(bench, count, rest)?);
+        found.figures.push(peer(bench, count)?);
     }
     Ok(())
 }
 
 /// The same number of idle connections at the peer.
-fn peer(bench: &Bench, count: usize, rest: Duration) -> Result<Figure, Failure> {
+fn peer(bench: &Bench, count: usize) -> Result<Figure, Failure> {
     let hub = hub(bench, Settings::Default)?;
     let tls = Arc::clone(&bench.peer()?.certs.client);
+    std::thread::sleep(REST);
     let before = memory(bench, &hub.process)?;
     let up = Arc::<AtomicU64>::default();
     let places = Arc::new(Semaphore::new(PLACES));
@@ -174,28 +173,27 @@ fn peer(bench: &Bench, count: usize, rest: Duration) -> Result<Figure, Failure> 
         tasks.spawn_on(connection, bench.runtime.handle());
     }
     all_up(bench, &up, count)?;
-    std::thread::sleep(rest);
+    std::thread::sleep(REST);
     let each = (memory(bench, &hub.process)? - before) / float(count as u64) / 1024.0;
     let name = format!("nats default: RSS for each of {count} idle connections");
     Ok(Figure::of_rounds(name, "KiB", &[each]))
 }
 
-/// Durable ingest for a round.
+/// Durable ingest, the rates of the rounds.
 fn traffic(
     bench: &Bench,
     relay: &Node,
-    edges: &[(qc_core::model::NodeName, qc_core::tls::Credentials)],
-) -> Result<(f64, f64), Failure> {
-    let in_flight = IN_FLIGHT as u64;
-    let round = producer::round(
-        relay.address,
-        edges,
-        in_flight,
-        WARM_UP,
-        bench.time,
-        &bench.clock,
-    )?;
-    Ok((round.rate, round.all_messages))
+    edges: &[(NodeName, Credentials)],
+) -> Result<Vec<f64>, Failure> {
+    let mut rates = Vec::new();
+    for _ in 0..bench.rounds {
+        let in_flight = IN_FLIGHT as u64;
+        let (time, clock) = (bench.time, &bench.clock);
+        let round = producer::round(relay.address, edges, in_flight, WARM_UP, time, clock)?;
+        rates.push(round.rate);
+        settle();
+    }
+    Ok(rates)
 }
 
 fn all_up(bench: &Bench, up: &AtomicU64, count: usize) -> Result<(), Failure> {

@@ -156,17 +156,27 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
         dir,
         clock,
     };
+    let mut failed = Vec::new();
     for row in Row::value_variants() {
         if !args.only.is_empty() && !args.only.contains(row) {
             continue;
         }
         output.note(&format!("measuring {}", row.word()));
-        let findings = row.measure(&mut bench, output)?;
-        all.figures.extend(findings.figures);
-        all.skipped.extend(findings.skipped);
+        match row.measure(&mut bench, output) {
+            Ok(findings) => {
+                all.figures.extend(findings.figures);
+                all.skipped.extend(findings.skipped);
+            }
+            Err(failure) => {
+                all.skip(&row.word(), format!("it failed: {}", failure.message));
+                failed.push(failure);
+            }
+        }
         bench.probe()?;
     }
-    let _space_back = std::fs::remove_dir_all(&bench.dir);
+    if failed.is_empty() {
+        let _space_back = std::fs::remove_dir_all(&bench.dir);
+    }
     let run = Run {
         schema: Run::SCHEMA.to_owned(),
         bench: "link".to_owned(),
@@ -178,10 +188,15 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
         skipped: all.skipped,
     };
     output.result("qc.bench/1", bench.clock.now(), &run, || run.text())?;
-    if let Some(path) = run.record(&args.common, workspace)? {
+    if failed.is_empty()
+        && let Some(path) = run.record(&args.common, workspace)?
+    {
         output.note(&format!("recorded in {}", path.display()));
     }
-    judge(&run.figures)
+    failed
+        .into_iter()
+        .next()
+        .map_or_else(|| judge(&run.figures), Err)
 }
 
 impl Args {
@@ -259,10 +274,11 @@ impl Bench {
     fn probe(&mut self) -> Result<(), Failure> {
         self.environment.probe(&self.dir, self.clock.as_ref())
     }
+}
 
-    fn note(&self, number: u32, rounds: u32, output: &Output) {
-        output.note(&format!("  round {number} of {rounds}"));
-    }
+/// Says how far a row has come.
+fn note(number: u32, rounds: u32, output: &Output) {
+    output.note(&format!("  round {number} of {rounds}"));
 }
 
 /// Waits until the disk is at rest.

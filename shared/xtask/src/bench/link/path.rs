@@ -14,7 +14,7 @@ use super::feed::{Feed, post};
 use super::ingest::hub;
 use super::nats::{Place, Server, Settings, load};
 use super::site::Node;
-use super::{Bench, Findings, LOST, float, settle, trouble};
+use super::{Bench, Findings, LOST, float, note, settle, trouble};
 use crate::bench::Figure;
 use crate::bench::figure::{Bound, Of};
 use crate::bench::ingest::producer;
@@ -161,7 +161,7 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
     let mut own = Vec::new();
     let mut their: Vec<Vec<f64>> = vec![Vec::new(); peers.len()];
     for number in 1..=bench.rounds {
-        bench.note(number, bench.rounds, output);
+        note(number, bench.rounds, output);
         let (began, feed) = begin(bench, &ours.arrivals, format!("r{number}"));
         ours.give(bench, &feed, how)?;
         own.push(rate(began, all(bench, &ours.arrivals, feed.acked())?));
@@ -203,7 +203,7 @@ pub(super) fn tiers(bench: &mut Bench, output: &Output) -> Result<Findings, Fail
     let edges: Vec<_> = edges.collect::<Result<_, _>>()?;
     let (mut rates, mut wanted) = (Vec::new(), 0);
     for number in 1..=bench.rounds {
-        bench.note(number, bench.rounds, output);
+        note(number, bench.rounds, output);
         let began = bench.now();
         let round = producer::round(
             below.address,

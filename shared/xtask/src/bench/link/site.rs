@@ -83,9 +83,8 @@ impl Node {
         address: SocketAddr,
     ) -> Result<Self, Failure> {
         let state = bench.identity(name, role)?;
-        let (short, _) = name.split_once('.').unwrap_or((name, ""));
-        let socket = bench.dir.join(format!("{short}.sock"));
-        let config = bench.dir.join(format!("{short}.toml"));
+        let socket = bench.dir.join(format!("{name}.sock"));
+        let config = bench.dir.join(format!("{name}.toml"));
         let text = format!(
             "schema = 1\n[node]\nstate = \"{}\"\n[admin]\nsocket = \"{}\"\n{more}",
             state.display(),
@@ -95,7 +94,7 @@ impl Node {
             .map_err(|error| disk(&config, &error))?;
         let arguments = [format!("--config={}", config.display()), "run".to_owned()];
         let path = bench.binaries.join(program);
-        let process = Proc::start(short, &path, &arguments, &bench.dir, Lifetime::WithUs)?;
+        let process = Proc::start(name, &path, &arguments, &bench.dir, Lifetime::WithUs)?;
         let mut node = Self {
             process,
             address,
@@ -141,9 +140,10 @@ impl Node {
 }
 
 impl Bench {
-    /// The state directory of a node of this name, made if it is missing.
+    /// A new state directory for a node of this name.
     pub(super) fn identity(&self, name: &str, role: Role) -> Result<PathBuf, Failure> {
         let state = self.dir.join(name);
+        let _left_by_another_row = std::fs::remove_dir_all(&state);
         let made = name
             .parse::<NodeName>()
             .map_err(|error| -> Trouble { Box::new(error) })

@@ -58,6 +58,7 @@ pub(in crate::bench::link) async fn publish(
                 return Err(io::Error::other(format!("not acknowledged: {text}")));
             }
             if let Some(at) = sent.pop_front() {
+                feed.answered(at, &clock);
                 times.push(now.saturating_duration_since(at));
             }
             feed.acked.fetch_add(1, Ordering::Relaxed);
