@@ -16,6 +16,8 @@ use crate::bench::figure::{Bound, Of};
 
 const BACKLOG: u64 = 300_000;
 const SHORT_BACKLOG: u64 = 30_000;
+/// Of it, what the peer gets that syncs each message: it would take minutes to be given the whole.
+const ALWAYS_PART: u64 = 10;
 /// More rounds would say no more: the peer's take most of a minute.
 const MOST_ROUNDS: u32 = 3;
 /// How long the relay stays away when all of the backlog is there.
@@ -55,6 +57,7 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
         own.add(returned, all(bench, &ours.arrivals, backlog)?);
         settle();
         for (peer, rounds) in peers.iter_mut().zip(&mut their) {
+            let backlog = peer_backlog(peer.settings, backlog);
             let feed = Arc::new(Feed::new(String::new(), backlog));
             peer.hub.process.kill()?;
             peer.arrivals.begin();
@@ -73,6 +76,7 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
     own.tell(&mut found, "", backlog, true);
     for (peer, rounds) in peers.iter().zip(&their) {
         let name = format!("{}: ", peer.settings.name());
+        let backlog = peer_backlog(peer.settings, backlog);
         rounds.tell(&mut found, &name, backlog, false);
         if peer.settings == Settings::Default
             && let Some(rate) = found.figures.get_mut(1)
@@ -83,6 +87,13 @@ pub(super) fn measure(bench: &mut Bench, output: &Output) -> Result<Findings, Fa
         }
     }
     Ok(found)
+}
+
+fn peer_backlog(settings: Settings, backlog: u64) -> u64 {
+    match settings {
+        Settings::Default => backlog,
+        Settings::Always => backlog / ALWAYS_PART,
+    }
 }
 
 impl Rounds {
