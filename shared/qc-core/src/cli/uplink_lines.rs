@@ -36,7 +36,10 @@ fn link_line(word: &str, link: &LinkStatus) -> String {
     });
     let eta = link.drained_in_s.filter(|_| link.backlog_messages > 0);
     let eta = eta.map_or_else(String::new, |s| {
-        format!(", drained in {}", human_duration(Duration::from_secs(s)))
+        format!(
+            ", drained in {}",
+            human_duration(Duration::from_secs(s.max(1)))
+        )
     });
     let next = link
         .next_try_s

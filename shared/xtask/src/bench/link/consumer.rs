@@ -14,7 +14,7 @@ use qc_core::reach::{
     Dial, LinkStream, Names, NoProxy, Reach, Socket, SystemResolver, WebSocketMode,
 };
 use qc_core::tls::Credentials;
-use qc_core::wire::{Backlog, Mark, Open, Record, Refusal, Start, Status, Subscribe};
+use qc_core::wire::{Backlog, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target};
 use tokio::sync::{Semaphore, watch};
 
 use super::arrivals::Arrivals;
@@ -113,6 +113,10 @@ impl Connect for Placed {
         let _place = self.places.acquire().await;
         self.dial.connect(address).await
     }
+
+    fn distrusted(&self, stream: &LinkStream) -> link::Distrust {
+        self.dial.distrusted(stream)
+    }
 }
 
 impl LinkApp for Taker {
@@ -188,6 +192,17 @@ impl LinkApp for Taker {
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
+
+    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+
+    fn called(
+        &self,
+        _peer: &Peer,
+        _target: &Target,
+        _stream: link::CallStream,
+    ) -> Result<(), Refusal> {
+        Err(Refusal::new(link::NO_TARGET, "a consumer takes no calls"))
+    }
 
     fn state(&self, _peer: &Peer, state: &LinkState) {
         let is_up = !matches!(state, LinkState::Down(_));
