@@ -37,6 +37,9 @@ _qc__edge() {
             qc__edge,ledger)
                 cmd="qc__edge__subcmd__ledger"
                 ;;
+            qc__edge,link)
+                cmd="qc__edge__subcmd__link"
+                ;;
             qc__edge,netdeps)
                 cmd="qc__edge__subcmd__netdeps"
                 ;;
@@ -139,6 +142,9 @@ _qc__edge() {
             qc__edge__subcmd__help,ledger)
                 cmd="qc__edge__subcmd__help__subcmd__ledger"
                 ;;
+            qc__edge__subcmd__help,link)
+                cmd="qc__edge__subcmd__help__subcmd__link"
+                ;;
             qc__edge__subcmd__help,netdeps)
                 cmd="qc__edge__subcmd__help__subcmd__netdeps"
                 ;;
@@ -196,6 +202,15 @@ _qc__edge() {
             qc__edge__subcmd__help__subcmd__ledger,check)
                 cmd="qc__edge__subcmd__help__subcmd__ledger__subcmd__check"
                 ;;
+            qc__edge__subcmd__help__subcmd__link,limit)
+                cmd="qc__edge__subcmd__help__subcmd__link__subcmd__limit"
+                ;;
+            qc__edge__subcmd__help__subcmd__link,reset)
+                cmd="qc__edge__subcmd__help__subcmd__link__subcmd__reset"
+                ;;
+            qc__edge__subcmd__help__subcmd__link,show)
+                cmd="qc__edge__subcmd__help__subcmd__link__subcmd__show"
+                ;;
             qc__edge__subcmd__help__subcmd__streams,list)
                 cmd="qc__edge__subcmd__help__subcmd__streams__subcmd__list"
                 ;;
@@ -241,6 +256,30 @@ _qc__edge() {
             qc__edge__subcmd__ledger__subcmd__help,help)
                 cmd="qc__edge__subcmd__ledger__subcmd__help__subcmd__help"
                 ;;
+            qc__edge__subcmd__link,help)
+                cmd="qc__edge__subcmd__link__subcmd__help"
+                ;;
+            qc__edge__subcmd__link,limit)
+                cmd="qc__edge__subcmd__link__subcmd__limit"
+                ;;
+            qc__edge__subcmd__link,reset)
+                cmd="qc__edge__subcmd__link__subcmd__reset"
+                ;;
+            qc__edge__subcmd__link,show)
+                cmd="qc__edge__subcmd__link__subcmd__show"
+                ;;
+            qc__edge__subcmd__link__subcmd__help,help)
+                cmd="qc__edge__subcmd__link__subcmd__help__subcmd__help"
+                ;;
+            qc__edge__subcmd__link__subcmd__help,limit)
+                cmd="qc__edge__subcmd__link__subcmd__help__subcmd__limit"
+                ;;
+            qc__edge__subcmd__link__subcmd__help,reset)
+                cmd="qc__edge__subcmd__link__subcmd__help__subcmd__reset"
+                ;;
+            qc__edge__subcmd__link__subcmd__help,show)
+                cmd="qc__edge__subcmd__link__subcmd__help__subcmd__show"
+                ;;
             qc__edge__subcmd__streams,help)
                 cmd="qc__edge__subcmd__streams__subcmd__help"
                 ;;
@@ -260,7 +299,7 @@ _qc__edge() {
 
     case "${cmd}" in
         qc__edge)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version run status send streams ledger dlq key disk netdeps probe reload config explain help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version run status send streams ledger dlq key disk netdeps probe link reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1018,7 +1057,7 @@ _qc__edge() {
             return 0
             ;;
         qc__subcmd__edge__subcmd__help)
-            opts="run status send streams ledger dlq key disk netdeps probe reload config explain help"
+            opts="run status send streams ledger dlq key disk netdeps probe link reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1284,6 +1323,62 @@ _qc__edge() {
             return 0
             ;;
         qc__subcmd__edge__subcmd__help__subcmd__ledger__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__help__subcmd__link)
+            opts="show limit reset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__help__subcmd__link__subcmd__limit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__help__subcmd__link__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__help__subcmd__link__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1866,6 +1961,272 @@ _qc__edge() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version show limit reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__help)
+            opts="show limit reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__help__subcmd__limit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__help__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__limit)
+            opts="-c -o -q -v -h -V --catchup --window --for --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --catchup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__reset)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__edge__subcmd__link__subcmd__show)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --node --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --node)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -53,6 +53,7 @@ complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "key" -d 'Look at th
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
+complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "link" -d 'Show the link upward, and limit how much of the line it takes'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "config" -d 'Check, show and explain the configuration'
 complete -c qc-edge -n "__fish_qc_edge_needs_command" -f -a "explain" -d 'Explain an error or event code'
@@ -472,6 +473,93 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s v -l verbose -
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -l no-input -d 'Never ask; fail instead'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand probe" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -f -a "show" -d 'Show how it stands, what waits, and what is limited'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -f -a "limit" -d 'Limit what is sent, at once and until the daemon ends; [uplink] of the configuration keeps it'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -f -a "reset" -d 'Go back to what the configuration says'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and not __fish_seen_subcommand_from show limit reset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l catchup -d 'The share of it in percent while what waits is older than a minute' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l window -d 'Send the lanes normal and low at this time of the day only (can be repeated)' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l for -d 'For this long, such as 2h' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from limit" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l socket -d 'Talk to the edge behind this socket' -r -F
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l node -d 'Ask this edge through the relay of this host, whose socket --socket names then' -r
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l no-headers -d 'Print tables without their header'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s q -l quiet -d 'Print errors only'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -l no-input -d 'Never ask; fail instead'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from reset" -s V -l version -d 'Print version'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show how it stands, what waits, and what is limited'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from help" -f -a "limit" -d 'Limit what is sent, at once and until the daemon ends; [uplink] of the configuration keeps it'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Go back to what the configuration says'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand link; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand reload" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -616,20 +704,21 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s v -l verbose
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "run" -d 'Run the edge in the foreground until SIGTERM'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "status" -d 'Show how the edge fares: link, buffer, certificate, sources, sinks'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "send" -d 'Put messages into the buffer; returns when they are on disk'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "streams" -d 'Look at the streams in the buffer'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "netdeps" -d 'List what the configuration needs of the network, for a firewall'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "link" -d 'Show the link upward, and limit how much of the line it takes'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "reload" -d 'Read certificates and trust again, and check the configuration, without a restart'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and not __fish_seen_subcommand_from run status send streams ledger dlq key disk netdeps probe link reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'
@@ -639,6 +728,9 @@ complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_su
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "create" -d 'Make a key for a tenant that has none, for the first time or after a destruction'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "destroy" -d 'Destroy all generations of a tenant\'s key: its bodies here are unreadable for good'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from disk" -f -a "relieve" -d 'Give back space without losing a message'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from link" -f -a "show" -d 'Show how it stands, what waits, and what is limited'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from link" -f -a "limit" -d 'Limit what is sent, at once and until the daemon ends; [uplink] of the configuration keeps it'
+complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from link" -f -a "reset" -d 'Go back to what the configuration says'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Check the file and its drop-ins, and list every error'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show the configuration in effect'
 complete -c qc-edge -n "__fish_qc_edge_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "sample" -d 'Print a commented sample file'

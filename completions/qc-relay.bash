@@ -43,6 +43,9 @@ _qc__relay() {
             qc__relay,ledger)
                 cmd="qc__relay__subcmd__ledger"
                 ;;
+            qc__relay,link)
+                cmd="qc__relay__subcmd__link"
+                ;;
             qc__relay,probe)
                 cmd="qc__relay__subcmd__probe"
                 ;;
@@ -172,6 +175,9 @@ _qc__relay() {
             qc__relay__subcmd__help,ledger)
                 cmd="qc__relay__subcmd__help__subcmd__ledger"
                 ;;
+            qc__relay__subcmd__help,link)
+                cmd="qc__relay__subcmd__help__subcmd__link"
+                ;;
             qc__relay__subcmd__help,probe)
                 cmd="qc__relay__subcmd__help__subcmd__probe"
                 ;;
@@ -238,6 +244,15 @@ _qc__relay() {
             qc__relay__subcmd__help__subcmd__ledger,check)
                 cmd="qc__relay__subcmd__help__subcmd__ledger__subcmd__check"
                 ;;
+            qc__relay__subcmd__help__subcmd__link,limit)
+                cmd="qc__relay__subcmd__help__subcmd__link__subcmd__limit"
+                ;;
+            qc__relay__subcmd__help__subcmd__link,reset)
+                cmd="qc__relay__subcmd__help__subcmd__link__subcmd__reset"
+                ;;
+            qc__relay__subcmd__help__subcmd__link,show)
+                cmd="qc__relay__subcmd__help__subcmd__link__subcmd__show"
+                ;;
             qc__relay__subcmd__help__subcmd__retention,show)
                 cmd="qc__relay__subcmd__help__subcmd__retention__subcmd__show"
                 ;;
@@ -286,6 +301,30 @@ _qc__relay() {
             qc__relay__subcmd__ledger__subcmd__help,help)
                 cmd="qc__relay__subcmd__ledger__subcmd__help__subcmd__help"
                 ;;
+            qc__relay__subcmd__link,help)
+                cmd="qc__relay__subcmd__link__subcmd__help"
+                ;;
+            qc__relay__subcmd__link,limit)
+                cmd="qc__relay__subcmd__link__subcmd__limit"
+                ;;
+            qc__relay__subcmd__link,reset)
+                cmd="qc__relay__subcmd__link__subcmd__reset"
+                ;;
+            qc__relay__subcmd__link,show)
+                cmd="qc__relay__subcmd__link__subcmd__show"
+                ;;
+            qc__relay__subcmd__link__subcmd__help,help)
+                cmd="qc__relay__subcmd__link__subcmd__help__subcmd__help"
+                ;;
+            qc__relay__subcmd__link__subcmd__help,limit)
+                cmd="qc__relay__subcmd__link__subcmd__help__subcmd__limit"
+                ;;
+            qc__relay__subcmd__link__subcmd__help,reset)
+                cmd="qc__relay__subcmd__link__subcmd__help__subcmd__reset"
+                ;;
+            qc__relay__subcmd__link__subcmd__help,show)
+                cmd="qc__relay__subcmd__link__subcmd__help__subcmd__show"
+                ;;
             qc__relay__subcmd__retention,help)
                 cmd="qc__relay__subcmd__retention__subcmd__help"
                 ;;
@@ -317,7 +356,7 @@ _qc__relay() {
 
     case "${cmd}" in
         qc__relay)
-            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams consumer tail publish fleet ledger dlq key disk retention probe reload config explain help"
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version run status streams consumer tail publish fleet ledger dlq key disk retention probe link reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1255,7 +1294,7 @@ _qc__relay() {
             return 0
             ;;
         qc__subcmd__relay__subcmd__help)
-            opts="run status streams consumer tail publish fleet ledger dlq key disk retention probe reload config explain help"
+            opts="run status streams consumer tail publish fleet ledger dlq key disk retention probe link reload config explain help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1577,6 +1616,62 @@ _qc__relay() {
             return 0
             ;;
         qc__subcmd__relay__subcmd__help__subcmd__ledger__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__link)
+            opts="show limit reset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__link__subcmd__limit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__link__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__help__subcmd__link__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2159,6 +2254,256 @@ _qc__relay() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version show limit reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__help)
+            opts="show limit reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__help__subcmd__limit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__help__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__limit)
+            opts="-c -o -q -v -h -V --catchup --window --for --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --catchup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__reset)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        qc__subcmd__relay__subcmd__link__subcmd__show)
+            opts="-c -o -q -v -h -V --config --output --json --no-headers --quiet --verbose --color --no-input --timeout --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text wide json jsonl openmetrics" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

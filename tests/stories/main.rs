@@ -14,6 +14,7 @@ mod curl;
 mod dead_letters;
 mod disk_errors;
 mod disk_full;
+mod front;
 mod getting_through;
 mod identity;
 mod keys;
@@ -21,6 +22,7 @@ mod kill_any;
 mod over_the_link;
 mod restarts;
 mod retention;
+mod shaping;
 mod three_tiers;
 mod top;
 

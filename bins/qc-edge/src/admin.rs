@@ -223,7 +223,7 @@ impl Admin {
             links: self
                 .link
                 .iter()
-                .map(|link| link.status(self.buffer.backlog().messages))
+                .map(|link| link.status(self.buffer.upward().messages))
                 .collect(),
             certificate: Some(certificate_status(&self.credentials, now)),
             sources: self.connectors.sources(self.clock.as_ref()),

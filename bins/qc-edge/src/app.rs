@@ -11,9 +11,10 @@ use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::streams::Embedded;
-use qc_core::tls::Credentials;
+use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
+use qc_core::wire::Backlog;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
@@ -82,6 +83,7 @@ pub(crate) async fn run(
         clock: Arc::clone(&clock),
         monitor: monitor.clone(),
         streams: Arc::new(Embedded::new(node.log.clone(), Arc::clone(&clock))),
+        waiting: waiting(&buffer),
         drain: service.drain.clone(),
     };
     let keys = key_routes(
@@ -90,9 +92,10 @@ pub(crate) async fn run(
         Arc::clone(&clock),
         service.drain.clone(),
     );
+    let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
         .merge(keys)
-        .merge(uplink::router(around.prober()));
+        .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
     let uplink = Uplink {
@@ -107,7 +110,7 @@ pub(crate) async fn run(
             drain: service.drain.clone(),
         },
     };
-    uplink::start(&config.uplink, uplink, around)?;
+    uplink::start(&config.uplink, uplink, around, steer)?;
     service.drain.spawn(
         "tidier",
         tidy(
@@ -118,6 +121,12 @@ pub(crate) async fn run(
             service.clone(),
         ),
     );
+    let looks = tls::watch_files(
+        node.credentials.clone(),
+        Arc::clone(&clock),
+        service.drain.clone(),
+    );
+    service.drain.spawn("credential files", looks);
     let reloader = reload_on_demand(node.credentials.clone(), read, wishes, service.clone());
     service.drain.spawn("reloader", reloader);
 
@@ -138,6 +147,19 @@ pub(crate) async fn run(
         .help("the next start re-reads what is really on disk; look at dmesg first")),
         None => ended,
     }
+}
+
+/// What waits in `buffer` for the link.
+fn waiting(buffer: &Buffer) -> uplink::Waiting {
+    let buffer = buffer.clone();
+    Arc::new(move || {
+        let waits = buffer.upward();
+        Backlog {
+            messages: waits.messages,
+            bytes: waits.bytes,
+            oldest: waits.oldest,
+        }
+    })
 }
 
 /// Writes positions, gives back space, samples the disk, and ends the process when the store stopped.

@@ -121,19 +121,26 @@ impl Buffer {
         self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
     }
 
-    /// What waits for the uplink, over all streams and lanes.
+    /// What waits for the relay, over all streams and lanes.
+    pub(crate) fn upward(&self) -> Backlog {
+        let mut sum = Backlog::default();
+        for info in self.inner.log.streams() {
+            if info.key.role == Role::Outbox {
+                let at = self.inner.positions.of(&info.key, UPLINK);
+                add(&mut sum, &self.inner.log.backlog(&info.key, at));
+            }
+        }
+        sum
+    }
+
+    /// What waits for the relay and for sinks, over all streams and lanes.
     pub(crate) fn backlog(&self) -> Backlog {
         let mut sum = Backlog::default();
         for info in self.inner.log.streams() {
             for consumer in self.consumers_of(&info.key) {
                 let at = self.inner.positions.of(&info.key, &consumer);
                 let waits = self.inner.log.backlog(&info.key, at);
-                sum.messages += waits.messages;
-                sum.bytes += waits.bytes;
-                sum.oldest = match (sum.oldest, waits.oldest) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+                add(&mut sum, &waits);
             }
         }
         sum
@@ -327,6 +334,15 @@ impl EdgeIntake {
         let lane = message.envelope.lane().unwrap_or(self.lane);
         Ok((lane, Draft::from_message(&message, lane)))
     }
+}
+
+fn add(sum: &mut Backlog, waits: &Backlog) {
+    sum.messages += waits.messages;
+    sum.bytes += waits.bytes;
+    sum.oldest = match (sum.oldest, waits.oldest) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
 }
 
 fn intake_error(error: AppendError) -> IntakeError {

@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
-    ProbeCommand,
+    LinkCommand, ProbeCommand,
 };
 
 use qc_core::model::NodeName;
@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Disk(DiskCommand),
     Netdeps(netdeps::Args),
     Probe(ProbeCommand),
+    Link(LinkCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

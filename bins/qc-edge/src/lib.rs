@@ -57,6 +57,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Disk(args) => args.run(&context),
         Command::Netdeps(args) => commands::netdeps::run(&context, &args),
         Command::Probe(verb) => verb.run(&context),
+        Command::Link(verb) => verb.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::EdgeConfig::from_loaded(loaded).map(drop)

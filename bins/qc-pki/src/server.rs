@@ -68,7 +68,7 @@ async fn connection(
     mut stop: watch::Receiver<bool>,
 ) {
     let (stream, peer) = match accept(stream, &credentials, HANDSHAKE).await {
-        Ok(Accepted::Http { stream, peer }) => (stream, peer),
+        Ok(Accepted::Http { stream, peer, .. }) => (stream, peer),
         Ok(Accepted::Link { .. }) => return,
         Err(error) => {
             tracing::info!(code = error.code(), %error, "Did not accept a connection.");

@@ -174,7 +174,7 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let links = admin.hub.fleet().links();
+    let links = admin.hub.fleet().links(admin.hub.clock().instant());
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
         && let Some(end) = Timestamp::parse_rfc3339(&certificate.not_after)

@@ -16,13 +16,14 @@ use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
 use qc_core::streams::Embedded;
-use qc_core::tls::Credentials;
+use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor, UplinkSection};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin::{Admin, Reloaded};
 use crate::config::RelayConfig;
+use crate::front::{self, Front};
 use crate::hub::{Hub, HubParts, Parent};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
@@ -81,11 +82,13 @@ pub(crate) async fn run(
     let parent = Parent::new(hub.clone(), monitor.clone());
     let (certificate, shown) = watch::channel(None);
     let (reload, wishes) = mpsc::channel(4);
+    let metrics = RelayMetrics::new();
+    let front = Front::new(front_limits(&config), clock.clone(), metrics.front.clone());
     let api = Admin {
         hub: hub.clone(),
         upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
         parent: (!config.uplink.relay.is_empty()).then(|| parent.clone()),
-        metrics: RelayMetrics::new(),
+        metrics,
         listeners: vec![address.clone()],
         certificate: shown,
         reload,
@@ -100,6 +103,10 @@ pub(crate) async fn run(
         clock: clock.clone(),
         monitor,
         streams: hub.shared_streams(),
+        waiting: {
+            let parent = parent.clone();
+            Arc::new(move || parent.waiting())
+        },
         drain: service.drain.clone(),
     };
     let keys = key_routes(
@@ -108,9 +115,10 @@ pub(crate) async fn run(
         clock.clone(),
         service.drain.clone(),
     );
+    let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
         .merge(keys)
-        .merge(uplink::router(around.prober()));
+        .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
     let mut routes = door::router(hub.clone());
@@ -122,7 +130,7 @@ pub(crate) async fn run(
         credentials: credentials.clone(),
         routes,
         handshake: config.listen.handshake,
-        pending: config.listen.pending,
+        front: Arc::new(front),
         link: link_options(&hub, &config),
         clock,
     };
@@ -139,10 +147,15 @@ pub(crate) async fn run(
         "uplink letters",
         parent.clone().bury_what_stays(service.drain.clone()),
     );
-    uplink::start(&config.uplink, parent, around)?;
+    uplink::start(&config.uplink, parent, around, steer)?;
     service.drain.spawn(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),
+    );
+    let looks = tls::watch_files(
+        credentials.clone(),
+        hub.shared_clock(),
+        service.drain.clone(),
     );
     let reloader = Reloader {
         hub: hub.clone(),
@@ -154,6 +167,7 @@ pub(crate) async fn run(
     };
     reloader.show_certificate();
     service.drain.spawn("reloader", reloader.run(wishes));
+    service.drain.spawn("credential files", looks);
 
     tracing::info!(code = "QC0020", node = %hub.node(), address, "Relay ready.");
     service
@@ -166,6 +180,20 @@ pub(crate) async fn run(
     match stopped {
         Some(reason) => Err(stopped_by_disk(&reason)),
         None => ended,
+    }
+}
+
+fn front_limits(config: &RelayConfig) -> front::Limits {
+    let listen = &config.listen;
+    let possible = front::possible_connections();
+    let connections = listen.connections.unwrap_or(possible).min(possible);
+    front::Limits {
+        pending: listen.pending,
+        per_address: listen.pending_per_address,
+        // where the system allows few files, strangers get some all the same
+        reserved: listen.reserved.min(connections / 2),
+        connections,
+        anonymous: listen.anonymous,
     }
 }
 
@@ -248,6 +276,7 @@ struct Reloader {
 impl Reloader {
     async fn run(self, mut wishes: mpsc::Receiver<Reloaded>) {
         let mut hangup = self.service.signals.reload.clone();
+        let mut newer = self.credentials.changed();
         loop {
             tokio::select! {
                 () = self.service.drain.signaled() => return,
@@ -259,6 +288,7 @@ impl Reloader {
                         tracing::error!(code = failure.code, "Reload refused, all as before: {failure}");
                     }
                 }
+                _newer = newer.changed() => self.show_certificate(),
                 wish = wishes.recv() => {
                     let Some(done) = wish else { return };
                     let _asker_gone = done.send(self.reload().await);

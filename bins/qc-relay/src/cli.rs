@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{
     ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
-    ProbeCommand,
+    LinkCommand, ProbeCommand,
 };
 
 use crate::commands::{consumer, fleet, publish, reload, retention, run, status, streams, tail};
@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Disk(DiskCommand),
     Retention(retention::Args),
     Probe(ProbeCommand),
+    Link(LinkCommand),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

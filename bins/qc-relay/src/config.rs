@@ -24,6 +24,12 @@ pub(crate) const DEFAULT_FILE: &str = "/etc/qc/relay.toml";
 /// The admin socket where nothing names another.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/qc-relay/admin.sock";
 
+/// How many there may be of something.
+const COUNT: Kind = Kind::Integer {
+    min: 1,
+    max: 65_536,
+};
+
 /// What the file may say.
 pub(crate) const SCHEMA: Schema = Schema {
     program: "qc-relay",
@@ -65,13 +71,40 @@ pub(crate) const SCHEMA: Schema = Schema {
                 .default("\"5s\""),
                 Key::new(
                     "pending",
-                    Kind::Integer {
-                        min: 1,
-                        max: 65_536,
-                    },
+                    COUNT,
                     "Connections that may be in their handshake at once.",
                 )
                 .default("512"),
+                Key::new(
+                    "pending_per_address",
+                    COUNT,
+                    "Of those from one IPv4 address or one /64 of IPv6. Where nodes have linked from may be more, if there is room.",
+                )
+                .default("16"),
+                Key::new(
+                    "reserved",
+                    Kind::Integer {
+                        min: 0,
+                        max: 65_536,
+                    },
+                    "Places of pending and of connections that only addresses get from which a node has linked.",
+                )
+                .default("64"),
+                Key::new(
+                    "anonymous",
+                    COUNT,
+                    "HTTP connections of clients without a certificate at once; one address has as many as pending_per_address.",
+                )
+                .default("256"),
+                Key::new(
+                    "connections",
+                    Kind::Integer {
+                        min: 16,
+                        max: 10_000_000,
+                    },
+                    "Connections at once. Without it, and at most, what the system's limit of open files leaves.",
+                )
+                .example("20_000"),
             ],
             variants: &[],
         },
@@ -328,6 +361,15 @@ pub(crate) struct ListenSection {
     pub handshake: Duration,
     /// Handshakes at once.
     pub pending: usize,
+    /// Those of one address.
+    pub pending_per_address: usize,
+    /// Places for known addresses.
+    pub reserved: usize,
+    /// HTTP connections without a certificate.
+    pub anonymous: usize,
+    /// Connections of any kind.
+    #[serde(default)]
+    pub connections: Option<usize>,
 }
 
 /// `[http]`
@@ -399,6 +441,13 @@ impl RelayConfig {
                     }
                 }
             }
+        }
+        let most = config.listen.connections.unwrap_or(usize::MAX);
+        if config.listen.reserved >= config.listen.pending.min(most) {
+            problem(
+                "listen.reserved".to_owned(),
+                "it leaves nobody a place who was not here before".to_owned(),
+            );
         }
         if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
             problem(

@@ -6,6 +6,7 @@ mod app;
 mod cli;
 mod commands;
 mod config;
+mod front;
 mod hub;
 mod listener;
 mod metrics;
@@ -55,6 +56,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Disk(args) => args.run(&context),
         Command::Retention(args) => commands::retention::run(&context, &args),
         Command::Probe(verb) => verb.run(&context),
+        Command::Link(verb) => verb.run(&context),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

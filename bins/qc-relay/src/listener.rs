@@ -1,11 +1,11 @@
 //! The one port: TLS first, then a link or HTTP by what the client offered.
 //!
-//! The accept loop never waits for a handshake: a client that says nothing holds one of a bounded
-//! number of places for a bounded time and nobody else.
+//! The accept loop never waits: a client that says nothing holds one of a bounded number of places for
+//! a bounded time and nobody else, and who finds no place is closed before anything is read. Whoever
+//! was let in is judged again when credentials change.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -14,21 +14,26 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::door::Caller;
-use qc_core::link::{self, LinkOptions, Peer, Side, Stop};
-use qc_core::model::NodeName;
+use qc_core::link::{self, LinkOptions, Peer, Side};
 use qc_core::pki::PeerIdentity;
 use qc_core::service::Drain;
-use qc_core::tls::{self, Accepted, Credentials};
-use qc_core::wire::Refusal;
+use qc_core::tls::{self, AcceptError, Accepted, Credentials, Shown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::time::{interval, sleep, timeout};
 
+use crate::front::{Front, Links, Place, REMEMBERED, hello};
 use crate::hub::Hub;
 use crate::upgrade::{self, Upgrades};
 
 /// Time for the headers of a request.
 const HEADERS: Duration = Duration::from_secs(10);
+/// How often a client of HTTP/2 is asked whether it is there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+/// How long a client without a certificate may keep one connection.
+const ANONYMOUS: Duration = Duration::from_mins(5);
+/// How often the front door tells what it held back.
+const TELL: Duration = Duration::from_secs(1);
 
 /// What a connection needs.
 pub(crate) struct Listener {
@@ -40,66 +45,155 @@ pub(crate) struct Listener {
     pub routes: Router,
     /// Time for a whole handshake.
     pub handshake: Duration,
-    /// Handshakes at once.
-    pub pending: usize,
+    /// Who finds a place.
+    pub front: Arc<Front>,
     /// How links run.
     pub link: LinkOptions,
     /// Time.
     pub clock: Arc<SystemClock>,
 }
 
-/// The newest link of every node, so that a returning node replaces its own dead one.
-pub(crate) type Links = Arc<Mutex<BTreeMap<NodeName, watch::Sender<Stop>>>>;
+/// A node that was let in.
+#[derive(Clone)]
+pub(crate) struct Admitted {
+    /// Who it is.
+    pub peer: PeerIdentity,
+    /// By which certificates.
+    pub shown: Shown,
+    /// Where it comes from.
+    pub remote: SocketAddr,
+    /// The place of its connection.
+    pub place: Arc<Place>,
+}
 
 /// Accepts connections until draining begins.
 pub(crate) async fn serve(socket: TcpListener, listener: Listener, drain: Drain) {
-    let places = Arc::new(Semaphore::new(listener.pending));
     let listener = Arc::new(listener);
-    let links = Links::default();
+    let links = Arc::new(Links::default());
     let routes = listener.routes.clone().merge(upgrade::router(Upgrades {
         listener: Arc::clone(&listener),
         links: Arc::clone(&links),
         drain: drain.clone(),
     }));
+    let mut tell = interval(TELL);
     loop {
-        let place = tokio::select! {
-            () = drain.signaled() => return,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
-        let Ok(place) = place else { return };
         let accepted = tokio::select! {
             () = drain.signaled() => return,
             accepted = socket.accept() => accepted,
+            _ = tell.tick() => {
+                listener.front.tell();
+                continue;
+            }
         };
         let (stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(code = "QC2034", %error, "Cannot accept; trying again.");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                if listener.front.may_say("QC2034") {
+                    tracing::warn!(code = "QC2034", %error, "Cannot accept; trying again.");
+                }
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let (listener, links, until) = (Arc::clone(&listener), Arc::clone(&links), drain.clone());
+        let Some(place) = listener.front.arrive(remote) else {
+            continue;
+        };
+        let came = Came {
+            place,
+            remote,
+            listener: Arc::clone(&listener),
+            links: Arc::clone(&links),
+            drain: drain.clone(),
+        };
         let routes = routes.clone();
         drain.spawn("connection", async move {
-            let _whatever_the_kernel_says = stream.set_nodelay(true);
-            let accepted = tls::accept(stream, &listener.credentials, listener.handshake).await;
-            drop(place);
-            match accepted {
-                Ok(Accepted::Link { stream, peer }) => {
-                    Box::pin(link(&listener, &links, *stream, &peer, remote, until)).await;
-                }
-                Ok(Accepted::Http { stream, peer }) => {
-                    Box::pin(http(routes, *stream, peer, remote, until)).await;
-                }
-                Err(error) => refused(remote, &error),
+            let began = came.listener.clock.instant();
+            let whole = came.listener.handshake;
+            if timeout(whole, hello::arrived(&stream)).await.is_err() {
+                refused(
+                    &came.listener.front,
+                    came.remote,
+                    &AcceptError::Deadline(whole),
+                );
+                return;
             }
+            let left = whole.saturating_sub(came.listener.clock.instant() - began);
+            Box::pin(came.serve(stream, left, routes)).await;
         });
     }
 }
 
-fn refused(remote: SocketAddr, error: &tls::AcceptError) {
+/// A connection that has a place, and what it may need.
+struct Came {
+    place: Place,
+    remote: SocketAddr,
+    listener: Arc<Listener>,
+    links: Arc<Links>,
+    drain: Drain,
+}
+
+impl Came {
+    async fn serve(mut self, stream: TcpStream, left: Duration, routes: Router) {
+        let _whatever_the_kernel_says = stream.set_nodelay(true);
+        let accepted = tls::accept(stream, &self.listener.credentials, left).await;
+        self.place.shook_hands();
+        let Self {
+            mut place,
+            remote,
+            listener,
+            links,
+            drain,
+        } = self;
+        match accepted {
+            Ok(Accepted::Link {
+                stream,
+                peer,
+                shown,
+            }) => {
+                let admitted = Admitted {
+                    peer,
+                    shown,
+                    remote,
+                    place: Arc::new(place),
+                };
+                Box::pin(link(&listener, &links, *stream, admitted, drain)).await;
+            }
+            Ok(Accepted::Http {
+                stream,
+                peer,
+                shown,
+            }) => {
+                if peer.is_none() && !place.is_anonymous(remote) {
+                    return;
+                }
+                let place = Arc::new(place);
+                let admitted = peer.zip(shown).map(|(peer, shown)| Admitted {
+                    peer,
+                    shown,
+                    remote,
+                    place: Arc::clone(&place),
+                });
+                Box::pin(http(&listener, routes, *stream, admitted, remote, drain)).await;
+                drop(place);
+            }
+            Err(error) => {
+                // it had all the time there is, the wait for its first byte too
+                let error = match error {
+                    AcceptError::Deadline(_) => AcceptError::Deadline(listener.handshake),
+                    other => other,
+                };
+                refused(&listener.front, remote, &error);
+            }
+        }
+    }
+}
+
+fn refused(front: &Front, remote: SocketAddr, error: &AcceptError) {
     let (code, cause) = (error.code(), std::error::Error::source(error));
+    front.handshake_failed(code);
+    if !front.may_say(code) {
+        return;
+    }
     let cause = cause.map(|cause| qc_core::safe_text::safe(&cause.to_string(), 200));
     let cause = cause.unwrap_or_default();
     let reason = qc_core::safe_text::safe(&error.to_string(), 300);
@@ -111,67 +205,79 @@ pub(crate) async fn link<S>(
     listener: &Listener,
     links: &Links,
     stream: S,
-    peer: &PeerIdentity,
-    remote: SocketAddr,
+    admitted: Admitted,
     drain: Drain,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    listener
-        .hub
-        .fleet()
-        .admitted(&peer.name, peer.role, listener.clock.now());
-    let (stop, stopped) = watch::channel(Stop::Run);
-    let older = {
-        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.insert(peer.name.clone(), stop.clone())
-    };
-    if let Some(older) = older {
-        let reason = format!("{} has connected again from {remote}", peer.name);
-        older.send_replace(Stop::Close(Refusal::new(link::REPLACED, reason)));
+    let Admitted {
+        peer,
+        shown,
+        remote,
+        place: _held,
+    } = admitted;
+    let clock = &listener.clock;
+    listener.front.linked(remote);
+    let fleet = || listener.hub.fleet();
+    fleet().admitted(&peer.name, peer.role, clock.now());
+    let lately = 2 * listener.link.session.heartbeat;
+    let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
+    if let Some(refusal) = contested {
+        fleet().contested(&peer.name, refusal, clock.instant() + REMEMBERED);
     }
     let with = Peer {
         node: peer.name.clone(),
         address: remote.to_string(),
     };
     let run = link::run(
-        stream,
+        standing.listen_to(stream, Arc::clone(clock)),
         &with,
         Side::Acceptor,
         &listener.hub,
-        listener.clock.as_ref(),
+        clock.as_ref(),
         &listener.link,
-        stopped,
+        standing.stopped(),
     );
     tokio::pin!(run);
-    tokio::select! {
-        _ended = &mut run => {}
-        () = drain.signaled() => {
-            stop.send_replace(Stop::Drain);
-            run.await;
+    let ended = tokio::select! {
+        ended = &mut run => ended,
+        refusal = listener.credentials.distrusted(Some(shown)) => {
+            let (code, reason) = (refusal.code(), refusal.to_string());
+            tracing::warn!(code, node = %peer.name, %remote, reason, "No longer trusted; its link ends.");
+            standing.close(tls::as_refusal(&refusal));
+            run.await
         }
-    }
-    let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-    if links
-        .get(&peer.name)
-        .is_some_and(|newest| newest.same_channel(&stop))
-    {
-        links.remove(&peer.name);
+        () = drain.signaled() => {
+            standing.drain();
+            run.await
+        }
+    };
+    if let Some(refusal) = links.leave(&standing, &ended, clock.instant()) {
+        let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+        tracing::warn!(code, node = %peer.name, reason, "Two machines use one identity.");
+        fleet().contested(&peer.name, refusal, clock.instant() + REMEMBERED);
     }
 }
 
 async fn http(
+    listener: &Listener,
     routes: Router,
     stream: tokio_rustls::server::TlsStream<TcpStream>,
-    peer: Option<PeerIdentity>,
+    admitted: Option<Admitted>,
     remote: SocketAddr,
     drain: Drain,
 ) {
+    let peer = admitted.as_ref().map(|admitted| admitted.peer.clone());
+    let shown = admitted.as_ref().map(|admitted| admitted.shown.clone());
+    let is_anonymous = peer.is_none();
     let caller = Caller {
         node: peer.as_ref().map(|peer| peer.name.clone()),
         remote: Some(remote),
     };
-    let routes = routes.layer(Extension(peer)).layer(Extension(caller));
+    let routes = routes
+        .layer(Extension(peer))
+        .layer(Extension(admitted))
+        .layer(Extension(caller));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -180,12 +286,23 @@ async fn http(
     server
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
         .max_concurrent_streams(64);
     let connection = server
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        refusal = listener.credentials.distrusted(shown) => {
+            let (code, reason) = (refusal.code(), refusal.to_string());
+            tracing::warn!(code, %remote, reason, "No longer trusted; its connection is closed.");
+            return;
+        }
+        () = sleep(ANONYMOUS), if is_anonymous => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
         () = drain.signaled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -5,6 +5,7 @@ use qc_core::store::Log;
 use qc_core::telemetry::{Gauges, Metrics};
 use qc_core::upkeep::StoreMetrics;
 
+use crate::front::FrontMetrics;
 use crate::hub::Hub;
 
 /// The relay's metrics; values are taken from the hub when they are asked for.
@@ -19,6 +20,8 @@ pub(crate) struct RelayMetrics {
     node_up: Gauges,
     node_backlog: Gauges,
     store: StoreMetrics,
+    /// The front door's.
+    pub front: FrontMetrics,
 }
 
 impl RelayMetrics {
@@ -46,6 +49,7 @@ impl RelayMetrics {
             ),
             node_backlog: m.gauges("qc_node_backlog_messages", "Messages that wait", "node"),
             store: StoreMetrics::new(&m),
+            front: FrontMetrics::new(&m),
             metrics: m,
         }
     }

@@ -12,18 +12,18 @@ use http::{Method, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use qc_core::door::{Caller, Problem};
-use qc_core::pki::PeerIdentity;
 use qc_core::reach::websocket::{PATH, WebSocket, answer};
 use qc_core::service::Drain;
 use qc_core::tls;
 
-use crate::listener::{Links, Listener, link};
+use crate::front::Links;
+use crate::listener::{Admitted, Listener, link};
 
 /// What an upgraded connection needs.
 #[derive(Clone)]
 pub(crate) struct Upgrades {
     pub(crate) listener: Arc<Listener>,
-    pub(crate) links: Links,
+    pub(crate) links: Arc<Links>,
     pub(crate) drain: Drain,
 }
 
@@ -34,16 +34,18 @@ pub(crate) fn router(upgrades: Upgrades) -> Router {
 
 async fn upgrade(
     State(upgrades): State<Upgrades>,
-    Extension(peer): Extension<Option<PeerIdentity>>,
+    Extension(admitted): Extension<Option<Admitted>>,
     Extension(caller): Extension<Caller>,
     mut request: Request,
 ) -> Response {
-    let peer = match may_link(peer) {
-        Ok(peer) => peer,
+    let admitted = match may_link(admitted) {
+        Ok(admitted) => admitted,
         Err(problem) => {
             let remote = caller.remote.map(|remote| remote.to_string());
             let (remote, reason) = (remote.unwrap_or_default(), &problem.detail);
-            tracing::warn!(code = problem.code, remote, reason, "Connection refused.");
+            if upgrades.listener.front.may_say("QC2056") {
+                tracing::warn!(code = problem.code, remote, reason, "Connection refused.");
+            }
             return problem.into_response();
         }
     };
@@ -51,7 +53,7 @@ async fn upgrade(
     let is_plain = *request.method() == Method::GET && request.version() == Version::HTTP_11;
     let headers = match (answer(request.headers()), pending) {
         (Ok(headers), Some(pending)) if is_plain => {
-            start(upgrades, peer, &caller, pending);
+            start(upgrades, admitted, pending);
             headers
         }
         (Err(why), _) => return not_an_upgrade(why),
@@ -62,8 +64,8 @@ async fn upgrade(
     response
 }
 
-fn may_link(peer: Option<PeerIdentity>) -> Result<PeerIdentity, Problem> {
-    let Some(peer) = peer else {
+fn may_link(admitted: Option<Admitted>) -> Result<Admitted, Problem> {
+    let Some(admitted) = admitted else {
         let detail = "no node certificate came with this connection; if the caller is an edge, \
                       something on its way ends TLS and must let this relay through unopened";
         return Err(Problem::new(
@@ -73,8 +75,9 @@ fn may_link(peer: Option<PeerIdentity>) -> Result<PeerIdentity, Problem> {
             detail,
         ));
     };
+    let peer = &admitted.peer;
     if tls::may_link(peer.role) {
-        return Ok(peer);
+        return Ok(admitted);
     }
     let detail = format!("{} has the role {}", peer.name, peer.role);
     Err(Problem::new(
@@ -90,22 +93,21 @@ fn not_an_upgrade(why: &str) -> Response {
     Problem::new(StatusCode::BAD_REQUEST, "QC2057", title, why).into_response()
 }
 
-fn start(upgrades: Upgrades, peer: PeerIdentity, caller: &Caller, pending: OnUpgrade) {
-    let remote = caller.remote;
+fn start(upgrades: Upgrades, admitted: Admitted, pending: OnUpgrade) {
     let until = upgrades.drain.clone();
     upgrades.drain.clone().spawn("connection", async move {
         let upgraded = tokio::select! {
             upgraded = pending => upgraded,
             () = until.signaled() => return,
         };
-        let (Ok(upgraded), Some(remote)) = (upgraded, remote) else {
-            tracing::debug!(?remote, "Gone before its upgrade.");
+        let Ok(upgraded) = upgraded else {
+            tracing::debug!(remote = %admitted.remote, "Gone before its upgrade.");
             return;
         };
         let stream = WebSocket::accepted(TokioIo::new(upgraded)).await;
         let Upgrades {
             listener, links, ..
         } = &upgrades;
-        Box::pin(link(listener, links, stream, &peer, remote, until)).await;
+        Box::pin(link(listener, links, stream, admitted, until)).await;
     });
 }

@@ -103,6 +103,18 @@ impl Clock for ManualClock {
     }
 }
 
+/// The minute of the day at `at` in the time zone of this machine, as its people read it off a clock; in
+/// UTC where the machine has none. For times of the day in a configuration, and nothing else.
+pub fn minute_of_day(at: Timestamp) -> u16 {
+    let ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let Ok(at) = jiff::Timestamp::from_millisecond(ms) else {
+        return 0;
+    };
+    let time = at.to_zoned(jiff::tz::TimeZone::system()).time();
+    let minute = i16::from(time.hour()) * 60 + i16::from(time.minute());
+    u16::try_from(minute).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

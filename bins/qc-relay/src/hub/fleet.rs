@@ -40,6 +40,8 @@ struct Node {
     clock_skew_ms: Option<i64>,
     /// The newest refusal, of the link or of one of its streams.
     problem: Option<Refusal>,
+    /// Two machines take turns as this node; said until then.
+    contested: Option<(Instant, Refusal)>,
     connects: u64,
 }
 
@@ -97,6 +99,10 @@ impl Fleet {
     /// The link of `peer` changed.
     pub(crate) fn link(&mut self, peer: &Peer, state: &LinkState, now: Timestamp, at: Instant) {
         let node = self.node(&peer.node, now);
+        let has_newer = !matches!(node.state, Link::Never | Link::Down(_));
+        if matches!(state, LinkState::Down(_)) && has_newer && node.address != peer.address {
+            return; // the end of a link that was replaced says nothing of the newer one
+        }
         node.address.clone_from(&peer.address);
         let state = match state {
             LinkState::Up => {
@@ -149,8 +155,15 @@ impl Fleet {
         self.node(name, now).problem = Some(refusal.clone());
     }
 
+    /// Two machines take turns as `name`; that is said until `until`.
+    pub(crate) fn contested(&mut self, name: &NodeName, refusal: Refusal, until: Instant) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.contested = Some((until, refusal));
+        }
+    }
+
     /// Every node's link.
-    pub(crate) fn links(&self) -> Vec<LinkRow> {
+    pub(crate) fn links(&self, at: Instant) -> Vec<LinkRow> {
         use qc_core::admin::api::LinkState as Shown;
         let row = |(name, node): (&NodeName, &Node)| {
             let (state, closed) = match &node.state {
@@ -164,7 +177,11 @@ impl Fleet {
                 address: node.address.clone(),
                 state,
                 since: node.since,
-                problem: closed.or_else(|| node.problem.clone()),
+                problem: node
+                    .contested(at)
+                    .cloned()
+                    .or(closed)
+                    .or_else(|| node.problem.clone()),
                 connects: node.connects,
                 rtt: node.rtt,
             }
@@ -200,13 +217,19 @@ impl Node {
             rtt: None,
             clock_skew_ms: None,
             problem: None,
+            contested: None,
             connects: 0,
         }
     }
 
+    fn contested(&self, at: Instant) -> Option<&Refusal> {
+        let (until, refusal) = self.contested.as_ref()?;
+        (at < *until).then_some(refusal)
+    }
+
     fn row(&self, name: &NodeName, now: Timestamp, at: Instant) -> FleetNode {
         let status = self.status.clone().unwrap_or_default();
-        let (state, code, reason) = self.judge(&status, now);
+        let (state, code, reason) = self.judge(&status, now, at);
         let live = matches!(self.state, Link::Up);
         let (in_per_s, out_per_s) = if live { self.rate.per_s } else { (0.0, 0.0) };
         let left = status
@@ -245,8 +268,13 @@ impl Node {
         &self,
         status: &Status,
         now: Timestamp,
+        at: Instant,
     ) -> (NodeState, Option<String>, Option<String>) {
         let say = |state, code: &str, reason: String| (state, Some(code.to_owned()), Some(reason));
+        if let Some(refusal) = self.contested(at) {
+            let code = refusal.code.to_string();
+            return say(NodeState::Crit, &code, refusal.reason.clone());
+        }
         match &self.state {
             Link::Never => {
                 let reason = "it has not connected since this relay started".to_owned();
@@ -359,6 +387,42 @@ mod tests {
             clock.instant(),
         );
         assert_eq!(state(&fleet), (NodeState::Down, Some("QC2008".to_owned())));
+    }
+
+    #[test]
+    fn a_replaced_link_ends_beside_the_newer_one_and_two_machines_stay_said() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let mut fleet = Fleet::default();
+        let newer = Peer {
+            address: "127.0.0.1:10".to_owned(),
+            ..peer()
+        };
+        let down = LinkState::Down(Refusal::new(Code::new(2212), "replaced"));
+        for (peer, state) in [
+            (peer(), LinkState::Up),
+            (newer, LinkState::Up),
+            (peer(), down),
+        ] {
+            fleet.link(&peer, &state, clock.now(), clock.instant());
+        }
+        let row = |fleet: &Fleet, clock: &ManualClock| {
+            let row = fleet.rows(clock.now(), clock.instant()).remove(0);
+            let link = fleet.links(clock.instant()).remove(0);
+            (
+                row.state,
+                link.problem.map(|problem| problem.code.to_string()),
+            )
+        };
+        assert_eq!(row(&fleet, &clock), (NodeState::Ok, None));
+        let until = clock.instant() + Duration::from_mins(1);
+        let twins = Refusal::new(Code::new(2225), "two machines");
+        fleet.contested(&peer().node, twins, until);
+        let said = (NodeState::Crit, Some("QC2225".to_owned()));
+        assert_eq!(row(&fleet, &clock), said);
+        fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());
+        assert_eq!(row(&fleet, &clock), said);
+        clock.advance(Duration::from_mins(1));
+        assert_eq!(row(&fleet, &clock).0, NodeState::Ok);
     }
 
     #[test]

@@ -168,7 +168,11 @@ impl LinkApp for Hub {
             }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-                tracing::info!(code, node = %peer.node, reason, "Link down.");
+                if refusal.code.is_identity() || refusal.code == link::DUPLICATE {
+                    tracing::warn!(code, node = %peer.node, reason, "Link down.");
+                } else {
+                    tracing::info!(code, node = %peer.node, reason, "Link down.");
+                }
             }
         }
         if matches!(state, LinkState::Down(_)) {

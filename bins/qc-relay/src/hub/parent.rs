@@ -195,7 +195,7 @@ impl Parent {
     }
 
     /// What waits for the parent, over all streams.
-    fn waiting(&self) -> Backlog {
+    pub(crate) fn waiting(&self) -> Backlog {
         let mut sum = Backlog::default();
         for stream in self.streams(Direction::Send) {
             let waits = self.hub.waits(&stream, self.position(&stream));

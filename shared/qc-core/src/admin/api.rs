@@ -380,6 +380,8 @@ pub struct LinkStatus {
     pub received: u64,
     /// Messages that wait for it.
     pub backlog_messages: u64,
+    /// How long it takes to send what waits, at the rate of the last minute.
+    pub drained_in_s: Option<u64>,
 }
 
 /// Which way a link goes.

@@ -15,6 +15,8 @@ mod flags;
 mod key_command;
 #[cfg(feature = "net")]
 mod ledger;
+#[cfg(all(feature = "net", feature = "store"))]
+mod link;
 mod message_args;
 mod output;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -42,6 +44,8 @@ pub use flags::{ColorChoice, Globals, OutputFormat};
 pub use key_command::KeyCommand;
 #[cfg(feature = "net")]
 pub use ledger::LedgerCommand;
+#[cfg(all(feature = "net", feature = "store"))]
+pub use link::LinkCommand;
 pub use message_args::MessageArgs;
 pub use output::{Output, Table, human_bytes, human_duration};
 #[cfg(all(feature = "net", feature = "store"))]

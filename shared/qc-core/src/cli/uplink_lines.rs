@@ -34,11 +34,18 @@ fn link_line(word: &str, link: &LinkStatus) -> String {
         let ago = human_duration(Duration::from_millis(ms));
         format!(", probe {}.{}ms {ago} ago", us / 1000, us % 1000 / 100)
     });
+    let eta = link.drained_in_s.filter(|_| link.backlog_messages > 0);
+    let eta = eta.map_or_else(String::new, |s| {
+        format!(
+            ", drained in {}",
+            human_duration(Duration::from_secs(s.max(1)))
+        )
+    });
     let next = link
         .next_try_s
         .map_or_else(String::new, |s| format!(", next try in {s}s"));
     format!(
-        "{word:<7} {state} {}  sent {}, received {}, {} wait{acked}{probe}{next}",
+        "{word:<7} {state} {}  sent {}, received {}, {} wait{eta}{acked}{probe}{next}",
         safe(peer, 200),
         link.sent,
         link.received,

@@ -48,3 +48,5 @@ pub const NO_CALLS: Code = Code::new(2230);
 pub const NO_TARGET: Code = Code::new(2231);
 /// There is no such stream here.
 pub const NO_STREAM: Code = Code::new(2219);
+/// Two machines take turns with one identity.
+pub const DUPLICATE: Code = Code::new(2225);

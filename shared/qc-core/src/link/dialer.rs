@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, Peer};
-use super::codes::{GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
+use super::codes::{DUPLICATE, GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
 use super::driver::{Ended, LinkOptions, Stop, run};
 use super::gate::Gate;
 use super::session::Side;
@@ -33,7 +33,14 @@ pub trait Connect: Send + Sync + 'static {
         &self,
         address: &str,
     ) -> impl Future<Output = Result<(Self::Stream, Peer), ConnectError>> + Send;
+
+    /// Resolves when the peer at the other end of `stream` is not to be believed any more, with the
+    /// reason; never otherwise.
+    fn distrusted(&self, stream: &Self::Stream) -> Distrust;
 }
+
+/// The end of somebody's trust in a peer.
+pub type Distrust = Pin<Box<dyn Future<Output = Refusal> + Send>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +107,7 @@ impl ConnectError {
 /// Whether it is a matter of identity, where trying again soon is of no use.
 fn is_lasting(refusal: &Refusal) -> bool {
     let code = refusal.code;
-    code.is_identity() || code == WRONG_NODE || code == NOT_ALLOWED
+    code.is_identity() || code == WRONG_NODE || code == NOT_ALLOWED || code == DUPLICATE
 }
 
 /// How to dial.
@@ -280,10 +287,12 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             let rng = self.rng.fork();
             let (ended, lasted) = self.stand(standing, stop, rng).await;
             lasting = is_lasting(&ended.refusal);
+            // where two take turns, a turn that lasted is no reason to come back sooner
+            let contested = ended.refusal.code == DUPLICATE;
             self.failed(ended.refusal);
             if ended.established {
                 was_up = true;
-                if lasted >= self.options.good_after {
+                if lasted >= self.options.good_after && !contested {
                     self.options.backoff.reset();
                     self.options.identity_backoff.reset();
                     self.status.send_modify(|status| status.attempts = 0);
@@ -322,6 +331,7 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
         let (stop, stopped) = watch::channel(Stop::Run);
         let (with, at, clock) = (peer.clone(), Arc::clone(&gate), self.clock);
         let options = self.options.link.clone();
+        let (distrusted, close) = (self.connect.distrusted(&stream), stop.clone());
         let run = async move {
             let link = run(
                 stream,
@@ -332,13 +342,17 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 &options,
                 stopped,
             );
-            if open {
-                return link.await;
-            }
+            let mut link = std::pin::pin!(link);
             tokio::select! {
-                ended = link => ended,
-                never = at.forward() => match never {},
+                ended = &mut link => return ended,
+                never = at.forward(), if !open => match never {},
+                refusal = distrusted => {
+                    let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+                    tracing::warn!(code, relay = %with.node, reason, "No longer trusted; its link ends.");
+                    close.send_replace(Stop::Close(refusal));
+                }
             }
+            link.await
         };
         Standing {
             place,

@@ -19,7 +19,7 @@ use super::calls::Calls;
 use super::channels::Channels;
 use super::codes::{CUT, FRAME, GOING_AWAY, NOT_ADMITTED, SLOW};
 use super::pending::Pending;
-use super::session::{Event, Now, Session, SessionConfig, Side};
+use super::session::{Event, Now, Session, SessionConfig, Shape, Side};
 use crate::clock::Clock;
 use crate::model::Seq;
 use crate::wire::{FrameDecoder, Open, Record, Refusal};
@@ -40,6 +40,8 @@ pub struct LinkOptions {
     pub drain_timeout: Duration,
     /// The shortest and the longest wait before a refused channel or subscription is tried again.
     pub retry: (Duration, Duration),
+    /// How much of the line it may take.
+    pub shape: watch::Receiver<Shape>,
 }
 
 impl LinkOptions {
@@ -50,6 +52,7 @@ impl LinkOptions {
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             retry: (Duration::from_millis(500), Duration::from_secs(30)),
+            shape: watch::channel(Shape::default()).1,
         }
     }
 }
@@ -155,7 +158,10 @@ impl<A: LinkApp> Driver<'_, A> {
     ) -> Ended {
         let mut decoder = FrameDecoder::default();
         let mut changed = self.app.changed();
-        let (mut owner_is_there, mut store_is_there) = (true, true);
+        let mut shape = self.options.shape.clone();
+        let (mut owner_is_there, mut store_is_there, mut is_shaped) = (true, true, true);
+        let first = *shape.borrow_and_update();
+        self.session.set_shape(first, self.clock.instant());
         let mut unflushed = false;
         let wanted = stop.borrow_and_update().clone();
         self.obey(&wanted);
@@ -217,6 +223,13 @@ impl<A: LinkApp> Driver<'_, A> {
                         self.channels.look_again();
                     }
                     Err(_) => store_is_there = false,
+                },
+                reshaped = shape.changed(), if is_shaped => match reshaped {
+                    Ok(()) => {
+                        let shape = *shape.borrow_and_update();
+                        self.session.set_shape(shape, self.clock.instant());
+                    }
+                    Err(_) => is_shaped = false,
                 },
                 () = timer.as_mut() => {
                     // After a stall of this process the peer's bytes come before its silence.

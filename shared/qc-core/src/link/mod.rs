@@ -25,8 +25,10 @@ mod stored;
 pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 pub use calls::{CallStream, Caller};
 pub use codes::*;
-pub use dialer::{Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus};
+pub use dialer::{
+    Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
+};
 pub use driver::{Ended, LinkOptions, Stop, run};
-pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Side};
+pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
 pub use stored::{draft, received};

@@ -22,7 +22,8 @@ use super::crl::{self, CrlError, CrlView, MAX_CRL};
 use crate::durable;
 use crate::model::{NameError, Timestamp, TrustDomain};
 
-const MAX_CRLS: usize = 1024;
+/// The most revocation lists that a trust directory may hold.
+pub const MAX_CRLS: usize = 1024;
 
 /// Why trust could not be loaded or changed.
 #[derive(Debug, thiserror::Error)]
@@ -159,10 +160,10 @@ impl TrustAnchors {
             };
             for entry in std::fs::read_dir(&crl_dir).map_err(failed)?.take(MAX_CRLS) {
                 let path = entry.map_err(failed)?.path();
-                let bytes = read(&path, MAX_CRL)?;
+                // a file under another name is not looked at: it may be on its way to a good one
                 let der = match path.extension().and_then(|e| e.to_str()) {
-                    Some("der" | "crl") => bytes,
-                    Some("pem") => pem_crl(&bytes)?,
+                    Some("der" | "crl") => read(&path, MAX_CRL)?,
+                    Some("pem") => pem_crl(&read(&path, MAX_CRL)?)?,
                     _ => continue,
                 };
                 match trust.add_crl(der) {
@@ -272,6 +273,30 @@ impl TrustAnchors {
             }
         }
         Ok(())
+    }
+
+    /// Keeps every list of `held` that is newer than what is here or alone: a list that was in force
+    /// does not lose its force because its file went away or an older one took its place. Tells whose.
+    pub fn keep_lists(&mut self, held: &Self) -> Vec<String> {
+        let mut kept = Vec::new();
+        for list in &held.crls {
+            let of_it = |here: &&HeldCrl| here.view.issuer_der == list.view.issuer_der;
+            let here = self.crls.iter().find(of_it);
+            let is_newer = here.is_none_or(|here| here.view.number < list.view.number);
+            // that of a CA which is not trusted any more is not kept
+            if is_newer && self.add_crl(list.der.clone()).is_ok() {
+                kept.push(list.view.issuer.clone());
+            }
+        }
+        kept
+    }
+
+    /// Whether both are the same certificates and lists under the same domain.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.domain == other.domain
+            && self.roots().eq(other.roots())
+            && self.cas().eq(other.cas())
+            && self.crls().eq(other.crls())
     }
 
     /// The known CAs above a certificate, nearest first, the root last.

@@ -15,11 +15,11 @@ use tokio_rustls::client::TlsStream;
 use super::websocket::{UpgradeError, WebSocket};
 use super::{Reach, ReachError, Route, Target, Way, Ways};
 use crate::clock::Clock;
-use crate::link::{Connect, ConnectError, Peer};
+use crate::link::{Connect, ConnectError, Distrust, Peer};
 use crate::model::NodeName;
 use crate::pki::PeerRefusal;
 use crate::safe_text::safe;
-use crate::tls::{self, Credentials};
+use crate::tls::{self, Credentials, Shown};
 use crate::wire::{Code, Refusal};
 
 /// After how many direct attempts in a row that look filtered WebSocket is tried.
@@ -117,6 +117,11 @@ impl Connect for Dial {
         self.say(address, connected.as_ref().err());
         connected
     }
+
+    fn distrusted(&self, stream: &LinkStream) -> Distrust {
+        let distrusted = self.credentials.distrusted(Some(stream.shown.clone()));
+        Box::pin(async move { tls::as_refusal(&distrusted.await) })
+    }
 }
 
 /// Why one way did not lead to the relay.
@@ -202,17 +207,19 @@ impl Dial {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
         let config = self.credentials.link_client_config(self.expected.clone());
-        let (stream, peer) = self.judged(stream, address, target, end, config).await?;
-        Ok(self
-            .done(address, LinkStream::Direct(stream), peer, route, false)
-            .await)
+        let (stream, peer, shown) = self.judged(stream, address, target, end, config).await?;
+        let stream = LinkStream {
+            shown,
+            way: Bytes::Direct(stream),
+        };
+        Ok(self.done(address, stream, peer, route, false).await)
     }
 
     async fn inside(&self, address: &str, target: &Target) -> Result<(LinkStream, Peer), Missed> {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
         let config = self.credentials.http_client_config(self.expected.clone());
-        let (stream, peer) = self.judged(stream, address, target, end, config).await?;
+        let (stream, peer, shown) = self.judged(stream, address, target, end, config).await?;
         let left = end.saturating_duration_since(self.clock.instant());
         let upgraded = match timeout(left, WebSocket::ask(stream, target)).await {
             Ok(Ok(upgraded)) => upgraded,
@@ -228,7 +235,10 @@ impl Dial {
                 return Err(Missed::Final(error.into_connect(address)));
             }
         };
-        let stream = LinkStream::WebSocket(Box::new(upgraded));
+        let stream = LinkStream {
+            shown,
+            way: Bytes::WebSocket(Box::new(upgraded)),
+        };
         Ok(self.done(address, stream, peer, route, true).await)
     }
 
@@ -249,7 +259,7 @@ impl Dial {
         target: &Target,
         end: Instant,
         config: Result<(Arc<rustls::ClientConfig>, tls::Verdict), rustls::Error>,
-    ) -> Result<(Box<TlsStream<TcpStream>>, Peer), Missed> {
+    ) -> Result<(Box<TlsStream<TcpStream>>, Peer, Shown), Missed> {
         let config = config.map_err(|error| {
             let refusal = Refusal::new(Code::new(2024), error.to_string());
             Missed::Final(refused(address, refusal))
@@ -261,7 +271,7 @@ impl Dial {
             node: connected.peer.name,
             address: address.to_owned(),
         };
-        Ok((connected.stream, peer))
+        Ok((connected.stream, peer, connected.shown))
     }
 
     async fn done(
@@ -369,7 +379,15 @@ fn handshake_failed(address: &str, error: &io::Error) -> Missed {
 
 /// A judged connection.
 #[derive(Debug)]
-pub enum LinkStream {
+pub struct LinkStream {
+    /// What the other side showed.
+    shown: Shown,
+    way: Bytes,
+}
+
+/// How its bytes travel.
+#[derive(Debug)]
+enum Bytes {
     /// TLS with the link in it.
     Direct(Box<TlsStream<TcpStream>>),
     /// TLS with a WebSocket with the link in it.
@@ -382,9 +400,9 @@ impl AsyncRead for LinkStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Direct(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::WebSocket(stream) => Pin::new(stream).poll_read(context, buffer),
+        match &mut self.get_mut().way {
+            Bytes::Direct(stream) => Pin::new(stream).poll_read(context, buffer),
+            Bytes::WebSocket(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -395,23 +413,23 @@ impl AsyncWrite for LinkStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Direct(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
+        match &mut self.get_mut().way {
+            Bytes::Direct(stream) => Pin::new(stream).poll_write(context, bytes),
+            Bytes::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Direct(stream) => Pin::new(stream).poll_flush(context),
-            Self::WebSocket(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().way {
+            Bytes::Direct(stream) => Pin::new(stream).poll_flush(context),
+            Bytes::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Direct(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().way {
+            Bytes::Direct(stream) => Pin::new(stream).poll_shutdown(context),
+            Bytes::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

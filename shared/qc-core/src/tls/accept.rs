@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{ALPN_LINK, Credentials};
+use super::{ALPN_LINK, Credentials, Shown};
 use crate::pki::{PeerIdentity, PeerRefusal};
 
 /// A connection whose handshake is done.
@@ -20,6 +20,8 @@ pub enum Accepted<S> {
         stream: Box<TlsStream<S>>,
         /// Who dialled.
         peer: PeerIdentity,
+        /// By which certificates.
+        shown: Shown,
     },
     /// An HTTP client.
     Http {
@@ -27,6 +29,8 @@ pub enum Accepted<S> {
         stream: Box<TlsStream<S>>,
         /// Who it is, if it showed a certificate.
         peer: Option<PeerIdentity>,
+        /// By which certificates.
+        shown: Option<Shown>,
     },
 }
 
@@ -104,12 +108,20 @@ where
     })?;
     let stream = Box::new(stream);
     if !is_link {
-        let peer = verdict.identity();
-        return Ok(Accepted::Http { stream, peer });
+        let (peer, shown) = verdict.admitted().unzip();
+        return Ok(Accepted::Http {
+            stream,
+            peer,
+            shown,
+        });
     }
-    let peer = verdict.identity();
-    let peer = peer.ok_or(AcceptError::Refused(PeerRefusal::NoCertificate))?;
-    Ok(Accepted::Link { stream, peer })
+    let admitted = verdict.admitted();
+    let (peer, shown) = admitted.ok_or(AcceptError::Refused(PeerRefusal::NoCertificate))?;
+    Ok(Accepted::Link {
+        stream,
+        peer,
+        shown,
+    })
 }
 
 fn is_missing_certificate(error: &io::Error) -> bool {

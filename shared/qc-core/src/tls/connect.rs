@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::Shown;
 use super::verifier::{Verdict, peek_config};
 use crate::pki::{PeerIdentity, PeerRefusal};
 
@@ -24,6 +25,8 @@ pub struct Connected<S> {
     pub stream: Box<TlsStream<S>>,
     /// Who answered.
     pub peer: PeerIdentity,
+    /// By which certificates.
+    pub shown: Shown,
 }
 
 /// Why a connection was not made.
@@ -86,9 +89,13 @@ where
         }
         Ok(Ok(stream)) => Box::new(stream),
     };
-    let peer = verdict.identity();
-    let peer = peer.ok_or(ConnectError::Refused(PeerRefusal::NoCertificate))?;
-    Ok(Connected { stream, peer })
+    let admitted = verdict.admitted();
+    let (peer, shown) = admitted.ok_or(ConnectError::Refused(PeerRefusal::NoCertificate))?;
+    Ok(Connected {
+        stream,
+        peer,
+        shown,
+    })
 }
 
 /// The certificates that a TLS server shows, the leaf first. They are looked at, not believed, and

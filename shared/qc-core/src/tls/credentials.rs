@@ -1,5 +1,5 @@
 //! What a process shows and whom it believes, loaded from its state directory and replaced as a
-//! whole: every handshake takes the newest, sessions live on.
+//! whole: every handshake takes the newest, and who was let in before is judged again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +11,13 @@ use rustls::{ClientConfig, DistinguishedName, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
 use super::ALPN_LINK;
+use super::shown::{Rules, Shown};
 use super::verifier::{PeerVerifier, Verdict};
 use crate::clock::Clock;
 use crate::model::NodeName;
 use crate::pki::{
-    CertView, Identity, IdentityError, KeyAndChain, Role, TrustAnchors, TrustError, Usage,
+    CertView, Identity, IdentityError, KeyAndChain, PeerRefusal, Role, TrustAnchors, TrustError,
+    Usage,
 };
 
 /// Who may dial a link, who may answer one, and who may knock at the front door.
@@ -56,6 +58,8 @@ pub struct Loaded {
     pub trust: TrustAnchors,
     /// The facts of our own node certificate.
     pub node: CertView,
+    /// Rises with every change.
+    pub(super) generation: u64,
     node_key: Arc<CertifiedKey>,
     front_key: Arc<CertifiedKey>,
 }
@@ -76,10 +80,26 @@ impl Loaded {
         Ok(Self {
             trust,
             node: identity.node.view.clone(),
+            generation: 0,
             node_key,
             front_key,
         })
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.node_key.cert == other.node_key.cert
+            && self.front_key.cert == other.front_key.cert
+            && self.trust.is_same(&other.trust)
+    }
+}
+
+/// What came of reading the state directory again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether something is new.
+    pub is_new: bool,
+    /// The CAs whose list on disk is gone or older than the one that stays in force.
+    pub kept: Vec<String>,
 }
 
 /// Whether a node of this role may dial a link.
@@ -142,12 +162,36 @@ impl Credentials {
         })
     }
 
-    /// Reads the state directory again. On failure the old credentials stay.
-    pub fn reload(&self) -> Result<(), CredentialsError> {
+    /// Reads the state directory again. On failure the old credentials stay; of two revocation lists
+    /// the newer one does.
+    pub fn reload(&self) -> Result<Reload, CredentialsError> {
+        let mut done = Reload {
+            is_new: false,
+            kept: Vec::new(),
+        };
         if let Some(dir) = &self.state_dir {
-            self.current.send_replace(Arc::new(Self::read(dir)?));
+            let mut loaded = Self::read(dir)?;
+            done.kept = loaded.trust.keep_lists(&self.current().trust);
+            done.is_new = self.put(loaded);
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Puts a generation in force, if it is another one.
+    fn put(&self, mut loaded: Loaded) -> bool {
+        self.current.send_if_modified(|current| {
+            if loaded.is_same(current) {
+                return false;
+            }
+            loaded.generation = current.generation + 1;
+            *current = Arc::new(loaded);
+            true
+        })
+    }
+
+    /// Where they come from, if they are on disk.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.state_dir.as_deref()
     }
 
     fn read(state_dir: &Path) -> Result<Loaded, CredentialsError> {
@@ -162,9 +206,31 @@ impl Credentials {
         identity: &Identity,
         trust: TrustAnchors,
     ) -> Result<(), CredentialsError> {
-        let loaded = Loaded::new(identity, trust)?;
-        self.current.send_replace(Arc::new(loaded));
+        self.put(Loaded::new(identity, trust)?);
         Ok(())
+    }
+
+    /// Resolves with the reason when newer credentials no longer admit whom `shown` admitted; never
+    /// otherwise. A peer without a certificate has none to lose.
+    pub fn distrusted(
+        &self,
+        shown: Option<Shown>,
+    ) -> impl Future<Output = PeerRefusal> + Send + 'static + use<> {
+        let (credentials, mut newest) = (self.clone(), self.current.subscribe());
+        async move {
+            let _keeps_the_sender = credentials;
+            if let Some(shown) = shown {
+                let mut judged_by = shown.generation();
+                while let Ok(loaded) = newest.wait_for(|new| new.generation != judged_by).await {
+                    let loaded = Arc::clone(&loaded);
+                    judged_by = loaded.generation;
+                    if let Err(refusal) = shown.judge(&loaded.trust) {
+                        return refusal;
+                    }
+                }
+            }
+            std::future::pending().await
+        }
     }
 
     /// The newest generation.
@@ -227,9 +293,11 @@ impl Credentials {
         let verifier = PeerVerifier {
             loaded,
             clock: Arc::clone(&self.clock),
-            usage: Usage::Client,
-            roles,
-            expected: None,
+            rules: Rules {
+                usage: Usage::Client,
+                roles,
+                expected: None,
+            },
             optional,
             hints: None,
             verdict: verdict.clone(),
@@ -277,9 +345,11 @@ impl Credentials {
         let verifier = PeerVerifier {
             loaded,
             clock: Arc::clone(&self.clock),
-            usage: Usage::Server,
-            roles: LINK_SERVERS,
-            expected,
+            rules: Rules {
+                usage: Usage::Server,
+                roles: LINK_SERVERS,
+                expected,
+            },
             optional: false,
             hints,
             verdict: verdict.clone(),

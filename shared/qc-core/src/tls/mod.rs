@@ -1,17 +1,21 @@
 //! TLS for links and front doors: credentials that swap live, one port for both, reasons by name.
 //!
 //! TLS 1.3 only, mutual on links, no resumption of any kind: a revoked peer must not come back on an
-//! old ticket. Whether a peer is let in is judged by [`crate::pki::verify_peer`] alone; here its
+//! old ticket, and who was let in is judged again when credentials change. Whether a peer is let in is judged by [`crate::pki::verify_peer`] alone; here its
 //! verdict is carried out of the handshake, so that both sides can say why.
 
 mod accept;
 mod connect;
 mod credentials;
+mod files;
+mod shown;
 mod verifier;
 
 pub use accept::{AcceptError, Accepted, accept};
 pub use connect::{ConnectError, Connected, PeerAlert, connect, peek, peer_alert};
-pub use credentials::{Credentials, CredentialsError, Loaded, may_link};
+pub use credentials::{Credentials, CredentialsError, Loaded, Reload, may_link};
+pub use files::{FileWatch, Look, watch_files};
+pub use shown::{Shown, as_refusal};
 pub use verifier::{Verdict, front_client_config_pinned};
 
 #[cfg(test)]

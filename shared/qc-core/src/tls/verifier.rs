@@ -1,4 +1,4 @@
-//! The TLS library's verifier hooks, each a thin wrapper around [`verify_peer`]. One is made per
+//! The TLS library's verifier hooks, each a thin wrapper around [`Shown::judge`]. One is made per
 //! connection and keeps its verdict, because the library's own error cannot carry it.
 
 use std::sync::{Arc, OnceLock};
@@ -13,17 +13,22 @@ use rustls::{
 };
 
 use super::Loaded;
+use super::shown::{Rules, Shown};
 use crate::clock::Clock;
-use crate::model::NodeName;
-use crate::pki::{CertView, PeerIdentity, PeerRefusal, Role, Usage, verify_peer};
+use crate::pki::{CertView, PeerIdentity, PeerRefusal};
 
 /// What was decided about the peer of one connection; empty until its certificate was seen.
 #[derive(Debug, Clone, Default)]
-pub struct Verdict(Arc<OnceLock<Result<PeerIdentity, PeerRefusal>>>);
+pub struct Verdict(Arc<OnceLock<Result<(PeerIdentity, Shown), PeerRefusal>>>);
 
 impl Verdict {
     /// The peer that was let in.
     pub fn identity(&self) -> Option<PeerIdentity> {
+        self.admitted().map(|(peer, _)| peer)
+    }
+
+    /// The same with what it showed, to be judged again.
+    pub fn admitted(&self) -> Option<(PeerIdentity, Shown)> {
         self.0.get()?.as_ref().ok().cloned()
     }
 
@@ -37,9 +42,7 @@ impl Verdict {
 pub(super) struct PeerVerifier {
     pub(super) loaded: Arc<Loaded>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) usage: Usage,
-    pub(super) roles: &'static [Role],
-    pub(super) expected: Option<NodeName>,
+    pub(super) rules: Rules,
     /// Whether a peer without a certificate is let in as nobody.
     pub(super) optional: bool,
     /// The roots to name to a server, where that decides what it shows.
@@ -49,22 +52,18 @@ pub(super) struct PeerVerifier {
 
 impl std::fmt::Debug for PeerVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PeerVerifier({:?}, {:?})", self.usage, self.roles)
+        write!(f, "PeerVerifier({:?})", self.rules)
     }
 }
 
 impl PeerVerifier {
     fn judge(&self, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
-        let chain: Vec<_> = std::iter::once(leaf).chain(others).cloned().collect();
-        let trust = &self.loaded.trust;
-        let judged = verify_peer(&chain, trust, self.usage, self.roles, self.clock.now());
-        let judged = judged.and_then(|peer| match &self.expected {
-            Some(wanted) if *wanted != peer.name => Err(PeerRefusal::UnexpectedNode {
-                found: peer.name,
-                wanted: wanted.clone(),
-            }),
-            _ => Ok(peer),
-        });
+        let chain = std::iter::once(leaf).chain(others);
+        let chain = chain.map(|cert| cert.clone().into_owned()).collect();
+        let (rules, generation) = (self.rules.clone(), self.loaded.generation);
+        let shown = Shown::new(chain, rules, self.clock.now(), generation);
+        let judged = shown.judge(&self.loaded.trust);
+        let judged = judged.map(|peer| (peer, shown));
         let error = judged.as_ref().err().map(to_tls);
         let _only_the_first_counts = self.verdict.0.set(judged);
         error.map_or(Ok(()), Err)

@@ -7,11 +7,17 @@
 mod monitor;
 mod probe;
 mod prober;
+mod routes;
 mod section;
+mod shaping;
 mod start;
+mod steer;
 
 pub use monitor::Monitor;
 pub use probe::{Probed, answer_probe, is_probe, probe};
-pub use prober::{PROBE_ROUTE, PROBE_SCHEMA, Prober, router};
+pub use prober::{PROBE_ROUTE, PROBE_SCHEMA, Prober};
+pub use routes::router;
 pub use section::{UPLINK, UplinkSection, UplinkWay};
+pub use shaping::{DayWindow, Rate, Shaping, ShapingText};
 pub use start::{Around, start};
+pub use steer::{LIMIT_ROUTE, LINK_ROUTE, LINK_SCHEMA, LimitWish, LinkView, Steer, Waiting};

@@ -1,7 +1,8 @@
 //! What is known of the link upward: told by its dialer and by the program, shown by `status`.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -9,11 +10,15 @@ use super::Probed;
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::link::{Caller, DialerState, DialerStatus, LinkState, Peer};
+use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;
 use crate::wire::Refusal;
+
+/// How far marks of what has been sent are apart, and how many are kept.
+const MARK: Duration = Duration::from_secs(1);
+const MARKS: usize = 60;
 
 /// The link upward as it stands. Clones share it.
 #[derive(Clone)]
@@ -32,6 +37,8 @@ struct Seen {
     rtt: Option<Duration>,
     acked: Option<Timestamp>,
     sent: u64,
+    /// What had been sent when, a mark each second of the last minute.
+    marks: VecDeque<(Instant, u64)>,
     received: u64,
     /// The newest refusal of a stream.
     refusal: Option<(Timestamp, StreamName, Refusal)>,
@@ -64,9 +71,10 @@ impl Monitor {
         if count == 0 {
             return; // said again after a reconnect
         }
-        let now = self.clock.now();
+        let (now, at) = (self.clock.now(), self.clock.instant());
         self.change(|seen| {
             seen.acked = Some(now);
+            seen.mark(at);
             seen.sent += count;
             seen.refusal.take_if(|(_, refused, _)| refused == stream);
         });
@@ -120,7 +128,11 @@ impl Monitor {
             }
             LinkState::Down(refusal) => {
                 let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-                tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                if refusal.code.is_identity() || refusal.code == DUPLICATE {
+                    tracing::warn!(code, relay = %peer.node, reason, "Link down.");
+                } else {
+                    tracing::info!(code, relay = %peer.node, reason, "Link down.");
+                }
             }
         }
         let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
@@ -242,6 +254,7 @@ impl Monitor {
             sent: seen.sent,
             received: seen.received,
             backlog_messages: waiting,
+            drained_in_s: seen.drained_in(waiting, self.clock.instant()),
         }
     }
 
@@ -255,6 +268,59 @@ impl Monitor {
     }
 }
 
+impl Seen {
+    /// Remembers what has been sent by `at`, before more is counted.
+    fn mark(&mut self, at: Instant) {
+        let is_due = self.marks.back().is_none_or(|(last, _)| at >= *last + MARK);
+        if is_due {
+            self.marks.push_back((at, self.sent));
+        }
+        while self.marks.len() > MARKS {
+            self.marks.pop_front();
+        }
+    }
+
+    /// How many seconds `waiting` messages take at the rate of the last minute; none if there was none.
+    fn drained_in(&self, waiting: u64, now: Instant) -> Option<u64> {
+        let is_recent = |(at, _): &&(Instant, u64)| now.saturating_duration_since(*at) <= MARK * 60;
+        let (since, before) = self.marks.iter().find(is_recent)?;
+        let passed = now.saturating_duration_since(*since).max(MARK).as_millis();
+        let sent = self.sent - before;
+        if waiting == 0 || sent == 0 {
+            return (waiting == 0).then_some(0);
+        }
+        let ms = u128::from(waiting) * passed / u128::from(sent);
+        u64::try_from(ms / 1000).ok()
+    }
+}
+
 fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn what_waits_is_drained_at_the_rate_of_the_last_minute() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1)));
+        let monitor = Monitor::new(clock.clone());
+        let stream = "acme/x".parse().unwrap();
+        assert_eq!(
+            monitor.status(100).drained_in_s,
+            None,
+            "nothing was sent yet"
+        );
+        assert_eq!(monitor.status(0).drained_in_s, None);
+        for _ in 0..10 {
+            monitor.acked(&stream, 50);
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(monitor.status(3000).drained_in_s, Some(60));
+        assert_eq!(monitor.status(0).drained_in_s, Some(0));
+        clock.advance(Duration::from_mins(2));
+        assert_eq!(monitor.status(3000).drained_in_s, None, "it stands");
+    }
 }

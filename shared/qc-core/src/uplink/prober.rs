@@ -3,13 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
-
 use super::{Monitor, Probed, probe};
-use crate::admin::Problem;
-use crate::admin::api::Reply;
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
@@ -38,7 +32,7 @@ pub struct Prober {
 
 impl Prober {
     /// Sends a probe and tells the monitor how it went.
-    async fn once(&self) -> Result<Probed, Failure> {
+    pub(super) async fn once(&self) -> Result<Probed, Failure> {
         let caller = self.monitor.caller().ok_or_else(|| {
             let message = "there is no link to probe";
             Failure::new(Exit::Unreachable, "QC2232", message)
@@ -64,16 +58,4 @@ impl Prober {
             }
         }
     }
-}
-
-/// The route `POST /v1/probe`.
-pub fn router(prober: Prober) -> Router {
-    let route = |State(prober): State<Prober>| async move {
-        let probed = prober.once().await.map_err(Problem)?;
-        let now = prober.clock.now();
-        Ok::<_, Problem>(Json(Reply::new(PROBE_SCHEMA, &prober.node, now, probed)))
-    };
-    Router::new()
-        .route(PROBE_ROUTE, post(route))
-        .with_state(prober)
 }

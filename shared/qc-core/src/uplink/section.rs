@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::{Shaping, ShapingText};
 use crate::config::{Key, Kind, Loaded, Problem, Section, Shape, de};
 use crate::model::NodeName;
 use crate::reach::{NoProxy, Proxy, WebSocketMode};
@@ -44,6 +45,13 @@ pub const UPLINK: Section = Section {
             .default("\"10m\""),
         Key::new("reconnect_spread", Kind::Duration, "A lost link is dialled again at some moment of this window, so that a fleet does not return in one second. About 1s for every 1000 edges.")
             .default("\"1s\""),
+        Key::new("limit", Kind::String, "The most that is sent, over all lanes: bits a second such as 256kbit or 2Mbit. Alarms pass at once, and the rest waits for it.")
+            .example("\"256kbit\""),
+        Key::new("catchup", Kind::Integer { min: 1, max: 100 }, "The share of the limit in percent while what waits is older than a minute, so that a return leaves the line to others.")
+            .example("30"),
+        Key::new("window", Kind::List(&Kind::String), "Times of the day, in the machine's time zone, in which the lanes normal and low are sent. Empty: always.")
+            .default("[]")
+            .example("[\"22:00-06:00\"]"),
     ],
     variants: &[],
 };
@@ -85,6 +93,14 @@ pub struct UplinkSection {
     /// The window of returns.
     #[serde(deserialize_with = "de::duration")]
     pub reconnect_spread: Duration,
+    /// The most that is sent.
+    #[serde(default)]
+    pub limit: Option<String>,
+    /// The share of it for what is old.
+    #[serde(default)]
+    pub catchup: Option<u8>,
+    /// When the lanes normal and low are sent.
+    pub window: Vec<String>,
 }
 
 impl UplinkSection {
@@ -115,9 +131,19 @@ impl UplinkSection {
         Ok(way)
     }
 
+    /// What the link may take; or the key that is wrong, and why.
+    pub fn shaping(&self) -> Result<Shaping, (&'static str, String)> {
+        let text = ShapingText {
+            limit: self.limit.clone(),
+            catchup: self.catchup,
+            window: self.window.clone(),
+        };
+        text.parse()
+    }
+
     /// The key that is wrong, and why, at its place in the file.
     pub fn problem(&self, loaded: &Loaded) -> Option<Problem> {
-        let (key, why) = self.way().err()?;
+        let (key, why) = self.way().err().or_else(|| self.shaping().err())?;
         let path = format!("uplink.{key}");
         // somebody may have put a password into the address of the proxy
         Some(loaded.problem(&path, "QC1020", why).hidden())

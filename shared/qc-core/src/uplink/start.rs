@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Monitor, Prober, UplinkSection};
+use super::{Monitor, Prober, Steer, UplinkSection, Waiting};
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
@@ -33,11 +33,24 @@ pub struct Around {
     pub monitor: Monitor,
     /// Its store, for probes.
     pub streams: Arc<dyn Streams>,
+    /// What waits for the link.
+    pub waiting: Waiting,
     /// Its end: the link drains when it begins.
     pub drain: Drain,
 }
 
 impl Around {
+    /// What steers the link that `uplink` describes.
+    pub fn steer(&self, uplink: &UplinkSection) -> Result<Steer, Failure> {
+        let shaping = uplink.shaping().map_err(wrong)?;
+        Ok(Steer::new(
+            shaping,
+            self.monitor.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.waiting),
+        ))
+    }
+
     /// What sends probes over the link.
     pub fn prober(&self) -> Prober {
         Prober {
@@ -49,8 +62,13 @@ impl Around {
     }
 }
 
-/// Starts the tasks that keep a link up for `app`. Without a relay in `uplink` nothing is started.
-pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Result<(), Failure> {
+/// Starts the tasks that keep a link up for `app`, which is steered by `steer`. Without a relay in `uplink` nothing is started.
+pub fn start<A: LinkApp>(
+    uplink: &UplinkSection,
+    app: A,
+    around: Around,
+    steer: Steer,
+) -> Result<(), Failure> {
     if uplink.relay.is_empty() {
         return Ok(());
     }
@@ -59,6 +77,8 @@ pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Resu
     around
         .drain
         .spawn("prober", prober.run(around.drain.clone()));
+    let shape = steer.shape();
+    around.drain.spawn("steer", steer.run(around.drain.clone()));
     let session = SessionConfig {
         heartbeat: uplink.heartbeat,
         ..SessionConfig::new(around.node)
@@ -66,8 +86,14 @@ pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Resu
     let options = DialerOptions {
         connect_timeout: dial.longest() + MARGIN,
         prefer_after: uplink.prefer_after,
-        ..DialerOptions::new(uplink.relay.clone(), LinkOptions::new(session))
-            .spread(uplink.reconnect_spread)
+        ..DialerOptions::new(
+            uplink.relay.clone(),
+            LinkOptions {
+                shape,
+                ..LinkOptions::new(session)
+            },
+        )
+        .spread(uplink.reconnect_spread)
     };
     let (stop, stopped) = watch::channel(Stop::Run);
     let drain = around.drain.clone();
@@ -93,9 +119,7 @@ pub fn start<A: LinkApp>(uplink: &UplinkSection, app: A, around: Around) -> Resu
 }
 
 fn dial(uplink: &UplinkSection, around: &Around) -> Result<Dial, Failure> {
-    let way = uplink.way().map_err(|(key, why)| {
-        Failure::new(Exit::Config, "QC1020", format!("uplink.{key}: {why}"))
-    })?;
+    let way = uplink.way().map_err(wrong)?;
     let resolver = Arc::new(SystemResolver::default());
     let reach = Reach {
         names: Names::new(resolver, Some(LastGood::open(&around.state))),
@@ -113,4 +137,8 @@ fn dial(uplink: &UplinkSection, around: &Around) -> Result<Dial, Failure> {
     dial.websocket = uplink.websocket;
     dial.ways = around.monitor.ways.clone();
     Ok(dial)
+}
+
+fn wrong((key, why): (&'static str, String)) -> Failure {
+    Failure::new(Exit::Config, "QC1020", format!("uplink.{key}: {why}"))
 }

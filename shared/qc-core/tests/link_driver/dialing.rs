@@ -9,8 +9,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, LinkState, Peer,
-    Side, Stop,
+    CUT, Connect, ConnectError, DUPLICATE, Dialer, DialerOptions, DialerState, DialerStatus,
+    Distrust, LinkState, Peer, Side, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -78,6 +78,8 @@ struct Network {
     links: Mutex<JoinSet<()>>,
     attempts: Mutex<Vec<String>>,
     sturdy_after: usize,
+    /// Why the relay is not trusted any more.
+    distrust: watch::Sender<Option<Refusal>>,
     rng: Mutex<fastrand::Rng>,
 }
 
@@ -89,6 +91,7 @@ impl Network {
             links: Mutex::default(),
             attempts: Mutex::default(),
             sturdy_after,
+            distrust: watch::Sender::new(None),
             rng: Mutex::new(fastrand::Rng::with_seed(7)),
         }
     }
@@ -96,6 +99,14 @@ impl Network {
 
 impl Connect for Network {
     type Stream = Fragile;
+
+    fn distrusted(&self, _stream: &Fragile) -> Distrust {
+        let mut distrust = self.distrust.subscribe();
+        Box::pin(async move {
+            let refusal = distrust.wait_for(Option::is_some).await.unwrap();
+            refusal.clone().unwrap()
+        })
+    }
 
     async fn connect(&self, address: &str) -> Result<(Fragile, Peer), ConnectError> {
         let made = {
@@ -260,6 +271,40 @@ async fn a_stranger_is_tried_again_slowly_and_a_stop_does_not_wait() {
     dialing.stop.send(Stop::Drain).unwrap();
     let ended = timeout(Duration::from_secs(1), dialing.task.join_next()).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+/// A relay that is not trusted any more loses the link at once, hears why, and is not dialled again soon.
+#[tokio::test]
+async fn trust_that_is_lost_ends_the_link_that_stands() {
+    for code in [Code::new(2008), DUPLICATE] {
+        let relay = App::new();
+        let mut dialing = dial(&["relay:1"], App::new(), Network::new(&relay, 0));
+        let connected = |status: &DialerStatus| matches!(status.state, DialerState::Connected(_));
+        let up = timeout(Duration::from_secs(5), dialing.status.wait_for(connected)).await;
+        up.unwrap().unwrap();
+        until("both have greeted", || {
+            relay.states.lock().unwrap().contains(&LinkState::Up)
+        })
+        .await;
+        let refusal = Refusal::new(code, "no more");
+        dialing.network.distrust.send_replace(Some(refusal.clone()));
+        let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+        let status = timeout(Duration::from_secs(1), dialing.status.wait_for(waiting)).await;
+        let status = status.unwrap().unwrap().clone();
+        let DialerState::Waiting(next) = status.state else {
+            panic!("{status:?}");
+        };
+        assert!(next.since(status.since) >= Duration::from_secs(29));
+        assert_eq!(status.last_error.unwrap().1, refusal);
+        until("the relay has heard why", || {
+            relay
+                .states
+                .lock()
+                .unwrap()
+                .contains(&LinkState::Down(refusal.clone()))
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -266,6 +266,24 @@ impl Run {
     }
 }
 
+/// Fails when a goal is not met.
+pub(super) fn judge(figures: &[Figure]) -> Result<(), Failure> {
+    let goals: Vec<_> = figures
+        .iter()
+        .filter_map(|figure| Some((figure, figure.goal.as_ref()?)))
+        .collect();
+    let missed: Vec<_> = goals.iter().filter(|(_, goal)| !goal.met).collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missed
+        .iter()
+        .map(|(figure, _)| figure.name.as_str())
+        .collect();
+    let message = format!("{} of {} goals are not met", missed.len(), goals.len());
+    Err(Failure::new(Exit::Problems, CHORE, message).detail(names.join("\n")))
+}
+
 /// The commit that is checked out.
 pub(crate) fn commit(workspace: &Workspace) -> String {
     let git = |args: &[&str]| Workspace::capture(workspace.command("git").args(args)).ok();

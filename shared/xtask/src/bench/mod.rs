@@ -6,10 +6,12 @@
 //! Another bench is a module here that fills a [`Run`]; [`raw::limit`] gives it the raw limit to
 //! stand beside.
 
+mod authority;
 mod environment;
 mod figure;
 mod fio;
 pub mod ingest;
+pub mod link;
 pub mod raw;
 pub mod store;
 
@@ -36,6 +38,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Bench {
     Ingest(ingest::Args),
+    Link(link::Args),
     Raw(raw::Args),
     Store(store::Args),
     /// What a row of the store's bench runs as a process of its own
@@ -71,6 +74,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.bench {
             Bench::Ingest(args) => args.common.json,
+            Bench::Link(args) => args.common.json,
             Bench::Raw(args) => args.common.json,
             Bench::Store(args) => args.common.json,
             Bench::StoreChild(_) => false,
@@ -82,6 +86,7 @@ impl Args {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.bench {
         Bench::Ingest(args) => ingest::run(args, workspace, output),
+        Bench::Link(args) => link::run(args, workspace, output),
         Bench::Raw(args) => raw::run(args, workspace, output),
         Bench::Store(args) => store::run(args, workspace, output),
         Bench::StoreChild(args) => store::child::run(args, output),

@@ -84,6 +84,8 @@ impl Session {
         let may_send = self.phase == Phase::Open
             && self.output.len() - self.written < OUTPUT_FOR_BATCHES
             && self.pace.may_send(Lane::Normal)
+            // somebody waits for the answer, whatever time of the day it is
+            && self.shaper.may_send(Lane::High)
             && !(self.call_was_last && self.can_read());
         let call = self.calls.get(&number);
         let call = call.filter(|call| may_send && call.answered && !call.ended_here);
@@ -104,6 +106,7 @@ impl Session {
         let header = FrameHeader::control(FrameKind::CallData, number);
         header.encode(&mut self.output, |out| out.extend_from_slice(bytes));
         self.pace.on_sent(count, now);
+        self.shaper.on_sent(count);
         self.call_was_last = true;
     }
 

@@ -26,16 +26,19 @@ mod outbound;
 mod pace;
 mod receiving;
 mod sending;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use config::{Event, Now, ReadPermit, SessionConfig, Side};
+pub use shape::Shape;
 
 use self::calls::CallState;
 use self::inbound::Inbound;
 use self::outbound::Outbound;
 use self::pace::Pace;
+use self::shape::Shaper;
 use super::codes::{FRAME, HELLO_TIMEOUT, PROTOCOL as BROKEN, SILENT, SLOW};
 use crate::model::NodeName;
 use crate::wire::{Control, Frame, FrameKind, Refusal, Subscribe};
@@ -78,6 +81,7 @@ pub struct Session {
     received: u64,
     received_told: u64,
     pace: Pace,
+    shaper: Shaper,
     next_number: u32,
     highest_of_peer: u32,
     outbound: BTreeMap<u32, Outbound>,
@@ -121,6 +125,7 @@ impl Session {
             received: 0,
             received_told: 0,
             pace: Pace::new(now.instant, config.least_under_way),
+            shaper: Shaper::new(now.instant),
             next_number: match side {
                 Side::Dialer => 1,
                 Side::Acceptor => 2,
@@ -192,6 +197,7 @@ impl Session {
             self.stale = true;
             self.events.push_back(Event::Stale);
         }
+        self.shaper.fill(now.instant);
         self.look_for_acks(now.instant);
         if now.instant >= self.next_heartbeat {
             self.next_heartbeat = now.instant + self.config.heartbeat;
@@ -236,7 +242,13 @@ impl Session {
         } else {
             self.heard + self.stale_after()
         };
-        silence.min(self.next_heartbeat)
+        let next = silence.min(self.next_heartbeat);
+        self.shaper.opens().map_or(next, |opens| next.min(opens))
+    }
+
+    /// Another shape holds for what is sent from now on.
+    pub fn set_shape(&mut self, shape: Shape, now: Instant) {
+        self.shaper.set(shape, now);
     }
 
     /// The next thing that happened.

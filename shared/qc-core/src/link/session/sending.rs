@@ -56,6 +56,7 @@ impl Session {
     pub fn next_read(&mut self, now: Instant) -> Option<ReadPermit> {
         // answers come first: the output is never so full of batches that the peer hears none
         self.flush_acks();
+        self.shaper.fill(now);
         loop {
             let turn = self.turn()?;
             self.call_was_last = false;
@@ -130,6 +131,7 @@ impl Session {
                 header.encode(&mut self.output, write);
                 channel.note_sent(last, bytes);
                 self.pace.on_sent(bytes, now);
+                self.shaper.on_sent(bytes);
                 channel.note_whole(self.pace.totals().0);
             } else {
                 let mut payload = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
@@ -165,6 +167,7 @@ impl Session {
         if let Some((header, piece)) = piece {
             header.encode(&mut self.output, |out| out.extend_from_slice(&piece));
             self.pace.on_sent(piece.len() as u64, now);
+            self.shaper.on_sent(piece.len() as u64);
             if let (false, Some(channel)) = (header.more, self.outbound.get_mut(&number)) {
                 channel.note_whole(self.pace.totals().0);
             }
@@ -249,7 +252,10 @@ impl Session {
         let (number, room, channel) = self
             .outbound
             .iter()
-            .filter(|(_, channel)| self.pace.may_send(channel.open.lane))
+            .filter(|(_, channel)| {
+                let lane = channel.open.lane;
+                self.pace.may_send(lane) && self.shaper.may_send(lane)
+            })
             .map(|(number, channel)| (*number, room(channel), channel))
             .filter(|(_, room, _)| *room > 0)
             .min_by_key(|(number, _, channel)| (channel.open.lane, *number <= last, *number))?;

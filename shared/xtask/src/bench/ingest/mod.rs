@@ -5,13 +5,15 @@
 //! The relay is the shipped binary as a process of its own; its CPU time comes from the kernel. The raw
 //! limit (one writer, a batch, one fdatasync) is measured in the same rounds.
 
-mod producer;
+pub(super) mod producer;
 mod site;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use qc_core::admin::Client;
+use qc_core::admin::api::{Reply, StreamRow};
 use qc_core::cli::{Exit, Failure, Output, parse_duration};
 use qc_core::clock::{Clock as _, SystemClock};
 
@@ -84,13 +86,22 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
             .map_err(|error| disk(&dir, &error))?;
         rounds.raw.push(limit.value);
         let before = cpu_seconds(relay.pid());
-        let round = producer::round(&site, args.in_flight, WARM_UP, args.time, &clock)?;
+        let round = producer::round(
+            site.address,
+            &site.edges,
+            args.in_flight,
+            WARM_UP,
+            args.time,
+            &clock,
+        )?;
         let cpu = cpu_seconds(relay.pid()) - before;
+        rounds.sent += round.all_messages;
         rounds.rates.push(round.rate);
         rounds.cpu_us.push(cpu * 1e6 / round.all_messages);
         rounds.times.extend(round.times);
         environment.probe(&dir, clock.as_ref())?;
     }
+    stored_all(&site.socket, rounds.sent)?;
     relay.stop(Duration::from_secs(20))?;
     let _space_back = std::fs::remove_dir_all(&dir);
     let run = rounds.run(args, workspace, environment);
@@ -108,6 +119,7 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
 
 #[derive(Default)]
 struct Rounds {
+    sent: f64,
     rates: Vec<f64>,
     raw: Vec<f64>,
     cpu_us: Vec<f64>,
@@ -146,8 +158,25 @@ impl Rounds {
     }
 }
 
+/// Fails unless the relay behind `socket` has at least so many messages in its stream: what it has put
+/// among the dead letters was acknowledged, too, and is no figure.
+pub(super) fn stored_all(socket: &Path, sent: f64) -> Result<(), Failure> {
+    let runtime = qc_core::service::runtime(0)?;
+    let client = Client::new("qc-relay", socket, Duration::from_secs(20));
+    let reply: Reply<Vec<StreamRow>> = runtime.block_on(client.get_json("/v1/streams"))?;
+    let rows = reply.data.iter();
+    let rows = rows.map(|row| f64::from(u32::try_from(row.last_seq).unwrap_or(u32::MAX)));
+    let stored: f64 = rows.sum();
+    if stored >= sent {
+        return Ok(());
+    }
+    let message =
+        format!("{sent} messages were acknowledged, the relay has {stored} in its stream");
+    Err(Failure::new(Exit::Problems, CHORE, message))
+}
+
 /// User and system time of a process so far.
-fn cpu_seconds(pid: u32) -> f64 {
+pub(super) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     let stat = stat.unwrap_or_default();
     // the name in parentheses may hold spaces; after it utime and stime are fields 12 and 13

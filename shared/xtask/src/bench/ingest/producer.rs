@@ -2,6 +2,7 @@
 //! relay's acknowledgements.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use qc_core::link::{
     self, Chunk, LinkApp, LinkOptions, LinkState, OutboundChannel, Peer, PeerHeartbeat,
     SessionConfig, Side, Stop,
 };
-use qc_core::model::{Envelope, Epoch, Lane, NodeName, Seq, StreamName};
+use qc_core::model::{AttrValue, Envelope, Epoch, Lane, NodeName, Seq, StreamName};
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
     Backlog, ChannelKind, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status, Subscribe,
@@ -22,23 +23,25 @@ use qc_core::wire::{
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::site::Site;
 use crate::CHORE;
 use crate::bench::raw::MESSAGE;
 
 /// What one round has shown.
-pub(super) struct Round {
+pub(in crate::bench) struct Round {
     /// Messages acknowledged a second, after warming up.
-    pub(super) rate: f64,
+    pub(in crate::bench) rate: f64,
     /// Messages acknowledged in all, warming up included.
-    pub(super) all_messages: f64,
+    pub(in crate::bench) all_messages: f64,
+    /// The same as a count.
+    pub(in crate::bench) count: u64,
     /// From the moment a message was handed to the link to its acknowledgement, sampled.
-    pub(super) times: Vec<Duration>,
+    pub(in crate::bench) times: Vec<Duration>,
 }
 
 /// Runs all links for `warm_up + time`.
-pub(super) fn round(
-    site: &Site,
+pub(in crate::bench) fn round(
+    relay: SocketAddr,
+    edges: &[(NodeName, Credentials)],
     in_flight: u64,
     warm_up: Duration,
     time: Duration,
@@ -49,10 +52,10 @@ pub(super) fn round(
         let (stop, _) = watch::channel(Stop::Run);
         let mut producers = Vec::new();
         let mut links = tokio::task::JoinSet::new();
-        for (name, credentials) in &site.edges {
+        for (name, credentials) in edges {
             let producer = Arc::new(Producer::new(name.clone(), in_flight, Arc::clone(clock)));
             producers.push(Arc::clone(&producer));
-            let (credentials, address) = (credentials.clone(), site.address.to_string());
+            let (credentials, address) = (credentials.clone(), relay.to_string());
             let (clock, stopped) = (Arc::clone(clock), stop.subscribe());
             links.spawn(
                 async move { run(&producer, &credentials, &address, &clock, stopped).await },
@@ -85,6 +88,7 @@ pub(super) fn round(
         Ok(Round {
             rate: count(after - before) / seconds,
             all_messages: count(acked()),
+            count: acked(),
             times: times.collect(),
         })
     })
@@ -166,10 +170,12 @@ impl Producer {
         let epoch = Epoch(clock.now().as_millis());
         let id = format!("{epoch}-{}", "0".repeat(DIGITS));
         let mut head = Vec::new();
-        encode_envelope(
-            &Envelope::new(id, format!("/{name}/bench"), "qc.bench"),
-            &mut head,
-        );
+        let mut envelope = Envelope::new(id, format!("/{name}/bench"), "qc.bench");
+        let class = AttrValue::String("bench".to_owned());
+        envelope
+            .extensions
+            .insert("dataclassification".to_owned(), class);
+        encode_envelope(&envelope, &mut head);
         let zeros = "0".repeat(DIGITS);
         let digits = head
             .windows(DIGITS)

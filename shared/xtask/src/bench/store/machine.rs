@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Memory of a process that is in RAM, in bytes.
-pub(super) fn resident(pid: u32) -> io::Result<u64> {
+pub(in crate::bench) fn resident(pid: u32) -> io::Result<u64> {
     let path = Path::new("/proc").join(pid.to_string()).join("status");
     parse_resident(&read_to_string(&path)?).ok_or_else(|| strange(&path))
 }

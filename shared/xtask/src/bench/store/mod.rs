@@ -10,7 +10,7 @@ mod batch;
 pub mod child;
 mod cost;
 mod device;
-mod machine;
+pub(super) mod machine;
 mod memory;
 mod messages;
 mod open;
@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 
 use self::messages::{Messages, Pool, streams};
 use self::producer::Producer;
-use super::figure::commit;
+use super::figure::{commit, judge};
 use super::{Common, Environment, Figure, Run, Skipped, directory, disk, run_optimized};
 use crate::CHORE;
 use crate::workspace::Workspace;
@@ -156,24 +156,6 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
         output.note(&format!("recorded in {}", path.display()));
     }
     judge(&run.figures)
-}
-
-/// Fails when a goal is not met.
-fn judge(figures: &[Figure]) -> Result<(), Failure> {
-    let goals: Vec<_> = figures
-        .iter()
-        .filter_map(|figure| Some((figure, figure.goal.as_ref()?)))
-        .collect();
-    let missed: Vec<_> = goals.iter().filter(|(_, goal)| !goal.met).collect();
-    if missed.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = missed
-        .iter()
-        .map(|(figure, _)| figure.name.as_str())
-        .collect();
-    let message = format!("{} of {} goals are not met", missed.len(), goals.len());
-    Err(Failure::new(Exit::Problems, CHORE, message).detail(names.join("\n")))
 }
 
 impl Args {

@@ -14,6 +14,8 @@ use crate::pki::{
     Profile, Revocation, Role, TrustAnchors,
 };
 
+mod live;
+
 const DEADLINE: Duration = Duration::from_secs(5);
 
 struct House {
@@ -97,7 +99,10 @@ async fn two_nodes_know_each_other() {
     let (dialled, accepted) = meet(&edge, &hub, Some("hub-1.hq.acme")).await;
     let mut dialled = dialled.unwrap();
     assert_eq!(dialled.peer.role, Role::Relay);
-    let Ok(Accepted::Link { mut stream, peer }) = accepted else {
+    let Ok(Accepted::Link {
+        mut stream, peer, ..
+    }) = accepted
+    else {
         panic!("{accepted:?}")
     };
     assert_eq!(peer.name.as_str(), "edge-07.mill7.acme");
