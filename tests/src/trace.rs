@@ -160,11 +160,16 @@ pub fn calls(text: &str) -> Vec<Call> {
     done
 }
 
-/// The calls that began after a message of `size` bytes was stored.
-pub fn after_stored(calls: &[Call], size: usize) -> &[Call] {
+/// The calls from the last write of `size` bytes to a segment on, and what led to it since the write
+/// before: what came earlier, close behind each other, may have shared a write and look like anything.
+pub fn from_stored(calls: &[Call], size: usize) -> &[Call] {
     let is_it = |call: &Call| call.stores() && (size..size + OVERHEAD).contains(&call.bytes());
-    let at = calls.iter().position(is_it);
-    calls.get(at.map_or(0, |at| at + 1)..).unwrap_or_default()
+    let at = calls.iter().rposition(is_it).unwrap_or(0);
+    let earlier = calls.get(..at).unwrap_or_default();
+    let before = earlier.iter().rposition(Call::stores);
+    calls
+        .get(before.map_or(0, |before| before + 1)..)
+        .unwrap_or_default()
 }
 
 /// Checks that for a message of each of `sizes` bytes the first byte that was sent back on the socket

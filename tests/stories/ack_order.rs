@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use qc_core::clock::{Clock as _, SystemClock};
-use qc_tests::trace::{OVERHEAD, acks_follow_sync, after_stored};
+use qc_tests::trace::{OVERHEAD, acks_follow_sync, from_stored};
 use qc_tests::{Daemon, Ran, Site, Strace, free_port, program, run, until};
 
 /// Sizes of messages that can be told apart in a trace, those of one way in.
@@ -152,9 +152,9 @@ fn no_ack_leaves_before_its_fdatasync_returned() {
     ] {
         let calls = trace.calls();
         // the three of HTTP reach edge-b close behind each other, as no answer may be read from a trace
-        let last_http = http.last().copied().unwrap();
+        let first_alone = hook.first().copied().unwrap();
         let calls = match who {
-            "an edge acks its relay" => after_stored(&calls, last_http),
+            "an edge acks its relay" => from_stored(&calls, first_alone),
             _ => &calls[..],
         };
         if let Err(why) = acks_follow_sync(calls, socket, coded, sizes) {
