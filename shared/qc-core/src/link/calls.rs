@@ -198,12 +198,12 @@ impl Calls {
         }
     }
 
-    pub(super) fn data(&mut self, number: u32, bytes: Bytes) {
+    pub(super) fn data(&mut self, number: u32, bytes: &[u8]) {
         if let Some(pump) = self.by_number.get_mut(&number) {
             match pump.come.back_mut() {
                 // bytes that come one by one take no more room than those that come together
-                Some(last) if last.len() < GATHERED => last.extend_from_slice(&bytes),
-                _ => pump.come.push_back(BytesMut::from(bytes.as_ref())),
+                Some(last) if last.len() < GATHERED => last.extend_from_slice(bytes),
+                _ => pump.come.push_back(BytesMut::from(bytes)),
             }
         }
     }
