@@ -247,7 +247,7 @@ fn roots_that_are_gone_for_a_moment_cost_nobody_trust() {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&house.clock);
     assert!(Credentials::load(dir.path(), clock).is_err());
     // as useless in the same way, but other files: that is news
-    std::fs::write(&roots, b"").unwrap();
+    put(&roots, b"");
     assert!(matches!(
         watch.look(later),
         Look::Broken { is_news: true, .. }
