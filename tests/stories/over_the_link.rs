@@ -95,6 +95,17 @@ fn an_edge_is_asked_over_its_link_as_far_as_it_allows() {
     assert!(text.starts_with("edge-a.site-a.acme "), "{text}");
     let refused = from_the_relay(&site, &["reload"]);
     refused.refused(7, "QC0611");
+    // also when there is more of the question than anybody reads
+    let mut many = program(binary("qc-edge"));
+    many.arg("--socket").arg(site.path("relay.sock")).args([
+        "--node",
+        "edge-a.site-a.acme",
+        "send",
+        Site::STREAM,
+        "--class",
+        "internal",
+    ]);
+    run(&mut many, &vec![b'x'; 3 << 20]).refused(7, "QC0611");
     edge.logs(&["QC0612", "relay-1.hq.acme", "/v1/reload", "allowed=false"]);
     relay.logs(&["QC0612", "edge-a.site-a.acme", "/v1/reload"]);
     edge.stop();

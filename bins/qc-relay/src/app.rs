@@ -191,7 +191,7 @@ fn front_limits(config: &RelayConfig) -> front::Limits {
         pending: listen.pending,
         per_address: listen.pending_per_address,
         // where the system allows few files, strangers get some all the same
-        reserved: listen.reserved.min(connections / 2),
+        reserved: listen.reserved(connections).min(connections / 2),
         connections,
         anonymous: listen.anonymous,
     }

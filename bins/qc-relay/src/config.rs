@@ -87,9 +87,9 @@ pub(crate) const SCHEMA: Schema = Schema {
                         min: 0,
                         max: 65_536,
                     },
-                    "Places of pending and of connections that only addresses get from which a node has linked.",
+                    "Places of pending and of connections that only addresses get from which a node has linked. Without it 64, but at most an eighth of either.",
                 )
-                .default("64"),
+                .example("64"),
                 Key::new(
                     "anonymous",
                     COUNT,
@@ -364,7 +364,8 @@ pub(crate) struct ListenSection {
     /// Those of one address.
     pub pending_per_address: usize,
     /// Places for known addresses.
-    pub reserved: usize,
+    #[serde(default)]
+    pub reserved: Option<usize>,
     /// HTTP connections without a certificate.
     pub anonymous: usize,
     /// Connections of any kind.
@@ -422,6 +423,14 @@ struct StreamSection {
     max_bytes: Option<u64>,
 }
 
+impl ListenSection {
+    /// The places for known addresses, of so many `connections`.
+    pub(crate) fn reserved(&self, connections: usize) -> usize {
+        let most = self.pending.min(connections) / 8;
+        self.reserved.unwrap_or_else(|| most.min(64))
+    }
+}
+
 impl RelayConfig {
     /// Reads a configuration that the schema has accepted and checks what only this binary can see.
     pub(crate) fn from_loaded(loaded: &Loaded) -> Result<Self, Failure> {
@@ -443,7 +452,7 @@ impl RelayConfig {
             }
         }
         let most = config.listen.connections.unwrap_or(usize::MAX);
-        if config.listen.reserved >= config.listen.pending.min(most) {
+        if config.listen.reserved(most) >= config.listen.pending.min(most) {
             problem(
                 "listen.reserved".to_owned(),
                 "it leaves nobody a place who was not here before".to_owned(),
@@ -576,6 +585,27 @@ mod tests {
         assert_eq!(SCHEMA.lint(), Vec::<String>::new());
         let sample = Source::new("sample.toml", SCHEMA.sample());
         RelayConfig::from_loaded(&load(&SCHEMA, vec![sample], &[]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn few_places_leave_some_to_strangers() {
+        let read = |listen: &str| {
+            let text = format!("schema = 1\n[listen]\n{listen}\n");
+            let loaded = load(&SCHEMA, vec![Source::new("relay.toml", text)], &[]);
+            loaded.and_then(|loaded| RelayConfig::from_loaded(&loaded))
+        };
+        for (listen, connections, reserved) in [
+            ("", 20_000, 64),
+            ("", 256, 32),
+            ("pending = 64", 20_000, 8),
+            ("pending = 1", 20_000, 0),
+            ("connections = 16", 16, 2),
+            ("reserved = 63\npending = 64", 20_000, 63),
+        ] {
+            let config = read(listen).unwrap();
+            assert_eq!(config.listen.reserved(connections), reserved, "{listen}");
+        }
+        assert!(read("reserved = 64\npending = 64").is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{interval, sleep, timeout};
 
-use crate::front::{Front, Links, Place, REMEMBERED, hello};
+use crate::front::{Front, Links, Place, hello};
 use crate::hub::Hub;
 use crate::upgrade::{self, Upgrades};
 
@@ -32,6 +32,8 @@ const HEADERS: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(20);
 /// How long a client without a certificate may keep one connection.
 const ANONYMOUS: Duration = Duration::from_mins(5);
+/// How long it may keep it after that, for what is under way.
+const LEAVING: Duration = Duration::from_secs(10);
 /// How often the front door tells what it held back.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -217,13 +219,19 @@ pub(crate) async fn link<S>(
         place: _held,
     } = admitted;
     let clock = &listener.clock;
+    // revoked during its handshake: the link that its name has may be a healthy one
+    if let Err(refusal) = listener.credentials.judge_again(&shown) {
+        let (code, reason) = (refusal.code(), refusal.to_string());
+        tracing::warn!(code, node = %peer.name, %remote, reason, "No longer trusted; it gets no link.");
+        return;
+    }
     listener.front.linked(remote);
     let fleet = || listener.hub.fleet();
     fleet().admitted(&peer.name, peer.role, clock.now());
     let lately = 2 * listener.link.session.heartbeat;
     let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
-    if let Some(refusal) = contested {
-        fleet().contested(&peer.name, refusal, clock.instant() + REMEMBERED);
+    if let Some(contested) = contested {
+        fleet().contested(&peer.name, contested.refusal, contested.until);
     }
     let with = Peer {
         node: peer.name.clone(),
@@ -239,23 +247,32 @@ pub(crate) async fn link<S>(
         standing.stopped(),
     );
     tokio::pin!(run);
-    let ended = tokio::select! {
-        ended = &mut run => ended,
-        refusal = listener.credentials.distrusted(Some(shown)) => {
-            let (code, reason) = (refusal.code(), refusal.to_string());
-            tracing::warn!(code, node = %peer.name, %remote, reason, "No longer trusted; its link ends.");
-            standing.close(tls::as_refusal(&refusal));
-            run.await
-        }
-        () = drain.signaled() => {
-            standing.drain();
-            run.await
+    let distrusted = listener.credentials.distrusted(Some(shown));
+    tokio::pin!(distrusted);
+    let mut is_draining = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            refusal = &mut distrusted => {
+                let (code, reason) = (refusal.code(), refusal.to_string());
+                tracing::warn!(code, node = %peer.name, %remote, reason, "No longer trusted; its link ends.");
+                standing.close(tls::as_refusal(&refusal));
+                break run.await;
+            }
+            ended = &mut run => break ended,
+            () = drain.signaled(), if !is_draining => {
+                standing.drain();
+                is_draining = true;
+            }
         }
     };
-    if let Some(refusal) = links.leave(&standing, &ended, clock.instant()) {
-        let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
-        tracing::warn!(code, node = %peer.name, reason, "Two machines use one identity.");
-        fleet().contested(&peer.name, refusal, clock.instant() + REMEMBERED);
+    if let Some(contested) = links.leave(&standing, &ended, clock.instant()) {
+        let refusal = contested.refusal;
+        if contested.is_news {
+            let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+            tracing::warn!(code, node = %peer.name, reason, "Two machines use one identity.");
+        }
+        fleet().contested(&peer.name, refusal, contested.until);
     }
 }
 
@@ -292,20 +309,33 @@ async fn http(
     let connection = server
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        refusal = listener.credentials.distrusted(shown) => {
-            let (code, reason) = (refusal.code(), refusal.to_string());
-            tracing::warn!(code, %remote, reason, "No longer trusted; its connection is closed.");
-            return;
-        }
-        () = sleep(ANONYMOUS), if is_anonymous => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = drain.signaled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let distrusted = listener.credentials.distrusted(shown);
+    tokio::pin!(distrusted);
+    let over = sleep(ANONYMOUS);
+    tokio::pin!(over);
+    let (mut is_leaving, mut is_draining) = (false, false);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            refusal = &mut distrusted => {
+                let (code, reason) = (refusal.code(), refusal.to_string());
+                tracing::warn!(code, %remote, reason, "No longer trusted; its connection is closed.");
+                return;
+            }
+            ended = &mut connection => break ended,
+            () = drain.signaled(), if !is_draining => {
+                connection.as_mut().graceful_shutdown();
+                is_draining = true;
+            }
+            () = &mut over, if is_anonymous => {
+                if is_leaving {
+                    tracing::debug!(%remote, "HTTP connection cut; its time is over.");
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                over.as_mut().reset(tokio::time::Instant::now() + LEAVING);
+                is_leaving = true;
+            }
         }
     };
     if let Err(error) = ended {

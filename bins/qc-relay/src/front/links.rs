@@ -12,7 +12,7 @@ use qc_core::wire::Refusal;
 use tokio::sync::watch;
 
 use super::ear::{Ear, Heard};
-use super::twins::Twins;
+use super::twins::{Leave, Twins};
 
 /// The links that stand.
 #[derive(Default)]
@@ -42,6 +42,17 @@ struct Replaced {
     was_heard: bool,
 }
 
+/// Two machines take turns as one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contested {
+    /// What operators are told.
+    pub refusal: Refusal,
+    /// How long.
+    pub until: Instant,
+    /// Whether it was not known before.
+    pub is_news: bool,
+}
+
 impl Links {
     /// A link of `node` takes over from the one there was, which is told to end. Whoever lives is heard
     /// within the time `lately`. The second value says so if two machines are known to take turns.
@@ -51,7 +62,7 @@ impl Links {
         remote: SocketAddr,
         lately: Duration,
         now: Instant,
-    ) -> (Arc<Standing>, Option<Refusal>) {
+    ) -> (Arc<Standing>, Option<Contested>) {
         let standing = Arc::new(Standing {
             node: node.clone(),
             remote,
@@ -65,8 +76,8 @@ impl Links {
             return (standing, None);
         };
         let was_heard = older.heard.age(now) <= lately;
-        let contested = inner.twins.replaced(node, was_heard, now);
-        let refusal = if contested {
+        let until = inner.twins.replaced(node, now);
+        let refusal = if until.is_some() {
             let reason = format!(
                 "{node} has connected again from {remote}; two machines take turns with this identity"
             );
@@ -80,11 +91,16 @@ impl Links {
         let by = remote;
         let _only_the_first_counts = older.replaced.set(Replaced { by, was_heard });
         older.close(refusal);
-        (standing, contested.then(|| both(older.remote, remote)))
+        let contested = until.map(|until| Contested {
+            refusal: both(older.remote, remote),
+            until,
+            is_news: false,
+        });
+        (standing, contested)
     }
 
-    /// A link has ended. News of two machines that take turns as its node, if it is.
-    pub(crate) fn leave(&self, left: &Standing, ended: &Ended, now: Instant) -> Option<Refusal> {
+    /// A link has ended. It says so if that is a proof of two machines that take turns as its node.
+    pub(crate) fn leave(&self, left: &Standing, ended: &Ended, now: Instant) -> Option<Contested> {
         let mut inner = self.lock();
         let newest = inner.newest.get(&left.node);
         if newest.is_some_and(|newest| newest.stop.same_channel(&left.stop)) {
@@ -94,8 +110,17 @@ impl Links {
         let code = ended.refusal.code;
         let by_us = !ended.by_peer && (code == link::REPLACED || code == link::DUPLICATE);
         let lived = by_us && replaced.was_heard && left.heard.took_leave();
-        let is_news = lived && inner.twins.took_leave(&left.node, now);
-        is_news.then(|| both(left.remote, replaced.by))
+        if !lived {
+            return None;
+        }
+        match inner.twins.took_leave(&left.node, now) {
+            Leave::Nothing => None,
+            Leave::Twins { until, is_news } => Some(Contested {
+                refusal: both(left.remote, replaced.by),
+                until,
+                is_news,
+            }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -157,7 +182,7 @@ mod tests {
             }
         }
 
-        fn enter(&self, remote: &str) -> (Arc<Standing>, Option<Refusal>) {
+        fn enter(&self, remote: &str) -> (Arc<Standing>, Option<Contested>) {
             let node = "edge-1.mill7.acme".parse().unwrap();
             let now = self.clock.instant();
             self.links
@@ -165,7 +190,7 @@ mod tests {
         }
 
         /// What `left` was told, after which it ends, in good order if it `lives`.
-        fn told(&self, left: &Standing, lives: bool) -> (Refusal, Option<Refusal>) {
+        fn told(&self, left: &Standing, lives: bool) -> (Refusal, Option<Contested>) {
             let Stop::Close(refusal) = left.stop.borrow().clone() else {
                 panic!("it was not told to end")
             };
@@ -195,7 +220,11 @@ mod tests {
             assert_eq!(contested.is_some(), turn >= 2, "{turn}");
             let (refusal, news) = place.told(&older, true);
             assert!(refusal.reason.contains(remote), "{refusal:?}");
-            assert_eq!(news.is_some(), turn == 1, "{turn}");
+            assert_eq!(
+                news.map(|it| it.is_news),
+                [None, Some(true), Some(false), Some(false)][turn],
+                "{turn}"
+            );
             codes.push(refusal.code);
             older = newer;
         }

@@ -23,7 +23,6 @@ use quiet::Quiet;
 
 pub(crate) use admission::Limits;
 pub(crate) use links::Links;
-pub(crate) use twins::REMEMBERED;
 
 /// How many lines of one code a few seconds may have.
 const LINES: u32 = 5;

@@ -14,12 +14,26 @@ use qc_core::model::NodeName;
 const PROOFS: usize = 2;
 const WITHIN: Duration = Duration::from_mins(1);
 /// How long it stays said after the last sign of it.
-pub(crate) const REMEMBERED: Duration = Duration::from_mins(10);
+const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// What is known of nodes whose links replace each other.
 #[derive(Debug, Default)]
 pub(crate) struct Twins {
     nodes: BTreeMap<NodeName, Signs>,
+}
+
+/// What it means that a replaced link has taken leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Nothing yet.
+    Nothing,
+    /// Two machines take turns.
+    Twins {
+        /// How long that stays said.
+        until: Instant,
+        /// Whether it was not known.
+        is_news: bool,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -36,33 +50,30 @@ impl Signs {
 }
 
 impl Twins {
-    /// A link of `node` replaces one. Whether it is known that two machines take turns; it stays known
-    /// as long as the replaced one `was_heard` lately.
-    pub(crate) fn replaced(&mut self, node: &NodeName, was_heard: bool, now: Instant) -> bool {
+    /// A link of `node` replaces one. Until when it is known that two machines take turns, if it is.
+    pub(crate) fn replaced(&mut self, node: &NodeName, now: Instant) -> Option<Instant> {
         self.forget(now);
-        let Some(signs) = self.nodes.get_mut(node) else {
-            return false;
-        };
-        if was_heard && signs.until.is_some() {
-            signs.until = Some(now + REMEMBERED);
-        }
-        signs.until.is_some()
+        self.nodes.get(node)?.until
     }
 
-    /// The replaced link of `node` had been heard lately, and has taken leave in good order. Whether
-    /// that is news of two machines.
-    pub(crate) fn took_leave(&mut self, node: &NodeName, now: Instant) -> bool {
+    /// The replaced link of `node` had been heard lately, and has taken leave in good order: only that
+    /// makes it known that two machines take turns, and keeps it known.
+    pub(crate) fn took_leave(&mut self, node: &NodeName, now: Instant) -> Leave {
         self.forget(now);
         let signs = self.nodes.entry(node.clone()).or_default();
-        if signs.until.is_some() {
-            return false;
+        let is_known = signs.until.is_some();
+        if !is_known {
+            signs.proofs.push(now);
+            if signs.proofs.len() < PROOFS {
+                return Leave::Nothing;
+            }
         }
-        signs.proofs.push(now);
-        if signs.proofs.len() < PROOFS {
-            return false;
+        let until = now + REMEMBERED;
+        signs.until = Some(until);
+        Leave::Twins {
+            until,
+            is_news: !is_known,
         }
-        signs.until = Some(now + REMEMBERED);
-        true
     }
 
     fn forget(&mut self, now: Instant) {
@@ -87,25 +98,52 @@ mod tests {
         ManualClock::at(Timestamp::from_millis(1))
     }
 
+    fn is_known(twins: &mut Twins, clock: &ManualClock) -> bool {
+        twins.replaced(&node(), clock.instant()).is_some()
+    }
+
+    /// Whether a leave is news of two; nothing if it speaks of none.
+    fn is_news(twins: &mut Twins, clock: &ManualClock) -> Option<bool> {
+        match twins.took_leave(&node(), clock.instant()) {
+            Leave::Nothing => None,
+            Leave::Twins { is_news, .. } => Some(is_news),
+        }
+    }
+
     #[test]
     fn two_that_take_turns_are_found_at_the_second_turn() {
         let (clock, mut twins) = (clock(), Twins::default());
-        assert!(!twins.replaced(&node(), true, clock.instant()));
-        assert!(!twins.took_leave(&node(), clock.instant()));
+        assert!(!is_known(&mut twins, &clock));
+        assert_eq!(twins.took_leave(&node(), clock.instant()), Leave::Nothing);
         clock.advance(Duration::from_secs(30));
-        assert!(!twins.replaced(&node(), true, clock.instant()));
-        assert!(twins.took_leave(&node(), clock.instant()));
+        assert!(!is_known(&mut twins, &clock));
+        assert_eq!(is_news(&mut twins, &clock), Some(true));
         // it is news once, and true until it has not been seen for a while
         for _ in 0..5 {
             clock.advance(Duration::from_mins(5));
-            assert!(twins.replaced(&node(), true, clock.instant()));
-            assert!(!twins.took_leave(&node(), clock.instant()));
+            assert!(is_known(&mut twins, &clock));
+            assert_eq!(is_news(&mut twins, &clock), Some(false));
         }
         let other = "edge-2.mill7.acme".parse().unwrap();
-        assert!(!twins.replaced(&other, true, clock.instant()));
+        assert_eq!(twins.replaced(&other, clock.instant()), None);
         clock.advance(REMEMBERED);
-        assert!(!twins.replaced(&node(), true, clock.instant()));
+        assert!(!is_known(&mut twins, &clock));
         assert!(twins.nodes.is_empty());
+    }
+
+    #[test]
+    fn what_is_known_ends_where_nobody_takes_leave() {
+        let (clock, mut twins) = (clock(), Twins::default());
+        for _ in 0..2 {
+            twins.took_leave(&node(), clock.instant());
+        }
+        // one of the two is switched off; the other has a bad line and comes back every minute
+        for _ in 1..10 {
+            clock.advance(Duration::from_mins(1));
+            assert!(is_known(&mut twins, &clock));
+        }
+        clock.advance(Duration::from_mins(1));
+        assert!(!is_known(&mut twins, &clock));
     }
 
     #[test]
@@ -113,15 +151,15 @@ mod tests {
         // a reboot elsewhere, again and again: what it leaves behind is dead and says nothing
         let (clock, mut twins) = (clock(), Twins::default());
         for _ in 0..20 {
-            assert!(!twins.replaced(&node(), true, clock.instant()));
+            assert!(!is_known(&mut twins, &clock));
             clock.advance(Duration::from_secs(1));
         }
         // two ways to the same relay: once, and not again for long
         for _ in 0..5 {
-            assert!(!twins.replaced(&node(), true, clock.instant()));
-            assert!(!twins.took_leave(&node(), clock.instant()));
+            assert!(!is_known(&mut twins, &clock));
+            assert_eq!(is_news(&mut twins, &clock), None);
             clock.advance(Duration::from_mins(2));
         }
-        assert!(!twins.replaced(&node(), true, clock.instant()));
+        assert!(!is_known(&mut twins, &clock));
     }
 }

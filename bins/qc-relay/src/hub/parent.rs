@@ -52,6 +52,8 @@ pub(crate) struct Parent {
 #[derive(Default)]
 struct Staying {
     met: Mutex<BTreeMap<StreamName, Seq>>,
+    /// The newest run of each stream that was buried: a class that is let go later does not send it.
+    runs: Mutex<BTreeMap<StreamName, (Seq, Seq)>>,
     more: Notify,
     /// Fires when the link has to look again though nothing was stored.
     again: watch::Sender<u64>,
@@ -91,11 +93,14 @@ impl Parent {
             for stream in streams {
                 is_full |= self.bury_next(&stream).await.is_err();
             }
+            // one moment for all turns: commits of others come and go in between
+            let again = tokio::time::sleep(AGAIN);
+            let mut again = std::pin::pin!(again);
             loop {
                 tokio::select! {
                     () = drain.signaled() => return,
                     () = self.staying.more.notified() => break,
-                    () = tokio::time::sleep(AGAIN), if is_full => break,
+                    () = again.as_mut(), if is_full => break,
                     Ok(()) = changed.changed() => {
                         self.staying.tell();
                         break;
@@ -121,6 +126,9 @@ impl Parent {
         let next = next.unwrap_or_default();
         let access = self.hub.access();
         let reached = next.first().map(|record| record.header.seq);
+        if reached.is_some_and(|reached| reached < met) {
+            return Ok(()); // what is under way to the parent comes first
+        }
         let judged = next.into_iter().map_while(|record| {
             let reason = stays(&access, &record)?;
             Some(self.letter(&key, record, reason))
@@ -128,10 +136,7 @@ impl Parent {
         let letters: Vec<DeadLetter> = judged.collect();
         let count = letters.len();
         let Some(last) = letters.last() else {
-            // what is under way to the parent comes first, unless the one that was met may go by now
-            if reached.is_none_or(|reached| reached >= met) {
-                self.staying.forget(stream, met);
-            }
+            self.staying.forget(stream, met); // it is gone, or may go by now
             return Ok(());
         };
         let (last, reason) = (last.note.seq, last.note.reason.clone());
@@ -139,9 +144,8 @@ impl Parent {
             tracing::warn!(code = error.code(), %stream, %error, "A message that stays is held here.");
             return Err(error);
         }
-        if last >= met {
-            self.staying.forget(stream, met);
-        }
+        self.staying.buried(stream, met, last);
+        self.staying.forget(stream, met);
         tracing::warn!(code = STAYS, %stream, seq = last.0, count, reason, "Messages to the dead letters.");
         Ok(())
     }
@@ -294,6 +298,7 @@ impl LinkApp for Parent {
         for record in records {
             let seq = record.header.seq;
             match stays(&access, &record) {
+                None if self.staying.was_buried(stream, seq) => {}
                 None => chunk.records.push(record),
                 Some(_) if seq <= passed => {}
                 Some(reason) => {
@@ -369,6 +374,23 @@ impl Staying {
     fn meet(&self, stream: &StreamName, seq: Seq) {
         self.met().insert(stream.clone(), seq);
         self.more.notify_one();
+    }
+
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<StreamName, (Seq, Seq)>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn buried(&self, stream: &StreamName, first: Seq, last: Seq) {
+        let mut runs = self.runs();
+        let run = runs.entry(stream.clone()).or_insert((first, last));
+        let grows = run.1.next() == first;
+        *run = if grows { (run.0, last) } else { (first, last) };
+    }
+
+    fn was_buried(&self, stream: &StreamName, seq: Seq) -> bool {
+        let runs = self.runs();
+        runs.get(stream)
+            .is_some_and(|(first, last)| (*first..=*last).contains(&seq))
     }
 
     /// The link may go on behind what it had met, unless it has met another one.

@@ -54,8 +54,13 @@ impl FromStr for Remote {
 }
 
 impl Remote {
-    /// Why a request with this method is not answered, if it is not.
-    pub(super) fn refuses(self, method: &Method) -> Option<Failure> {
+    /// Why a request is not answered, if it is not. Nobody gets any further than to this node: the
+    /// owners of those below have let its relay in, and no other.
+    pub(super) fn refuses(self, method: &Method, path: &str) -> Option<Failure> {
+        if path.starts_with("/v1/nodes") {
+            let message = "a node is not asked through another one that is asked over its link";
+            return Some(Failure::new(Exit::Refused, "QC0611", message));
+        }
         let is_look = matches!(*method, Method::GET | Method::HEAD);
         let may = match self {
             Self::None => false,

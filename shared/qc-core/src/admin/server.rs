@@ -160,15 +160,15 @@ pub(super) async fn converse(
 /// Takes the whole body first: no handler waits for a peer that stalls.
 async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) -> Response {
     let (mut head, body) = request.into_parts();
-    if let Asker::Node(node, remote) = &asker {
-        let refused = remote.refuses(&head.method);
+    let refused = if let Asker::Node(node, remote) = &asker {
+        let refused = remote.refuses(&head.method, head.uri.path());
         let (path, allowed) = (safe(head.uri.path(), 200), refused.is_none());
         // everybody who comes over a link leaves a line, what is asked for included
         tracing::info!(code = "QC0612", %node, method = %head.method, path, allowed, "Asked over the link.");
-        if let Some(failure) = refused {
-            return Problem(failure).into_response();
-        }
-    }
+        refused
+    } else {
+        None
+    };
     let body = Limited::new(body, MAX_REQUEST).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -182,6 +182,10 @@ async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) ->
             return Problem(failure).into_response();
         }
     };
+    // only now: an answer to half a question would be lost with the connection
+    if let Some(failure) = refused {
+        return Problem(failure).into_response();
+    }
     if let Asker::Local(peer) = asker {
         head.extensions.insert(peer);
     }

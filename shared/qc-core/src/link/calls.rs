@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +19,8 @@ use crate::wire::{MAX_CALL_DATA, Refusal, Target};
 
 /// Bytes that wait between a program and its link, each way.
 const BUFFER: usize = 32 * 1024;
+/// Below this what comes is gathered into one piece.
+const GATHERED: usize = 4 * 1024;
 /// Calls that may wait to be made on one link.
 const WISHES: usize = 16;
 
@@ -29,6 +31,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether both make calls on the same link.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.wishes.same_channel(&other.wishes)
+    }
+
     /// Calls `target` at the peer. Resolves when the peer has taken the call; the caller bounds how long
     /// it waits. Dropped before that, the call is given up.
     pub async fn call(&self, target: Target) -> Result<CallStream, Refusal> {
@@ -104,6 +111,8 @@ pub(super) struct Calls {
     /// Kept, so that a link without callers waits and does not end.
     caller: Caller,
     by_number: BTreeMap<u32, Pump>,
+    /// The call that has sent last.
+    last: u32,
 }
 
 /// One call between program and session.
@@ -117,7 +126,7 @@ struct Pump {
     out_ended: bool,
     end_sent: bool,
     /// Came from the peer, not given to the program.
-    come: VecDeque<Bytes>,
+    come: VecDeque<BytesMut>,
     come_ended: bool,
     /// Given to the program, not told to the session.
     given: usize,
@@ -133,6 +142,7 @@ impl Calls {
             wishes,
             caller: Caller { wishes: sender },
             by_number: BTreeMap::new(),
+            last: 0,
         }
     }
 
@@ -188,9 +198,13 @@ impl Calls {
         }
     }
 
-    pub(super) fn data(&mut self, number: u32, bytes: Bytes) {
+    pub(super) fn data(&mut self, number: u32, bytes: &[u8]) {
         if let Some(pump) = self.by_number.get_mut(&number) {
-            pump.come.push_back(bytes);
+            match pump.come.back_mut() {
+                // bytes that come one by one take no more room than those that come together
+                Some(last) if last.len() < GATHERED => last.extend_from_slice(bytes),
+                _ => pump.come.push_back(BytesMut::from(bytes)),
+            }
         }
     }
 
@@ -210,26 +224,31 @@ impl Calls {
         was_there
     }
 
-    /// Moves what was read from programs into the session, and tells it what they have used.
+    /// Moves what was read from programs into the session, each call in its turn, and tells it what they
+    /// have used.
     pub(super) fn pump(&mut self, session: &mut Session, now: Instant) {
-        self.by_number.retain(|&number, pump| {
-            if pump.given > 0 {
-                session.used_of_call(number, std::mem::take(&mut pump.given));
-            }
-            if pump.deaf && (!pump.come.is_empty() || !pump.come_ended) {
-                session.refuse(number, Refusal::new(ENDED, "nobody reads it any more"));
-                return false;
-            }
-            let room = session.call_room(number).min(pump.out.len());
+        let behind = self
+            .by_number
+            .range(self.last + 1..)
+            .map(|(number, _)| *number);
+        let before = self
+            .by_number
+            .range(..=self.last)
+            .map(|(number, _)| *number);
+        let turns: Vec<u32> = behind.chain(before).collect();
+        for number in turns {
+            let Some(pump) = self.by_number.get_mut(&number) else {
+                continue;
+            };
+            let room = session.call_room(number, now).min(pump.out.len());
             if room > 0 {
                 session.send_on_call(number, &pump.out.split_to(room), now);
+                self.last = number;
             }
-            if pump.out.is_empty() && pump.out_ended && !pump.end_sent {
-                pump.end_sent = true;
-                session.end_call(number);
+            if pump.settle(number, session) {
+                self.by_number.remove(&number);
             }
-            !(pump.end_sent && pump.shut)
-        });
+        }
     }
 
     /// The link is over, for this reason.
@@ -262,6 +281,32 @@ impl Pump {
             deaf: false,
         };
         (pump, CallStream { bytes, cut })
+    }
+
+    /// Tells the session what was used and what has ended; whether the call is over.
+    fn settle(&mut self, number: u32, session: &mut Session) -> bool {
+        if let Some((answer, _)) = &self.waiting
+            && answer.is_closed()
+        {
+            session.refuse(number, Refusal::new(ENDED, "given up by its caller"));
+            return true;
+        }
+        if self.deaf {
+            // nobody reads what comes; what the program has said before is still sent
+            self.given += self.come.drain(..).map(|bytes| bytes.len()).sum::<usize>();
+        }
+        if self.given > 0 {
+            session.used_of_call(number, std::mem::take(&mut self.given));
+        }
+        if self.out.is_empty() && self.out_ended && !self.end_sent {
+            self.end_sent = true;
+            session.end_call(number);
+        }
+        if self.deaf && self.end_sent && !self.come_ended {
+            session.refuse(number, Refusal::new(ENDED, "nobody reads it any more"));
+            return true;
+        }
+        self.end_sent && (self.shut || self.deaf)
     }
 
     fn end(self, refusal: &Refusal) {

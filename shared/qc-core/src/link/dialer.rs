@@ -344,13 +344,14 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             );
             let mut link = std::pin::pin!(link);
             tokio::select! {
-                ended = &mut link => return ended,
-                never = at.forward(), if !open => match never {},
+                biased;
                 refusal = distrusted => {
                     let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
                     tracing::warn!(code, relay = %with.node, reason, "No longer trusted; its link ends.");
                     close.send_replace(Stop::Close(refusal));
                 }
+                ended = &mut link => return ended,
+                never = at.forward(), if !open => match never {},
             }
             link.await
         };

@@ -314,7 +314,7 @@ impl<A: LinkApp> Driver<'_, A> {
                 }
             }
             Event::Answered(number) => self.calls.answered(number, &mut self.session),
-            Event::CallData(number, bytes) => self.calls.data(number, bytes),
+            Event::CallData(number, bytes) => self.calls.data(number, &bytes),
             Event::CallEnded(number) => self.calls.ended(number),
             Event::Refused(number, refusal) => {
                 if self.calls.refused(number, &refusal) {

@@ -40,5 +40,5 @@ pub use profile::{BACKDATE, LEAF_LIFETIME, Profile, outage_budget};
 pub use request::{JoinRequest, JoinResponse, RequestError};
 pub use role::{Role, UnknownRole};
 pub use token::{Claim, MAX_TTL, Redeemed, Token, TokenError, TokenRecord, TokenText, Tokens};
-pub use trust::{MAX_CRLS, TrustAnchors, TrustError};
+pub use trust::{BadList, MAX_CRLS, TrustAnchors, TrustError};
 pub use words::key_words;

@@ -37,6 +37,12 @@ pub enum TrustError {
         #[source]
         source: io::Error,
     },
+    /// There is no root at all, with which nobody would be believed.
+    #[error("{path} holds no root")]
+    NoRoot {
+        /// The file.
+        path: PathBuf,
+    },
     /// The domain file holds no domain.
     #[error("{path} holds no trust domain")]
     Domain {
@@ -90,6 +96,17 @@ pub enum TrustError {
     },
 }
 
+/// A file among the revocation lists that cannot be used.
+#[derive(Debug)]
+pub struct BadList {
+    /// The file.
+    pub path: PathBuf,
+    /// Of what was read.
+    pub sha256: Option<[u8; 32]>,
+    /// Why.
+    pub error: TrustError,
+}
+
 struct Root {
     view: CertView,
     cert: CertificateDer<'static>,
@@ -132,9 +149,18 @@ impl TrustAnchors {
         }
     }
 
-    /// Loads a trust directory. Lists that no known CA signed are refused; of two lists of one CA
-    /// the higher number is taken.
+    /// Loads a trust directory. One without a root is refused, and so are lists that no known CA
+    /// signed; of two lists of one CA the higher number is taken.
     pub fn load(dir: &Path) -> Result<Self, TrustError> {
+        let (trust, bad) = Self::load_usable(dir)?;
+        match bad.into_iter().next() {
+            Some(bad) => Err(bad.error),
+            None => Ok(trust),
+        }
+    }
+
+    /// Loads a trust directory without the lists that cannot be used, and tells which those are.
+    pub fn load_usable(dir: &Path) -> Result<(Self, Vec<BadList>), TrustError> {
         let domain_path = dir.join("domain");
         let domain = read(&domain_path, 1024)?;
         let domain = String::from_utf8_lossy(&domain);
@@ -143,8 +169,12 @@ impl TrustAnchors {
             source,
         })?;
         let mut trust = Self::new(domain);
-        for cert in read_certs(&dir.join("roots.pem"))? {
+        let roots = dir.join("roots.pem");
+        for cert in read_certs(&roots)? {
             trust.add_root(cert)?;
+        }
+        if trust.roots.is_empty() {
+            return Err(TrustError::NoRoot { path: roots });
         }
         let cas = dir.join("cas.pem");
         if cas.exists() {
@@ -152,6 +182,7 @@ impl TrustAnchors {
                 trust.add_ca(cert)?;
             }
         }
+        let mut bad = Vec::new();
         let crl_dir = dir.join("crl");
         if crl_dir.is_dir() {
             let failed = |source| TrustError::File {
@@ -161,19 +192,36 @@ impl TrustAnchors {
             for entry in std::fs::read_dir(&crl_dir).map_err(failed)?.take(MAX_CRLS) {
                 let path = entry.map_err(failed)?.path();
                 // a file under another name is not looked at: it may be on its way to a good one
-                let der = match path.extension().and_then(|e| e.to_str()) {
-                    Some("der" | "crl") => read(&path, MAX_CRL)?,
-                    Some("pem") => pem_crl(&read(&path, MAX_CRL)?)?,
+                let is_pem = match path.extension().and_then(|e| e.to_str()) {
+                    Some("der" | "crl") => false,
+                    Some("pem") => true,
                     _ => continue,
                 };
-                match trust.add_crl(der) {
-                    // an older list in the directory is not an error: the newer one is used
-                    Ok(()) | Err(TrustError::Rollback { .. }) => {}
-                    Err(error) => return Err(error),
+                if let Err((error, sha256)) = trust.add_list_file(&path, is_pem) {
+                    bad.push(BadList {
+                        path,
+                        sha256,
+                        error,
+                    });
                 }
             }
         }
-        Ok(trust)
+        Ok((trust, bad))
+    }
+
+    fn add_list_file(
+        &mut self,
+        path: &Path,
+        is_pem: bool,
+    ) -> Result<(), (TrustError, Option<[u8; 32]>)> {
+        let bytes = read(path, MAX_CRL).map_err(|error| (error, None))?;
+        let sha256 = super::certificate::sha256(&bytes);
+        let der = if is_pem { pem_crl(&bytes) } else { Ok(bytes) };
+        match der.and_then(|der| self.add_crl(der)) {
+            // an older list in the directory is not an error: the newer one is used
+            Ok(()) | Err(TrustError::Rollback { .. }) => Ok(()),
+            Err(error) => Err((error, Some(sha256))),
+        }
     }
 
     /// Writes everything into a trust directory.
@@ -289,6 +337,13 @@ impl TrustAnchors {
             }
         }
         kept
+    }
+
+    /// Whether a root or CA of `held` is not here any more.
+    pub fn lacks_any_of(&self, held: &Self) -> bool {
+        let is_root = |cert| self.roots().any(|root| root == cert);
+        let is_ca = |cert| self.cas().any(|ca| ca == cert);
+        !held.roots().all(is_root) || !held.cas().all(is_ca)
     }
 
     /// Whether both are the same certificates and lists under the same domain.

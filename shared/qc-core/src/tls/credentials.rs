@@ -2,7 +2,7 @@
 //! whole: every handshake takes the newest, and who was let in before is judged again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
@@ -16,8 +16,8 @@ use super::verifier::{PeerVerifier, Verdict};
 use crate::clock::Clock;
 use crate::model::NodeName;
 use crate::pki::{
-    CertView, Identity, IdentityError, KeyAndChain, PeerRefusal, Role, TrustAnchors, TrustError,
-    Usage,
+    BadList, CertView, Identity, IdentityError, KeyAndChain, PeerRefusal, Role, TrustAnchors,
+    TrustError, Usage,
 };
 
 /// Who may dial a link, who may answer one, and who may knock at the front door.
@@ -94,12 +94,16 @@ impl Loaded {
 }
 
 /// What came of reading the state directory again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Reload {
     /// Whether something is new.
     pub is_new: bool,
     /// The CAs whose list on disk is gone or older than the one that stays in force.
     pub kept: Vec<String>,
+    /// The lists that were left out.
+    pub bad: Vec<BadList>,
+    /// Whether nothing was taken because a root or CA is gone, which may be half of a change.
+    pub waits: bool,
 }
 
 /// Whether a node of this role may dial a link.
@@ -129,6 +133,9 @@ pub struct Credentials {
     state_dir: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     current: Arc<watch::Sender<Arc<Loaded>>>,
+    /// Held from reading the files to putting in force what they say, so that what was read first is
+    /// not in force last.
+    turn: Arc<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -145,6 +152,7 @@ impl Credentials {
             state_dir: Some(state_dir.to_owned()),
             clock,
             current: Arc::new(watch::Sender::new(Arc::new(loaded))),
+            turn: Arc::default(),
         })
     }
 
@@ -159,22 +167,46 @@ impl Credentials {
             state_dir: None,
             clock,
             current: Arc::new(watch::Sender::new(Arc::new(loaded))),
+            turn: Arc::default(),
         })
     }
 
     /// Reads the state directory again. On failure the old credentials stay; of two revocation lists
     /// the newer one does.
     pub fn reload(&self) -> Result<Reload, CredentialsError> {
-        let mut done = Reload {
-            is_new: false,
-            kept: Vec::new(),
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(dir) = &self.state_dir else {
+            return Ok(Reload::default());
         };
-        if let Some(dir) = &self.state_dir {
-            let mut loaded = Self::read(dir)?;
-            done.kept = loaded.trust.keep_lists(&self.current().trust);
-            done.is_new = self.put(loaded);
+        Ok(self.take(Self::read(dir)?))
+    }
+
+    /// Reads it again without being asked: without the lists that cannot be used, and without a root
+    /// or CA only if that `may_remove`.
+    pub(super) fn reload_usable(&self, may_remove: bool) -> Result<Reload, CredentialsError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(dir) = &self.state_dir else {
+            return Ok(Reload::default());
+        };
+        let identity = Identity::load(dir)?;
+        let (trust, bad) = TrustAnchors::load_usable(&dir.join("trust"))?;
+        let loaded = Loaded::new(&identity, trust)?;
+        let waits = !may_remove && loaded.trust.lacks_any_of(&self.current().trust);
+        let done = if waits {
+            Reload::default()
+        } else {
+            self.take(loaded)
+        };
+        Ok(Reload { bad, waits, ..done })
+    }
+
+    fn take(&self, mut loaded: Loaded) -> Reload {
+        let kept = loaded.trust.keep_lists(&self.current().trust);
+        Reload {
+            is_new: self.put(loaded),
+            kept,
+            ..Reload::default()
         }
-        Ok(done)
     }
 
     /// Puts a generation in force, if it is another one.
@@ -208,6 +240,15 @@ impl Credentials {
     ) -> Result<(), CredentialsError> {
         self.put(Loaded::new(identity, trust)?);
         Ok(())
+    }
+
+    /// Judges whom `shown` admitted by the newest credentials, which may have come since.
+    pub fn judge_again(&self, shown: &Shown) -> Result<(), PeerRefusal> {
+        let newest = self.current();
+        if shown.generation() == newest.generation {
+            return Ok(());
+        }
+        shown.judge(&newest.trust).map(drop)
     }
 
     /// Resolves with the reason when newer credentials no longer admit whom `shown` admitted; never

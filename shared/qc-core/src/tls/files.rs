@@ -3,8 +3,10 @@
 //!
 //! Looking is a `stat` a file. Files are read when one of them looks different, and again while the
 //! newest of them is so young that a second write could look the same. What cannot be used changes
-//! nothing and is said once.
+//! nothing and is said once; a revocation list that cannot be used does not hold up the others. What
+//! takes a root or CA away is in force when two looks in a row have found it.
 
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -15,7 +17,7 @@ use super::{Credentials, CredentialsError};
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::model::Timestamp;
-use crate::pki::MAX_CRLS;
+use crate::pki::{BadList, MAX_CRLS, TrustError};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ pub enum Look {
     Broken {
         /// Why.
         error: CredentialsError,
-        /// Whether the look before did not find the same.
+        /// Whether the look before did not find the same, or not in the same files.
         is_news: bool,
     },
 }
@@ -61,6 +63,10 @@ pub struct FileWatch {
     is_settled: bool,
     said: Option<String>,
     kept: Vec<String>,
+    /// The lists that were left out at the last look.
+    left_out: BTreeSet<String>,
+    /// Those of them that were not before it, and are not told yet.
+    bad: Vec<BadList>,
 }
 
 /// How one file looks.
@@ -94,6 +100,8 @@ impl FileWatch {
             is_settled: false,
             said: None,
             kept: Vec::new(),
+            left_out: BTreeSet::new(),
+            bad: Vec::new(),
         }
     }
 
@@ -109,7 +117,8 @@ impl FileWatch {
             return Look::Same;
         };
         let found = look_at(dir);
-        if found == self.seen && self.is_settled {
+        let is_as_before = found == self.seen;
+        if is_as_before && self.is_settled {
             return Look::Same;
         }
         let newest = found.iter().map(|seen| seen.changed.0).max();
@@ -117,9 +126,14 @@ impl FileWatch {
         let now = Duration::from_millis(now.as_millis());
         self.is_settled = newest.abs_diff(now) > SETTLED;
         self.seen = found;
-        match self.credentials.reload() {
+        match self.credentials.reload_usable(is_as_before) {
             Ok(done) => {
                 self.said = None;
+                self.leave_out(done.bad);
+                if done.waits {
+                    self.is_settled = false;
+                    return Look::Same;
+                }
                 let is_news = done.kept != self.kept && !done.kept.is_empty();
                 self.kept = done.kept;
                 match (done.is_new, is_news) {
@@ -132,11 +146,32 @@ impl FileWatch {
                 // it may be what passes, such as too many open files
                 self.is_settled = false;
                 let words = format!("{error:?}");
-                let is_news = self.said.as_ref() != Some(&words);
+                let is_news = !is_as_before || self.said.as_ref() != Some(&words);
                 self.said = Some(words);
                 Look::Broken { error, is_news }
             }
         }
+    }
+
+    /// The lists that cannot be used and have not been told before.
+    pub fn bad_lists(&mut self) -> Vec<BadList> {
+        std::mem::take(&mut self.bad)
+    }
+
+    fn leave_out(&mut self, lists: Vec<BadList>) {
+        let mut left_out = BTreeSet::new();
+        for list in lists {
+            // it may be what passes, such as too many open files
+            if matches!(list.error, TrustError::File { .. }) {
+                self.is_settled = false;
+            }
+            let words = format!("{list:?}");
+            if !self.left_out.contains(&words) {
+                self.bad.push(list);
+            }
+            left_out.insert(words);
+        }
+        self.left_out = left_out;
     }
 }
 
@@ -172,10 +207,18 @@ pub async fn watch_files(credentials: Credentials, clock: Arc<dyn Clock>, drain:
             let look = watch.look(now);
             (watch, look)
         });
-        let Ok((back, look)) = looked.await else {
-            return; // the runtime ends
+        let look = match looked.await {
+            Ok((back, look)) => {
+                watch = back;
+                look
+            }
+            // nobody would look any more, and nobody would know
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            Err(_) => return, // the runtime ends
         };
-        watch = back;
+        for list in watch.bad_lists() {
+            say_bad(&list);
+        }
         match look {
             Look::Same | Look::Broken { is_news: false, .. } => {}
             Look::Taken => {
@@ -206,4 +249,16 @@ pub async fn watch_files(credentials: Credentials, clock: Arc<dyn Clock>, drain:
             }
         }
     }
+}
+
+fn say_bad(list: &BadList) {
+    let file = list.path.file_name().unwrap_or_default().to_string_lossy();
+    let file = crate::safe_text::safe(&file, 200);
+    let reason = crate::safe_text::safe(&list.error.to_string(), 300);
+    tracing::warn!(
+        code = "QC2023",
+        file,
+        reason,
+        "A revocation list cannot be used; the others are."
+    );
 }

@@ -1,6 +1,6 @@
 //! What is known of the link upward: told by its dialer and by the program, shown by `status`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,8 +32,8 @@ pub struct Monitor {
 /// What the program has seen of its links.
 #[derive(Debug, Clone, Default)]
 struct Seen {
-    /// Whether two heartbeats are missing, or nothing is acknowledged for as long.
-    stale: bool,
+    /// The address of a link of which two heartbeats are missing, or that acknowledges nothing.
+    stale: Option<String>,
     rtt: Option<Duration>,
     acked: Option<Timestamp>,
     sent: u64,
@@ -42,8 +42,8 @@ struct Seen {
     received: u64,
     /// The newest refusal of a stream.
     refusal: Option<(Timestamp, StreamName, Refusal)>,
-    /// What makes calls, and the address of its link.
-    caller: Option<(String, Caller)>,
+    /// What makes calls, by the address of the link: there are two while it moves to another relay.
+    callers: BTreeMap<String, Caller>,
     /// The newest probe that came back.
     probed: Option<(Timestamp, u64)>,
     /// Why a later one did not.
@@ -87,27 +87,35 @@ impl Monitor {
 
     /// A link is up, with what makes calls on it.
     pub fn linked(&self, peer: &Peer, caller: Caller) {
-        self.change(|seen| seen.caller = Some((peer.address.clone(), caller)));
+        self.change(|seen| drop(seen.callers.insert(peer.address.clone(), caller)));
     }
 
     /// What makes calls on the link that is up.
     pub fn caller(&self) -> Option<Caller> {
-        self.seen().caller.map(|(_, caller)| caller)
+        let DialerState::Connected(peer) = self.dialer().state else {
+            return None;
+        };
+        self.seen().callers.remove(&peer.address)
     }
 
-    /// How a probe went; its first failure is logged.
-    pub(super) fn probed(&self, probed: &Result<Probed, Failure>) {
+    /// How a probe of `caller` went; its first failure is logged. One that went down with its link says
+    /// nothing of the next, and an older peer that takes none is not ill.
+    pub(super) fn probed(&self, caller: &Caller, probed: &Result<Probed, Failure>) {
         let now = self.clock.now();
+        let is_current = self.caller().is_some_and(|current| current.is_same(caller));
         match probed {
             Ok(probed) => self.change(|seen| {
                 (seen.probed, seen.lost) = (Some((now, probed.total_us())), None);
             }),
-            Err(failure) => self.change(|seen| {
-                if seen.lost.is_none() {
-                    tracing::warn!(code = failure.code, reason = %failure, "A probe of the link was lost.");
-                }
-                seen.lost = Some((now, failure.code, failure.message.clone()));
-            }),
+            Err(failure) if is_current && !matches!(failure.code, "QC2230" | "QC2231") => {
+                self.change(|seen| {
+                    if seen.lost.is_none() {
+                        tracing::warn!(code = failure.code, reason = %failure, "A probe of the link was lost.");
+                    }
+                    seen.lost = Some((now, failure.code, failure.message.clone()));
+                });
+            }
+            Err(_) => {}
         }
     }
 
@@ -135,15 +143,17 @@ impl Monitor {
                 }
             }
         }
-        let stale = matches!(state, LinkState::Stale | LinkState::Unacked);
-        self.change(|seen| {
-            seen.stale = stale;
-            if *state == LinkState::Up {
-                seen.refusal = None; // what is still refused is said again
+        self.change(|seen| match state {
+            LinkState::Stale | LinkState::Unacked => seen.stale = Some(peer.address.clone()),
+            LinkState::Up => {
+                // what is still refused is said again
+                (seen.stale, seen.refusal, seen.lost) = (None, None, None);
             }
-            let is_down = matches!(state, LinkState::Down(_));
-            let is_it = |(address, _): &mut (String, Caller)| is_down && *address == peer.address;
-            seen.caller.take_if(is_it);
+            LinkState::Fresh => seen.is_well(&peer.address),
+            LinkState::Down(_) => {
+                seen.is_well(&peer.address);
+                seen.callers.remove(&peer.address);
+            }
         });
     }
 
@@ -164,7 +174,7 @@ impl Monitor {
             let (code, reason) = last.unwrap_or_else(|| ("QC2220".to_owned(), String::new()));
             return Some((code, format!("no link to the parent: {reason}")));
         }
-        if seen.stale {
+        if seen.stale.is_some() {
             let reason = "nothing is heard of the parent, or nothing acknowledged";
             return Some(("QC2221".to_owned(), reason.to_owned()));
         }
@@ -217,7 +227,7 @@ impl Monitor {
             DialerState::Connected(peer) => {
                 // a link that is up may still have a stream that the other side does not take
                 last_error = newest([of_link, of_stream, lost]);
-                let state = if seen.stale {
+                let state = if seen.stale.is_some() {
                     Shown::Stalled
                 } else {
                     Shown::Up
@@ -269,6 +279,10 @@ impl Monitor {
 }
 
 impl Seen {
+    fn is_well(&mut self, address: &str) {
+        self.stale.take_if(|stale| stale == address);
+    }
+
     /// Remembers what has been sent by `at`, before more is counted.
     fn mark(&mut self, at: Instant) {
         let is_due = self.marks.back().is_none_or(|(last, _)| at >= *last + MARK);

@@ -163,7 +163,7 @@ pub async fn answer_probe(
         stream.shutdown().await
     });
     if let Ok(Err(error)) | Err(error) = answered.await.map_err(io::Error::from) {
-        tracing::warn!(code = "QC2233", %peer, %error, "A probe was not answered.");
+        tracing::debug!(%peer, %error, "A probe was not answered.");
     }
 }
 

@@ -39,7 +39,7 @@ impl Prober {
         })?;
         let mark = fastrand::u64(..);
         let probed = probe(self.streams.as_ref(), &caller, self.clock.as_ref(), mark).await;
-        self.monitor.probed(&probed);
+        self.monitor.probed(&caller, &probed);
         probed
     }
 

@@ -20,9 +20,11 @@ impl Code {
         self.0
     }
 
-    /// Whether it speaks of TLS or identity (`QC20xx`, `QC21xx`): trying again soon will not help.
+    /// Whether it speaks of TLS or identity (`QC20xx`, `QC21xx`): trying again soon will not help. A
+    /// handshake that took too long or broke off (`QC2030`, `QC2031`) says nothing of either: so ends
+    /// who finds no place at a busy relay's door.
     pub const fn is_identity(self) -> bool {
-        matches!(self.0, 2000..=2199)
+        matches!(self.0, 2000..=2029 | 2032..=2199)
     }
 
     pub(crate) fn from_wire(number: u32) -> Result<Self, WireError> {
@@ -46,6 +48,16 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handshake_that_broke_off_is_no_matter_of_identity() {
+        for number in [2001, 2008, 2029, 2032, 2100, 2199] {
+            assert!(Code::new(number).is_identity(), "{number}");
+        }
+        for number in [1999, 2030, 2031, 2200] {
+            assert!(!Code::new(number).is_identity(), "{number}");
+        }
+    }
 
     #[test]
     fn shows_four_digits_and_refuses_more() {

@@ -123,6 +123,10 @@ impl Connect for Network {
                 address: address.to_owned(),
                 refusal: Refusal::new(Code::new(2003), "not the relay it should be"),
             }),
+            "full:1" => Err(ConnectError::Refused {
+                address: address.to_owned(),
+                refusal: Refusal::new(Code::new(2031), "the connection broke off"),
+            }),
             "hanging:1" => std::future::pending().await,
             _ => {
                 let (a, b) = duplex(8 * 1024);
@@ -271,6 +275,36 @@ async fn a_stranger_is_tried_again_slowly_and_a_stop_does_not_wait() {
     dialing.stop.send(Stop::Drain).unwrap();
     let ended = timeout(Duration::from_secs(1), dialing.task.join_next()).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+/// A relay that has no place just now is no stranger.
+#[tokio::test]
+async fn a_full_relay_is_tried_again_soon() {
+    let dialing = dial(&["full:1"], App::new(), Network::new(&App::new(), 0));
+    until("it was tried more than a few times", || {
+        dialing.network.attempts.lock().unwrap().len() > 5
+    })
+    .await;
+}
+
+/// What was revoked while it was dialled gets no link, whatever it sends.
+#[tokio::test]
+async fn who_is_not_trusted_any_more_when_it_answers_is_not_linked_to() {
+    for _ in 0..20 {
+        let relay = App::new();
+        relay.produce(ChannelKind::Forward, "acme/back", Lane::Normal, 10, 100);
+        let network = Network::new(&relay, 0);
+        let refusal = Refusal::new(Code::new(2008), "no more");
+        network.distrust.send_replace(Some(refusal.clone()));
+        let mut dialing = dial(&["relay:1"], App::new(), network);
+        let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+        let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+        let status = status.unwrap().unwrap().clone();
+        assert_eq!(status.last_error.unwrap().1, refusal);
+        let states = dialing.edge.states.lock().unwrap().clone();
+        assert!(!states.contains(&LinkState::Up), "{states:?}");
+        assert!(dialing.edge.stored("acme/back", Lane::Normal).is_empty());
+    }
 }
 
 /// A relay that is not trusted any more loses the link at once, hears why, and is not dialled again soon.

@@ -29,7 +29,7 @@ fn calling() -> Pair {
     assert_eq!(pair.nodes[0].call(target()), Ok(1));
     pair.carry();
     assert_eq!(pair.events(1), [Event::Called(1, target())]);
-    assert_eq!(pair.nodes[0].call_room(1), 0, "not answered yet");
+    assert_eq!(pair.room(0), 0, "not answered yet");
     pair.nodes[1].answer(1);
     pair.carry();
     assert_eq!(pair.events(0), [Event::Answered(1)]);
@@ -38,7 +38,7 @@ fn calling() -> Pair {
 
 /// Lets node `at` send what of `bytes` there is room for; gives how much that was.
 fn send(pair: &mut Pair, at: usize, bytes: &[u8]) -> usize {
-    let room = pair.nodes[at].call_room(1).min(bytes.len());
+    let room = pair.room(at).min(bytes.len());
     let now = pair.clock.instant();
     pair.nodes[at].send_on_call(1, &bytes[..room], now);
     pair.carry();
@@ -62,7 +62,7 @@ fn bytes_go_both_ways_and_each_way_ends_by_itself() {
     pair.nodes[0].end_call(1);
     pair.carry();
     assert_eq!(pair.events(1), [Event::CallEnded(1)]);
-    assert_eq!(pair.nodes[0].call_room(1), 0, "it has ended its way");
+    assert_eq!(pair.room(0), 0, "it has ended its way");
     assert_eq!(send(&mut pair, 1, b"answer"), 6);
     assert_eq!(received(&mut pair, 0), b"answer");
     pair.nodes[1].end_call(1);
@@ -209,7 +209,7 @@ fn a_call_and_a_backlog_take_turns_and_an_alarm_passes_both() {
     let (mut bulk, mut alarm_after) = (0, None);
     while order.len() < 40 {
         let before = pair.nodes[0].to_send().len();
-        let room = pair.nodes[0].call_room(1);
+        let room = pair.room(0);
         pair.nodes[0].send_on_call(1, &piece[..room], now);
         if room > 0 {
             order.push('c');

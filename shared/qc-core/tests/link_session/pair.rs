@@ -68,6 +68,12 @@ impl Pair {
         }
     }
 
+    /// How many bytes node `at` may send on call 1.
+    pub(crate) fn room(&mut self, at: usize) -> usize {
+        let now = self.clock.instant();
+        self.nodes[at].call_room(1, now)
+    }
+
     /// Lets the peer of the acceptor say `control`.
     pub(crate) fn say(&mut self, control: &Control) {
         let now = Now::of(&self.clock);

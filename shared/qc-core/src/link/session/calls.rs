@@ -80,7 +80,8 @@ impl Session {
     }
 
     /// How many bytes of a call may go now.
-    pub fn call_room(&self, number: u32) -> usize {
+    pub fn call_room(&mut self, number: u32, now: Instant) -> usize {
+        self.shaper.fill(now);
         let may_send = self.phase == Phase::Open
             && self.output.len() - self.written < OUTPUT_FOR_BATCHES
             && self.pace.may_send(Lane::Normal)
@@ -89,13 +90,13 @@ impl Session {
             && !(self.call_was_last && self.can_read());
         let call = self.calls.get(&number);
         let call = call.filter(|call| may_send && call.answered && !call.ended_here);
-        let room = call.map_or(0, |call| call.credit.min(self.pace.piece()));
+        let room = call.map_or(0, |call| call.credit.min(self.piece()));
         usize::try_from(room).map_or(MAX_CALL_DATA, |room| room.min(MAX_CALL_DATA))
     }
 
     /// Sends bytes of a call, no more than there is room for.
     pub fn send_on_call(&mut self, number: u32, bytes: &[u8], now: Instant) {
-        if bytes.is_empty() || bytes.len() > self.call_room(number) {
+        if bytes.is_empty() || bytes.len() > self.call_room(number, now) {
             return;
         }
         let Some(call) = self.calls.get_mut(&number) else {
@@ -181,6 +182,8 @@ impl Session {
         self.check_number(number)?;
         let bytes = frame.payload.len() as u64;
         self.received += bytes;
+        // nobody acknowledges a call: told at once, or the line seems to stand
+        self.acks_due = true;
         let Some(call) = self.calls.get_mut(&number) else {
             return Ok(()); // it ended while this was on its way
         };

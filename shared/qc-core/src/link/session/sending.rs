@@ -85,6 +85,7 @@ impl Session {
             return false;
         };
         let room = channel.room(self.session_room(channel));
+        let piece = self.piece();
         let Some(channel) = self.outbound.get_mut(&permit.channel) else {
             return false;
         };
@@ -120,7 +121,7 @@ impl Session {
                 }
             };
             self.bytes_in_flight += bytes;
-            if bytes <= self.pace.piece() {
+            if bytes <= piece {
                 let header = FrameHeader {
                     kind: FrameKind::Batch,
                     lane: channel.open.lane as u16,
@@ -157,9 +158,14 @@ impl Session {
         further
     }
 
+    /// How long a frame may be: so short that what is urgent waits neither for the line nor for a limit.
+    pub(super) fn piece(&self) -> u64 {
+        self.pace.piece().min(self.shaper.piece())
+    }
+
     /// Sends a piece of a batch that was begun.
     fn send_piece(&mut self, number: u32, now: Instant) {
-        let longest = usize::try_from(self.pace.piece()).unwrap_or(MAX_FRAME);
+        let longest = usize::try_from(self.piece()).unwrap_or(MAX_FRAME);
         let piece = self
             .outbound
             .get_mut(&number)

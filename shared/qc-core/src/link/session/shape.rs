@@ -11,6 +11,9 @@ use crate::model::Lane;
 /// The least that a full bucket holds: one piece of a batch.
 const LEAST: u64 = 4096;
 
+/// Nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
 /// What a link may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
@@ -60,15 +63,27 @@ impl Shaper {
             (self.tokens, self.filled) = (0, now);
             return;
         };
-        let passed = now.saturating_duration_since(self.filled);
-        let came = u64::try_from(passed.as_micros().saturating_mul(u128::from(rate)) / 1_000_000);
-        let came = came.unwrap_or(u64::MAX);
+        let passed = now.saturating_duration_since(self.filled).as_nanos();
+        let came = passed.saturating_mul(u128::from(rate)) / SECOND;
         if came == 0 {
             return; // so that what comes slowly comes at all
         }
         let most = signed((rate / 10).max(LEAST));
-        self.tokens = self.tokens.saturating_add(signed(came)).min(most);
-        self.filled = now;
+        let tokens = self.tokens.saturating_add(signed(clamp(came)));
+        // what is left of a token counts the next time
+        let used = clamp(came * SECOND / u128::from(rate));
+        self.filled = if tokens >= most {
+            now
+        } else {
+            self.filled + Duration::from_nanos(used)
+        };
+        self.tokens = tokens.min(most);
+    }
+
+    /// How long a frame may be, so that nothing urgent waits long for what one frame has cost.
+    pub(super) fn piece(&self) -> u64 {
+        let rate = self.shape.rate;
+        rate.map_or(u64::MAX, |rate| (rate / 10).max(LEAST))
     }
 
     pub(super) fn may_send(&self, lane: Lane) -> bool {
@@ -89,6 +104,10 @@ impl Shaper {
         let wait = Duration::from_micros(missing.saturating_mul(1_000_000) / rate + 1);
         Some(self.filled + wait)
     }
+}
+
+fn clamp(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 fn signed(bytes: u64) -> i64 {
@@ -117,12 +136,16 @@ mod tests {
     fn sent(shaper: &mut Shaper, begin: Instant, seconds: u64, piece: u64) -> u64 {
         let (mut now, mut sent) = (begin, 0);
         while now < begin + Duration::from_secs(seconds) {
+            // looked at far more often than a byte comes, as a busy link does
             shaper.fill(now);
             if shaper.may_send(Lane::Normal) {
                 shaper.on_sent(piece);
                 sent += piece;
             } else {
-                now = shaper.opens().unwrap().max(now + Duration::from_micros(1));
+                let opens = shaper.opens().unwrap();
+                now = opens
+                    .min(now + Duration::from_micros(700))
+                    .max(now + Duration::from_micros(1));
             }
         }
         sent

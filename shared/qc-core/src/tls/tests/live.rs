@@ -1,5 +1,6 @@
 //! Credentials that change while somebody is connected, and while a script writes their files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use futures_util::FutureExt as _;
@@ -7,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::durable;
+use crate::pki::certs_to_pem;
 
 const EDGE: &str = "edge-07.mill7.acme";
 const OTHER: &str = "other-1.mill7.acme";
@@ -135,15 +137,10 @@ fn a_list_put_in_place_is_in_force_at_the_next_look() {
     let good = list(&house, 7, &[&edge]);
     // half of it, as a script writes that does not rename
     put(&place, &good[..good.len() / 2]);
-    let broken = watch.look(later);
-    assert!(
-        matches!(&broken, Look::Broken { error, is_news: true } if error.code() == "QC2023"),
-        "{broken:?}"
-    );
-    assert!(matches!(
-        watch.look(later),
-        Look::Broken { is_news: false, .. }
-    ));
+    assert!(matches!(watch.look(later), Look::Same));
+    assert_eq!(watch.bad_lists().len(), 1);
+    assert!(matches!(watch.look(later), Look::Same));
+    assert!(watch.bad_lists().is_empty());
     assert_eq!(credentials.current().generation, generation);
     put(&place, &good);
     assert!(matches!(watch.look(later), Look::Taken));
@@ -193,4 +190,129 @@ fn watch_as_if_nothing_changed(watch: &mut FileWatch, dir: &TempDir, house: &Hou
     );
     watch.pretend_seen();
     edge.node.view.serial
+}
+
+/// One bad list is said once for every content that it has, and does not hold up another.
+#[test]
+fn a_bad_list_does_not_hold_up_a_good_one() {
+    let house = house();
+    let (dir, credentials, mut watch) = on_disk(&house);
+    let later = crate::clock::SystemClock::machine_time().plus(Duration::from_mins(1));
+    let crl = dir.path().join("trust/crl");
+    put(&crl.join("a.der"), b"no list");
+    put(&crl.join("z.pem"), b"none either");
+    watch.look(later);
+    let names: BTreeSet<_> = watch
+        .bad_lists()
+        .iter()
+        .map(|list| list.path.file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, BTreeSet::from(["a.der".into(), "z.pem".into()]));
+
+    let edge = house.identity(EDGE, Role::Edge);
+    put(&crl.join("hq.der"), &list(&house, 1, &[&edge]));
+    assert!(matches!(watch.look(later), Look::Taken));
+    assert!(watch.bad_lists().is_empty());
+    let trust = &credentials.current().trust;
+    assert!(trust.has_revoked(&edge.node.view.serial));
+
+    put(&crl.join("a.der"), b"another that is none");
+    watch.look(later);
+    assert_eq!(watch.bad_lists().len(), 1);
+    // whoever asks for it, and who starts, is told
+    let refused = credentials.reload().unwrap_err();
+    assert_eq!(refused.code(), "QC2023");
+}
+
+/// A copy that was begun, and a disk that was full, must not cut a fleet.
+#[test]
+fn roots_that_are_gone_for_a_moment_cost_nobody_trust() {
+    let house = house();
+    let (dir, credentials, mut watch) = on_disk(&house);
+    let later = crate::clock::SystemClock::machine_time().plus(Duration::from_mins(1));
+    assert!(matches!(watch.look(later), Look::Same));
+    let generation = credentials.current().generation;
+    let roots = dir.path().join("trust/roots.pem");
+    let good = std::fs::read(&roots).unwrap();
+
+    put(&roots, b"");
+    for is_first in [true, false, false] {
+        let look = watch.look(later);
+        assert!(
+            matches!(&look, Look::Broken { error, is_news } if error.code() == "QC2023" && *is_news == is_first),
+            "{look:?}"
+        );
+    }
+    assert_eq!(credentials.reload().unwrap_err().code(), "QC2023");
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&house.clock);
+    assert!(Credentials::load(dir.path(), clock).is_err());
+    // as useless in the same way, but other files: that is news
+    put(&roots, b"");
+    assert!(matches!(
+        watch.look(later),
+        Look::Broken { is_news: true, .. }
+    ));
+    put(&roots, &good);
+    assert!(matches!(watch.look(later), Look::Same));
+    assert_eq!(credentials.current().generation, generation);
+
+    // one of two roots: not at the first look, and not when the other is back at the second
+    let domain = "qc.internal".parse().unwrap();
+    let other = Authority::create_root("next", "acme", &domain, house.clock.now()).unwrap();
+    let both = certs_to_pem([house.root.cert(), other.cert()]);
+    put(&roots, both.as_bytes());
+    assert!(matches!(watch.look(later), Look::Taken));
+    put(&roots, &good);
+    assert!(matches!(watch.look(later), Look::Same));
+    assert_eq!(credentials.current().trust.roots().count(), 2);
+    put(&roots, both.as_bytes());
+    assert!(matches!(watch.look(later), Look::Same));
+    put(&roots, &good);
+    assert!(matches!(watch.look(later), Look::Same));
+    assert!(matches!(watch.look(later), Look::Taken));
+    assert_eq!(credentials.current().trust.roots().count(), 1);
+    // neither is a CA
+    put(&dir.path().join("trust/cas.pem"), b"");
+    assert!(matches!(watch.look(later), Look::Same));
+    assert!(matches!(watch.look(later), Look::Taken));
+}
+
+/// Who reads last is in force last, however many read at once.
+#[test]
+fn of_reloads_at_once_the_newest_files_win() {
+    let house = house();
+    let (dir, credentials, _) = on_disk(&house);
+    let place = dir.path().join("trust/crl/hq.der");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    credentials.reload().unwrap();
+                }
+            });
+        }
+        for number in 1..=60 {
+            put(&place, &list(&house, number, &[]));
+            credentials.reload().unwrap();
+            let loaded = credentials.current();
+            let held = loaded.trust.crl_views().next().unwrap().number;
+            assert_eq!(held, number);
+        }
+    });
+}
+
+#[tokio::test]
+async fn who_was_revoked_during_its_handshake_is_judged_again() {
+    let house = house();
+    let hub_identity = house.identity(HUB, Role::Relay);
+    let hub = credentials(&house, &hub_identity);
+    let edge_identity = house.identity(EDGE, Role::Edge);
+    let edge = credentials(&house, &edge_identity);
+    let (_, edge_shown) = shown(&edge, &hub).await;
+    assert_eq!(hub.judge_again(&edge_shown), Ok(()));
+    let mut trust = house.trust();
+    trust.add_crl(list(&house, 1, &[&edge_identity])).unwrap();
+    hub.replace(&hub_identity, trust).unwrap();
+    let refusal = hub.judge_again(&edge_shown).unwrap_err();
+    assert_eq!(refusal.code(), "QC2008");
 }
