@@ -6,7 +6,8 @@ use std::sync::Arc;
 use qc_core::admin::RemoteAdmin;
 use qc_core::clock::Clock;
 use qc_core::link::{
-    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
+    PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
@@ -16,7 +17,7 @@ use qc_core::uplink::Monitor;
 use qc_core::wire::{
     Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::buffer::{Buffer, UPLINK};
 
@@ -139,6 +140,10 @@ impl LinkApp for Uplink {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.buffer.log().changed()
+    }
+
+    fn listen(&self, _channel: &OutboundChannel, _bell: &Arc<Notify>) -> Option<Listening> {
+        None
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {

@@ -1,5 +1,6 @@
 //! The hub as an HTTP caller sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
@@ -7,6 +8,7 @@ use qc_core::model::{AttrValue, Lane, Message, NodeName, StreamName, Timestamp};
 use qc_core::store::{AppendError, DeadLetter, Draft, Outcome, StreamKey};
 use qc_core::streams::{Bounds, ReadError};
 use qc_core::wire::{Record, decode_envelope};
+use tokio::sync::Notify;
 
 use super::Hub;
 use super::access::{Denied, StreamRule, Verb};
@@ -65,11 +67,11 @@ impl Hub {
             records: query.limit,
             bytes: query.max_bytes,
         };
-        let mut changed = self.streams().changed();
+        let bell = Arc::new(Notify::new());
+        let _listening = self.streams().listen(&key, &bell);
         let deadline = tokio::time::sleep(query.wait);
         tokio::pin!(deadline);
         loop {
-            changed.mark_unchanged();
             let records = self
                 .streams()
                 .read(&key, query.after, bounds)
@@ -83,11 +85,8 @@ impl Hub {
             }
             tokio::select! {
                 () = &mut deadline => return Ok(Vec::new()),
-                alive = changed.changed() => {
-                    if alive.is_err() {
-                        return Err(closing());
-                    }
-                }
+                () = bell.notified() => {}
+                () = self.inner.drain.signaled() => return Err(closing()),
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The hub as a link sees it: streams come in from edges and go out to subscribers.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use qc_core::link::{
-    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
+    PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
@@ -11,7 +12,7 @@ use qc_core::streams::Bounds;
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Hub;
 use super::access::{StreamRule, Verb, WRONG_CLASS};
@@ -112,7 +113,12 @@ impl LinkApp for Hub {
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
-        self.streams().changed()
+        self.reconfigured()
+    }
+
+    fn listen(&self, channel: &OutboundChannel, bell: &Arc<Notify>) -> Option<Listening> {
+        let stream = StreamKey::hub(channel.stream.clone());
+        Some(Box::new(self.streams().listen(&stream, bell)))
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {

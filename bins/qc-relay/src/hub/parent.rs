@@ -11,7 +11,8 @@ use std::time::Duration;
 use qc_core::admin::RemoteAdmin;
 use qc_core::admin::api::LinkStatus;
 use qc_core::link::{
-    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
+    PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::service::Drain;
@@ -322,6 +323,10 @@ impl LinkApp for Parent {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.staying.again.subscribe()
+    }
+
+    fn listen(&self, _channel: &OutboundChannel, _bell: &Arc<Notify>) -> Option<Listening> {
+        None
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {

@@ -1,8 +1,9 @@
 //! What a link asks of the program around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::calls::{CallStream, Caller};
 use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
@@ -86,6 +87,9 @@ pub enum LinkState {
     Down(Refusal),
 }
 
+/// What has a bell rung, as long as it is kept.
+pub type Listening = Box<dyn Send>;
+
 /// The program around a link. Methods are called from the link's own task: they return quickly, and
 /// only [`LinkApp::store`]'s future may wait.
 pub trait LinkApp: Send + Sync + 'static {
@@ -130,8 +134,14 @@ pub trait LinkApp: Send + Sync + 'static {
     /// reconnect.
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq);
 
-    /// Fires when there may be more to read, to send or to subscribe.
+    /// Fires when there may be more to send or to subscribe, and more to read on channels that
+    /// [`LinkApp::listen`] says nothing of.
     fn changed(&self) -> watch::Receiver<u64>;
+
+    /// Has `bell` rung when there may be more to read on a channel, as long as the listener is kept. None
+    /// where [`LinkApp::changed`] tells that too: a node with a few links may be woken by everything, one
+    /// with thousands is not.
+    fn listen(&self, channel: &OutboundChannel, bell: &Arc<Notify>) -> Option<Listening>;
 
     /// What waits on a channel.
     fn backlog(&self, channel: &OutboundChannel) -> Backlog;

@@ -1,8 +1,11 @@
 //! What a link sends and what it has asked for: which channels exist, which are to be tried again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::app::{LinkApp, OutboundChannel, Peer};
+use tokio::sync::Notify;
+
+use super::app::{LinkApp, Listening, OutboundChannel, Peer};
 use super::codes::ENDED;
 use super::session::{ReadPermit, Session};
 use crate::backoff::Backoff;
@@ -21,6 +24,8 @@ pub(super) struct Channels {
     look_at: Option<Instant>,
     looked: Option<Instant>,
     look: bool,
+    /// Rung when there may be more to read.
+    bell: Arc<Notify>,
 }
 
 /// A stream that this node sends.
@@ -30,6 +35,7 @@ struct Sending {
     answers: Option<(u32, Subscribe)>,
     number: Option<u32>,
     retry: Retry,
+    listening: Option<Listening>,
 }
 
 /// A stream that this node has asked for.
@@ -60,7 +66,13 @@ impl Channels {
             look_at: None,
             looked: None,
             look: false,
+            bell: Arc::default(),
         }
+    }
+
+    /// Rung when there may be more to read.
+    pub(super) fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 
     /// Asks the application again at the next chance.
@@ -138,6 +150,7 @@ impl Channels {
                     answers: None,
                     number: None,
                     retry: self.fresh_retry(),
+                    listening: None,
                 };
                 self.sending.push(sending);
             }
@@ -184,6 +197,7 @@ impl Channels {
                 }
             }
             sending.number = session.open(&sending.channel);
+            sending.listening = app.listen(&sending.channel, &self.bell);
             true
         });
         for asking in &mut self.asking {
@@ -206,6 +220,7 @@ impl Channels {
             Ok(channel) => {
                 session.allow(number);
                 let opened = session.open(&channel);
+                let listening = app.listen(&channel, &self.bell);
                 let sending = Sending {
                     channel: OutboundChannel {
                         kind: ChannelKind::Deliver,
@@ -214,6 +229,7 @@ impl Channels {
                     answers: Some((number, subscribe)),
                     number: opened,
                     retry: self.fresh_retry(),
+                    listening: listening,
                 };
                 self.sending.push(sending);
             }

@@ -157,7 +157,7 @@ impl<A: LinkApp> Driver<'_, A> {
         stop: &mut watch::Receiver<Stop>,
     ) -> Ended {
         let mut decoder = FrameDecoder::default();
-        let mut changed = self.app.changed();
+        let (mut changed, bell) = (self.app.changed(), self.channels.bell());
         let mut shape = self.options.shape.clone();
         let (mut owner_is_there, mut store_is_there, mut is_shaped) = (true, true, true);
         let first = *shape.borrow_and_update();
@@ -224,6 +224,7 @@ impl<A: LinkApp> Driver<'_, A> {
                     }
                     Err(_) => store_is_there = false,
                 },
+                () = bell.notified() => self.session.more_to_read(),
                 reshaped = shape.changed(), if is_shaped => match reshaped {
                     Ok(()) => {
                         let shape = *shape.borrow_and_update();

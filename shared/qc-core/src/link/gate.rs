@@ -6,9 +6,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use super::app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+use super::app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat};
 use super::calls::{CallStream, Caller};
 use crate::model::{Seq, StreamName};
 use crate::wire::{Backlog, Mark, Open, Record, Refusal, Status, Subscribe, Target};
@@ -116,6 +116,10 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         } else {
             self.changed.subscribe()
         }
+    }
+
+    fn listen(&self, channel: &OutboundChannel, bell: &Arc<Notify>) -> Option<Listening> {
+        self.app.listen(channel, bell)
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::age::{Ages, CLOCK};
 use super::command::{Command, Reply};
@@ -28,9 +28,9 @@ use super::usage::{Account, Quarantine};
 use super::view::View;
 use super::writer::Writer;
 use super::{
-    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Head, Keyring, Limits, LogStats,
-    NOBODY, NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed, StreamInfo,
-    StreamKey, Value, ValueError,
+    AppendError, Backlog, CursorMove, CursorState, Custody, Draft, Head, Keyring, Limits, Listener,
+    LogStats, NOBODY, NoCustody, NodeKey, OpenError, Outcome, ReadError, ReliefStep, Shed,
+    StreamInfo, StreamKey, Value, ValueError,
 };
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
@@ -556,6 +556,11 @@ impl Log {
     /// Counts commits and changes of state; wakes whoever waits for more to read.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.inner.changed.clone()
+    }
+
+    /// Rings `bell` when there may be more of `stream` to read, as long as the listener is kept.
+    pub fn listen(&self, stream: &StreamKey, bell: &Arc<Notify>) -> Listener {
+        self.inner.reads.listeners.listen(stream, bell)
     }
 
     /// Up to `max_records` messages after `after`, in order; at least one if there is one, then no more

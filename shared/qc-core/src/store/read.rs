@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::files::{Files, Kind};
 use super::index::{Entry, IndexFile, start_of};
+use super::listeners::Listeners;
 use super::pages::NearPages;
 use super::salvage::{self, is_bad_sector};
 use super::scan::UNREADABLE;
@@ -33,6 +34,7 @@ pub(super) struct ReadSide {
     pub(super) files: Arc<Files>,
     pub(super) tail: Arc<Mutex<Tail>>,
     pub(super) tenants: Arc<TenantKeys>,
+    pub(super) listeners: Arc<Listeners>,
     batches: Mutex<BatchCache>,
     entries: Mutex<VecDeque<KnownRun>>,
     pages: NearPages,
@@ -60,6 +62,7 @@ impl ReadSide {
             files,
             tail,
             tenants,
+            listeners: Arc::default(),
             batches: Mutex::new(BatchCache::new(cache_bytes)),
             entries: Mutex::default(),
             pages: NearPages::default(),

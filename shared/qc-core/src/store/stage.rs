@@ -35,6 +35,8 @@ pub(super) struct Staged {
     pub(super) messages: u64,
     pub(super) accepted_bytes: u64,
     pub(super) pieces: Vec<Piece>,
+    /// Streams in which there is more to read by this commit; some may stand here twice.
+    pub(super) touched: Vec<u32>,
     pub(super) changes: Vec<Change>,
     /// Where cursors stand by this commit.
     cursors: HashMap<(u32, String), CursorState>,
@@ -101,6 +103,7 @@ impl Staged {
         (self.batch, self.batch_records) = (None, 0);
         (self.records, self.messages, self.accepted_bytes) = (0, 0, 0);
         self.pieces.clear();
+        self.touched.clear();
         self.changes.clear();
         self.cursors.clear();
         self.trims.clear();

@@ -239,7 +239,7 @@ impl Writer {
             Ok(()) => {
                 self.publish();
                 self.staged.take_answers().for_each(Answer::done);
-                self.changed.send_modify(|commits| *commits += 1);
+                self.announce();
                 if self.staged.records > 0 {
                     self.write_mark();
                 }
@@ -295,6 +295,21 @@ impl Writer {
         }
     }
 
+    /// Wakes those who wait for what this commit has changed.
+    fn announce(&self) {
+        self.changed.send_modify(|commits| *commits += 1);
+        let view = self.reads.view();
+        let touched = self.staged.touched.iter();
+        let streams = touched.filter_map(|id| view.streams.get(id));
+        self.reads.listeners.ring(streams.map(|stream| &stream.key));
+    }
+
+    /// Wakes everybody.
+    fn announce_all(&self) {
+        self.changed.send_modify(|commits| *commits += 1);
+        self.reads.listeners.ring_all();
+    }
+
     /// Makes the commit visible to readers.
     fn publish(&mut self) {
         let mut staged = std::mem::take(&mut self.staged);
@@ -310,11 +325,17 @@ impl Writer {
         let reads = Arc::clone(&self.reads);
         let mut view = reads.view_mut();
         for change in staged.changes.drain(..) {
+            if let Change::Gap(id, ..) = &change {
+                staged.touched.push(*id);
+            }
             change.apply(&mut view);
         }
         if let Some(active) = &self.active {
             for piece in staged.pieces.drain(..) {
                 view.add(active.number, &piece);
+                if !piece.moved {
+                    staged.touched.push(piece.run.stream);
+                }
             }
             if let Some(segment) = view.segments.get_mut(&active.number) {
                 segment.end = SegmentEnd {
@@ -428,14 +449,14 @@ impl Writer {
         view.stats.full.clone_from(&reason);
         drop(view);
         self.full = reason.map(|reason| (reason, self.clock.instant()));
-        self.changed.send_modify(|commits| *commits += 1);
+        self.announce_all();
     }
 
     /// Ends all writing for good and gives the error that says so.
     pub(super) fn poison(&mut self, reason: &str) -> AppendError {
         self.view_mut().stats.poisoned = Some(reason.to_owned());
         self.poisoned = Some(reason.to_owned());
-        self.changed.send_modify(|commits| *commits += 1);
+        self.announce_all();
         AppendError::Poisoned(reason.to_owned())
     }
 

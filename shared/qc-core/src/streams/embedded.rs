@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{Account, Answer, Bounds, Health, MAX_KEY, MAX_VALUE, ReadError, Receipt, Streams};
 use crate::clock::Clock;
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, CursorState, DeadLetter, Draft, Head, Limits, Log, NOBODY, Outcome,
-    Positions, StreamInfo, StreamKey, Value, ValueError,
+    AppendError, Backlog, CursorState, DeadLetter, Draft, Head, Limits, Listener, Log, NOBODY,
+    Outcome, Positions, StreamInfo, StreamKey, Value, ValueError,
 };
 use crate::wire::Record;
 
@@ -259,6 +259,10 @@ impl Streams for Embedded {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.inner.log.changed()
+    }
+
+    fn listen(&self, stream: &StreamKey, bell: &Arc<Notify>) -> Listener {
+        self.inner.log.listen(stream, bell)
     }
 
     fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog {

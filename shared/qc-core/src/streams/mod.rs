@@ -20,14 +20,15 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use crate::store::{
-    AppendError, Backlog, DeadLetter, Draft, Head, Limits, Outcome, StreamInfo, StreamKey, Value,
-    ValueError,
+    AppendError, Backlog, DeadLetter, Draft, Head, Limits, Listener, Outcome, StreamInfo,
+    StreamKey, Value, ValueError,
 };
 use crate::wire::Record;
 
@@ -120,7 +121,7 @@ pub trait Streams: Send + Sync {
     ) -> Answer<'a, Result<Vec<Head>, ReadError>>;
 
     /// As [`Self::read`], but only what is at hand: in memory, on this machine's disk, in a cache that
-    /// is read ahead. Empty may also mean that it is on its way; [`Self::changed`] fires when it came.
+    /// is read ahead. Empty may also mean that it is on its way; [`Self::listen`] tells when it came.
     /// For links, whose tasks wait for nothing but their sockets.
     fn at_hand(
         &self,
@@ -129,8 +130,12 @@ pub trait Streams: Send + Sync {
         bounds: Bounds,
     ) -> Result<Vec<Record>, ReadError>;
 
-    /// Fires when there may be more to read or another state to look at.
+    /// Fires when there may be more to read or another state to look at, in whatever stream.
     fn changed(&self) -> watch::Receiver<u64>;
+
+    /// Rings `bell` when there may be more of `stream` to read, as long as the listener is kept. For the
+    /// many who wait for a stream or two, and whom the others need not wake.
+    fn listen(&self, stream: &StreamKey, bell: &Arc<Notify>) -> Listener;
 
     /// What lies beyond `after` in a stream. At hand, as [`Self::info`].
     fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog;

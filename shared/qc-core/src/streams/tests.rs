@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 use super::conformance::{Ground, RULES, all};
 use super::*;
 use crate::clock::ManualClock;
@@ -75,6 +77,7 @@ enum Flaw {
     ReadsTooMuch,
     MixesStreams,
     IsSilent,
+    RingsForOthers,
     LetsCursorsGoBack,
     SkipsUnwritten,
     ExpiresUncounted,
@@ -119,6 +122,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::ReadsTooMuch, "reads_are_bounded_and_whole"),
     (Flaw::MixesStreams, "streams_do_not_mix"),
     (Flaw::IsSilent, "what_is_new_is_announced"),
+    (Flaw::RingsForOthers, "a_bell_rings_for_its_stream"),
     (Flaw::LetsCursorsGoBack, "a_cursor_never_goes_back"),
     (Flaw::SkipsUnwritten, "an_unwritten_cursor_only_repeats"),
     (Flaw::ExpiresUncounted, "what_expires_is_counted"),
@@ -441,6 +445,16 @@ impl Streams for Flawed {
             return self.silent.subscribe();
         }
         self.engine.changed()
+    }
+
+    fn listen(&self, stream: &StreamKey, bell: &Arc<Notify>) -> Listener {
+        let other = StreamKey::hub("acme/of-others".parse().unwrap());
+        let heard = if self.has(Flaw::RingsForOthers) {
+            &other
+        } else {
+            stream
+        };
+        self.engine.listen(&self.place(heard), bell)
     }
 
     fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use qc_core::link::{
-    CallStream, Caller, Chunk, LinkApp, LinkState, NO_STREAM, NO_TARGET, OutboundChannel, Peer,
-    PeerHeartbeat,
+    CallStream, Caller, Chunk, LinkApp, LinkState, Listening, NO_STREAM, NO_TARGET,
+    OutboundChannel, Peer, PeerHeartbeat,
 };
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
@@ -209,6 +209,10 @@ impl LinkApp for App {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    fn listen(&self, _channel: &OutboundChannel, _bell: &Arc<Notify>) -> Option<Listening> {
+        None
     }
 
     fn backlog(&self, _channel: &OutboundChannel) -> Backlog {

@@ -1,5 +1,10 @@
 //! Rules of reading: bounded, whole, apart, announced.
 
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use tokio::sync::Notify;
+
 use super::{Make, Verdict, body, ensure, everything, get, publish, reopen, soon, stored, stream};
 use crate::model::Seq;
 use crate::streams::Bounds;
@@ -78,6 +83,28 @@ pub(super) fn streams_do_not_mix(make: Make<'_>) -> Verdict {
         engine.info(&unknown).is_none() && everything(engine.as_ref(), &unknown)?.is_empty(),
         "a stream is there that nobody has made"
     );
+    Ok(())
+}
+
+/// A bell is rung after every publish into its stream, whatever else is going on.
+pub(super) fn a_bell_rings_for_its_stream(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let of = stream("acme/a");
+    let engine = ground.open();
+    // nobody has to define a stream before waiting for it
+    let bell = Arc::new(Notify::new());
+    let _listener = engine.listen(&of, &bell);
+    let was_rung = || {
+        let mut rung = std::pin::pin!(bell.notified());
+        let mut context = Context::from_waker(Waker::noop());
+        rung.as_mut().poll(&mut context).is_ready()
+    };
+    for id in 0..20 {
+        publish(engine.as_ref(), &of, [id])?;
+        soon("the bell is rung", was_rung)?;
+        let found = get("read", engine.read(&of, Seq(id), Bounds::ONE))?;
+        ensure!(!found.is_empty(), "rung, and not there to read");
+    }
     Ok(())
 }
 

@@ -11,20 +11,24 @@ use bytes::Bytes;
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    self, Chunk, LinkApp, LinkOptions, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    self, Chunk, LinkApp, LinkOptions, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat,
     SessionConfig, Side, Stop,
 };
 use qc_core::model::{AttrValue, Envelope, Epoch, Lane, NodeName, Seq, StreamName};
-use qc_core::tls::{self, Credentials};
+use qc_core::tls::{self, Connected, Credentials};
 use qc_core::wire::{
     Backlog, ChannelKind, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status, Subscribe,
     Target, encode_envelope,
 };
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::CHORE;
 use crate::bench::raw::MESSAGE;
+
+/// How often a link that was turned away comes again, and when.
+const TRIES: u32 = 200;
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// What one round has shown.
 pub(in crate::bench) struct Round {
@@ -113,18 +117,16 @@ async fn run(
     clock: &SystemClock,
     stop: watch::Receiver<Stop>,
 ) -> Result<(), String> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| error.to_string())?;
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
-    let config = credentials
-        .link_client_config(None)
-        .map_err(|error| error.to_string())?;
-    let connected = tls::connect(stream, "127.0.0.1", config, Duration::from_secs(10))
-        .await
-        .map_err(|error| error.to_string())?;
+    // of one address the relay takes a few strangers at a time: as every node, come again
+    let mut tries = 0;
+    let connected = loop {
+        match connect(credentials, address).await {
+            Ok(connected) => break connected,
+            Err(reason) if tries == TRIES => return Err(reason),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(AGAIN).await;
+    };
     let peer = Peer {
         node: connected.peer.name,
         address: address.to_owned(),
@@ -145,6 +147,21 @@ async fn run(
     } else {
         Err(ended.refusal.to_string())
     }
+}
+
+async fn connect(credentials: &Credentials, address: &str) -> Result<Connected<TcpStream>, String> {
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| error.to_string())?;
+    stream
+        .set_nodelay(true)
+        .map_err(|error| error.to_string())?;
+    let config = credentials
+        .link_client_config(None)
+        .map_err(|error| error.to_string())?;
+    tls::connect(stream, "127.0.0.1", config, Duration::from_secs(10))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// One link's endless stream.
@@ -296,6 +313,10 @@ impl LinkApp for Producer {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    fn listen(&self, _channel: &OutboundChannel, _bell: &Arc<Notify>) -> Option<Listening> {
+        None
     }
 
     fn backlog(&self, _channel: &OutboundChannel) -> Backlog {

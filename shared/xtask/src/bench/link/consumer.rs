@@ -7,7 +7,7 @@ use std::time::Duration;
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::link::{
     self, Chunk, Connect, ConnectError, Dialer, DialerOptions, DialerStatus, LinkApp, LinkOptions,
-    LinkState, OutboundChannel, Peer, PeerHeartbeat, SessionConfig, Stop,
+    LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat, SessionConfig, Stop,
 };
 use qc_core::model::{NodeName, Seq, StreamName};
 use qc_core::reach::{
@@ -15,7 +15,7 @@ use qc_core::reach::{
 };
 use qc_core::tls::Credentials;
 use qc_core::wire::{Backlog, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::arrivals::Arrivals;
 use crate::bench::authority::Trouble;
@@ -179,6 +179,10 @@ impl LinkApp for Taker {
 
     fn changed(&self) -> watch::Receiver<u64> {
         self.never.subscribe()
+    }
+
+    fn listen(&self, _channel: &OutboundChannel, _bell: &Arc<Notify>) -> Option<Listening> {
+        None
     }
 
     fn backlog(&self, _channel: &OutboundChannel) -> Backlog {
