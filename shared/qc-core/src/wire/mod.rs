@@ -21,7 +21,7 @@ pub use frame::{
     MAX_FRAME, MAX_GREETING, READ_STEP,
 };
 pub use record::{
-    MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, SealSuite,
+    MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, Records, SealSuite,
 };
 
 /// Why bytes from a disk or a peer are not what they should be.
