@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use qc_core::wire::{
-    Control, FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_FRAME, READ_STEP, Records,
+    Control, FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_FRAME, READ_STEP,
+    Records,
 };
 
 use crate::{BEYOND, most};
@@ -51,7 +52,11 @@ fn a_length_is_believed_as_far_as_bytes_have_come() {
                             feed(&mut decoder, &bytes, slice);
                         });
                         let most = bytes.len() + BEYOND;
-                        assert!(held <= most, "{held} for {} of {kind:?} {length}", bytes.len());
+                        assert!(
+                            held <= most,
+                            "{held} for {} of {kind:?} {length}",
+                            bytes.len()
+                        );
                     }
                     bytes.truncate(FRAME_HEADER);
                 }
@@ -69,7 +74,10 @@ fn control(kind: FrameKind, payload: &[u8]) -> Frame {
 
 fn is_of_session(kind: FrameKind) -> bool {
     use FrameKind::{Close, Heartbeat, Hello, Received, Status, Welcome};
-    matches!(kind, Hello | Welcome | Close | Heartbeat | Status | Received)
+    matches!(
+        kind,
+        Hello | Welcome | Close | Heartbeat | Status | Received
+    )
 }
 
 /// Payloads of a protocol buffer that promise more than they hold.
@@ -78,16 +86,34 @@ fn lies() -> Vec<(&'static str, Vec<u8>)> {
     let mut lies = vec![
         ("a text of 2^63 bytes", field(2, &[0xff; 9])),
         ("a text of 4 GiB", field(2, &[0xff, 0xff, 0xff, 0xff, 0x0f])),
-        ("a list entry of 1 GiB", field(5, &[0x80, 0x80, 0x80, 0x80, 0x04])),
-        ("a name of 128 KiB", [field(4, &[0xf0, 0xff, 0x07]), vec![b'a'; 131_056]].concat()),
-        ("escapes", [field(2, &[0xf0, 0xff, 0x07]), vec![0x1b; 131_056]].concat()),
+        (
+            "a list entry of 1 GiB",
+            field(5, &[0x80, 0x80, 0x80, 0x80, 0x04]),
+        ),
+        (
+            "a name of 128 KiB",
+            [field(4, &[0xf0, 0xff, 0x07]), vec![b'a'; 131_056]].concat(),
+        ),
+        (
+            "escapes",
+            [field(2, &[0xf0, 0xff, 0x07]), vec![0x1b; 131_056]].concat(),
+        ),
         ("groups in groups", vec![0x0b; 131_072]),
         ("unknown fields", [0xf8, 0x07, 0x01].repeat(43_690)),
     ];
     for number in 1..=9 {
-        lies.push(("empty entries, up to the brim", field(number, &[0]).repeat(65_536)));
-        lies.push(("as many entries as are allowed", field(number, &[2, 8, 1]).repeat(1024)));
-        lies.push(("the same text again and again", field(number, b"\x05hello").repeat(18_000)));
+        lies.push((
+            "empty entries, up to the brim",
+            field(number, &[0]).repeat(65_536),
+        ));
+        lies.push((
+            "as many entries as are allowed",
+            field(number, &[2, 8, 1]).repeat(1024),
+        ));
+        lies.push((
+            "the same text again and again",
+            field(number, b"\x05hello").repeat(18_000),
+        ));
     }
     lies
 }
@@ -99,7 +125,10 @@ fn a_control_message_costs_no_more_than_it_is_long() {
         for (what, payload) in lies() {
             let frame = control(kind, &payload);
             let held = most(|| decoded += u32::from(Control::decode(&frame).is_ok()));
-            assert!(held <= payload.len() + BEYOND, "{held} for {what} in {kind:?}");
+            assert!(
+                held <= payload.len() + BEYOND,
+                "{held} for {what} in {kind:?}"
+            );
         }
     }
     assert!(decoded > 100, "only {decoded} were taken");
@@ -107,17 +136,30 @@ fn a_control_message_costs_no_more_than_it_is_long() {
 
 #[test]
 fn a_heartbeat_may_name_every_channel_and_not_one_more() {
-    for (number, entries, taken) in [(5, 1024, true), (5, 1025, false), (6, 1024, true), (6, 1025, false)] {
+    for (number, entries, taken) in [
+        (5, 1024, true),
+        (5, 1025, false),
+        (6, 1024, true),
+        (6, 1025, false),
+    ] {
         let payload = [number << 3 | 2, 2, 8, 1].repeat(entries);
         let decoded = Control::decode(&control(FrameKind::Heartbeat, &payload));
-        assert_eq!(decoded.is_ok(), taken, "{entries} entries of field {number}");
+        assert_eq!(
+            decoded.is_ok(),
+            taken,
+            "{entries} entries of field {number}"
+        );
     }
 }
 
 #[test]
 fn records_are_checked_where_they_lie() {
     let mut record = Vec::new();
-    qc_core::wire::RecordHeader::new(qc_core::wire::RecordKind::Message).encode(b"", b"", &mut record);
+    qc_core::wire::RecordHeader::new(qc_core::wire::RecordKind::Message).encode(
+        b"",
+        b"",
+        &mut record,
+    );
     for (at, what) in [(0, "record"), (80, "head"), (84, "body")] {
         let mut lying = record.clone();
         lying[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -131,5 +173,8 @@ fn records_are_checked_where_they_lie() {
         assert_eq!(records.len(), 20_000);
         assert!(records.all(|record| record.body.is_empty()));
     });
-    assert!(held < 1000, "{held} for 20,000 records that are taken one by one");
+    assert!(
+        held < 1000,
+        "{held} for 20,000 records that are taken one by one"
+    );
 }

@@ -12,6 +12,9 @@
 )]
 #![cfg(all(feature = "net", feature = "testing"))]
 
+#[path = "../link_driver/app.rs"]
+#[expect(dead_code, reason = "the driver's own tests use all of it")]
+mod app;
 mod decoding;
 mod idle;
 mod sessions;
@@ -37,7 +40,10 @@ struct Count {
 impl Count {
     fn begin() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let profiler = dhat::Profiler::builder().testing().trim_backtraces(Some(1)).build();
+        let profiler = dhat::Profiler::builder()
+            .testing()
+            .trim_backtraces(Some(1))
+            .build();
         Self {
             _profiler: profiler,
             _turn: turn,

@@ -124,7 +124,12 @@ fn check(what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each
     for (at, frame) in frames.iter().enumerate() {
         link.take(frame);
         let most = link.received + BEYOND + (at + 1).min(MAX_CHANNELS) * each;
-        assert!(count.most() <= most, "{what}: {} for {}", count.most(), link.received);
+        assert!(
+            count.most() <= most,
+            "{what}: {} for {}",
+            count.most(),
+            link.received
+        );
     }
     assert!(link.received > 0);
 }
@@ -133,11 +138,17 @@ fn check(what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each
 fn before_the_greeting() {
     let frame = |kind, length: usize| {
         let mut bytes = Vec::new();
-        FrameHeader::control(kind, 0).encode(&mut bytes, |out| out.resize(out.len() + length, 0x0a));
+        FrameHeader::control(kind, 0)
+            .encode(&mut bytes, |out| out.resize(out.len() + length, 0x0a));
         bytes
     };
     for kind in FrameKind::ALL {
-        check("the longest", Link::new(), [frame(kind, 4096)].into_iter(), 0);
+        check(
+            "the longest",
+            Link::new(),
+            [frame(kind, 4096)].into_iter(),
+            0,
+        );
         check("longer", Link::new(), [frame(kind, 70_000)].into_iter(), 0);
         check("many", Link::new(), (0..2000).map(|_| frame(kind, 10)), 0);
     }
@@ -200,13 +211,23 @@ fn batches_in_pieces_and_counts_that_lie() {
     };
     let mut bytes = Vec::new();
     header.encode(&mut bytes, |out| out.extend_from_slice(&[0; 200]));
-    check("four thousand million records", link, [bytes].into_iter(), 0);
+    check(
+        "four thousand million records",
+        link,
+        [bytes].into_iter(),
+        0,
+    );
 }
 
 #[test]
 fn control_messages_of_every_kind() {
     for kind in FrameKind::ALL {
-        for entry in [&[0x2a, 0][..], &[0x2a, 2, 8, 1, 0x32, 2, 8, 1], &[0x32, 0], &[0x12, 1, b'x']] {
+        for entry in [
+            &[0x2a, 0][..],
+            &[0x2a, 2, 8, 1, 0x32, 2, 8, 1],
+            &[0x32, 0],
+            &[0x12, 1, b'x'],
+        ] {
             for entries in [1024, 16_000] {
                 let mut bytes = Vec::new();
                 let channel = u32::from(kind as u8 > 4);
@@ -243,7 +264,12 @@ fn calls() {
         header.encode(&mut bytes, |out| out.resize(out.len() + MAX_CALL_DATA, 1));
         bytes
     };
-    check("calls", Link::greeted(), (0..500).map(|at| begin(2 * at + 1)), 0);
+    check(
+        "calls",
+        Link::greeted(),
+        (0..500).map(|at| begin(2 * at + 1)),
+        0,
+    );
     let mut link = Link::greeted();
     link.take(&begin(1));
     check("bytes of a call", link, (0..100).map(|_| data(1)), 0);

@@ -80,10 +80,19 @@ fn a_head_without_an_end_is_read_as_far_as_its_bound() {
             (b"\x05\x00\x05\x00\x00\x03\xff", b"x"),
             (b"", b"\x05\x02\x01\x00"),
         ] {
-            let mut says = Endless { first, then, said: 0 };
+            let mut says = Endless {
+                first,
+                then,
+                said: 0,
+            };
             let count = Count::begin();
             let _either = run(tunnel(&mut says, &proxy, &relay, Some("user:word")));
-            assert!(count.most() <= says.said + BEYOND, "{} for {}", count.most(), says.said);
+            assert!(
+                count.most() <= says.said + BEYOND,
+                "{} for {}",
+                count.most(),
+                says.said
+            );
             assert!(says.said <= 9 * 1024, "{} bytes of {proxy}", says.said);
         }
     }
@@ -101,13 +110,20 @@ fn a_head_without_an_end_is_read_as_far_as_its_bound() {
 fn a_message_of_a_websocket_is_believed_as_far_as_it_has_come() {
     for (first, then) in [
         // a binary message of 2^40 bytes, of 64 KiB, and one in parts that never ends
-        (&b"\x82\xff\x00\x00\x01\x00\x00\x00\x00\x00mask"[..], &b""[..]),
+        (
+            &b"\x82\xff\x00\x00\x01\x00\x00\x00\x00\x00mask"[..],
+            &b""[..],
+        ),
         (b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00mask", b""),
         (b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00maskabcdefg", b""),
         (b"\x02\x81maska", b"\x00\x81maska"),
         (b"", b"\x89\x81mask!"),
     ] {
-        let says = Endless { first, then, said: 0 };
+        let says = Endless {
+            first,
+            then,
+            said: 0,
+        };
         let count = Count::begin();
         let mut socket = run(WebSocket::accepted(says));
         let mut part = [0; 4096];
@@ -117,14 +133,20 @@ fn a_message_of_a_websocket_is_believed_as_far_as_it_has_come() {
             }
         }
         let held = count.most();
-        assert!(held <= first.len() + BEYOND, "{held} for {first:x?} {then:x?}");
+        assert!(
+            held <= first.len() + BEYOND,
+            "{held} for {first:x?} {then:x?}"
+        );
     }
 }
 
 /// One look; a message in parts without an end would be read for ever.
 fn run_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,
     }
