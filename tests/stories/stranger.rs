@@ -6,7 +6,7 @@ use std::path::Path;
 use qc_tests::{Ran, Site, program, require, run};
 use serde_json::Value;
 
-const CLIENT: &str = "samples/wire-client/wire_client.py";
+const CLIENT: &str = "clients/wire_client.py";
 
 /// Runs the client as `node`, whose files are in `state`, and gives what it printed.
 fn client(site: &Site, state: &str, node: &str, args: &[&str], input: &str) -> (Ran, Vec<Value>) {

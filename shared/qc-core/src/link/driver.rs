@@ -130,7 +130,7 @@ struct Driver<'a, A> {
     options: &'a LinkOptions,
     session: Session,
     channels: Channels,
-    inbound: BTreeMap<u32, Receiving>,
+    inbound: BTreeMap<u32, Box<Receiving>>,
     pending: Pending,
     calls: Calls,
     established: bool,
@@ -290,7 +290,8 @@ impl<A: LinkApp> Driver<'_, A> {
                         batches: Vec::new(),
                         is_storing: false,
                     };
-                    self.inbound.insert(receiving.open.channel, receiving);
+                    self.inbound
+                        .insert(receiving.open.channel, Box::new(receiving));
                 }
                 Err(refusal) => {
                     self.app.refused(self.peer, &open.stream, &refusal);
@@ -357,7 +358,7 @@ impl<A: LinkApp> Driver<'_, A> {
 
     /// Hands what has arrived to the store, lane by lane.
     fn submit(&mut self) {
-        let mut ready: Vec<&mut Receiving> = self
+        let mut ready: Vec<&mut Box<Receiving>> = self
             .inbound
             .values_mut()
             .filter(|channel| !channel.batches.is_empty() && !channel.is_storing)

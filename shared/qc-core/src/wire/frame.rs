@@ -35,7 +35,7 @@ pub const MAX_FRAME: usize = MAX_BODY + MAX_HEAD + 64 * 1024;
 pub const READ_STEP: usize = 64 * 1024;
 
 /// The smallest read, so that an idle link is cheap.
-const READ_MIN: usize = 4 * 1024;
+const READ_MIN: usize = 1024;
 
 /// What a frame carries. The numbers are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

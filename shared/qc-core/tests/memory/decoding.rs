@@ -6,7 +6,7 @@ use qc_core::wire::{
     Records,
 };
 
-use crate::{BEYOND, most};
+use crate::{BEYOND, Turn};
 
 /// A good header that announces a payload of `length` bytes.
 fn announced(kind: u8, length: u32) -> Vec<u8> {
@@ -35,6 +35,7 @@ fn feed(decoder: &mut FrameDecoder, mut bytes: &[u8], slice: usize) {
 
 #[test]
 fn a_length_is_believed_as_far_as_bytes_have_come() {
+    let turn = Turn::take();
     let longest = u32::try_from(MAX_FRAME).unwrap();
     for greeted in [false, true] {
         for kind in FrameKind::ALL {
@@ -44,7 +45,7 @@ fn a_length_is_believed_as_far_as_bytes_have_come() {
                 for received in [24, 25, 5000, 65_536, 200_000, 3_000_000] {
                     bytes.resize(received.min(whole), 0);
                     for slice in [1000, READ_STEP] {
-                        let held = most(|| {
+                        let held = turn.most(|| {
                             let mut decoder = FrameDecoder::default();
                             if greeted {
                                 decoder.greeted();
@@ -120,11 +121,12 @@ fn lies() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn a_control_message_costs_no_more_than_it_is_long() {
+    let turn = Turn::take();
     let mut decoded = 0;
     for kind in FrameKind::ALL {
         for (what, payload) in lies() {
             let frame = control(kind, &payload);
-            let held = most(|| decoded += u32::from(Control::decode(&frame).is_ok()));
+            let held = turn.most(|| decoded += u32::from(Control::decode(&frame).is_ok()));
             assert!(
                 held <= payload.len() + BEYOND,
                 "{held} for {what} in {kind:?}"
@@ -136,6 +138,7 @@ fn a_control_message_costs_no_more_than_it_is_long() {
 
 #[test]
 fn a_heartbeat_may_name_every_channel_and_not_one_more() {
+    let _turn = Turn::take();
     for (number, entries, taken) in [
         (5, 1024, true),
         (5, 1025, false),
@@ -154,6 +157,7 @@ fn a_heartbeat_may_name_every_channel_and_not_one_more() {
 
 #[test]
 fn records_are_checked_where_they_lie() {
+    let turn = Turn::take();
     let mut record = Vec::new();
     qc_core::wire::RecordHeader::new(qc_core::wire::RecordKind::Message).encode(
         b"",
@@ -164,11 +168,11 @@ fn records_are_checked_where_they_lie() {
         let mut lying = record.clone();
         lying[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         let payload = Bytes::from(lying);
-        let held = most(|| assert!(Records::check(payload.clone(), |_| {}).is_err()));
+        let held = turn.most(|| assert!(Records::check(payload.clone(), |_| {}).is_err()));
         assert!(held < 1000, "{held} for a {what} of 4 GiB");
     }
     let payload = Bytes::from(record.repeat(20_000));
-    let held = most(|| {
+    let held = turn.most(|| {
         let mut records = Records::check(payload.clone(), |_| {}).unwrap();
         assert_eq!(records.len(), 20_000);
         assert!(records.all(|record| record.body.is_empty()));

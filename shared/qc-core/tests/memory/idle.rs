@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::Count;
+use crate::Turn;
 use crate::app::App;
 
 const LINKS: usize = 40;
@@ -96,6 +96,7 @@ async fn settle() {
 
 #[test]
 fn an_idle_link_is_small() {
+    let turn = Turn::take();
     let [edge, relay] = credentials();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -111,7 +112,7 @@ fn an_idle_link_is_small() {
         start: Start::Beginning,
     });
 
-    let count = Count::begin();
+    let count = turn.count();
     let (mut dialled, mut accepted) = (Vec::with_capacity(LINKS), Vec::with_capacity(LINKS));
     let each = |before: usize| count.now().saturating_sub(before) / LINKS;
     let begin = count.now();

@@ -25,31 +25,42 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[global_allocator]
 static COUNTING: dhat::Alloc = dhat::Alloc;
 
-/// There is one count for the whole process: one test at a time.
+/// There is one count for the whole process, so a test has a turn of its own, from its first line on.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// What is allowed beyond what has been received.
 const BEYOND: usize = 64 * 1024;
 
-/// Counts from now on.
-struct Count {
-    _profiler: dhat::Profiler,
-    _turn: MutexGuard<'static, ()>,
-}
+/// A test's turn.
+struct Turn(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
-impl Count {
-    fn begin() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let profiler = dhat::Profiler::builder()
-            .testing()
-            .trim_backtraces(Some(1))
-            .build();
-        Self {
-            _profiler: profiler,
-            _turn: turn,
-        }
+/// Counts from its beginning on.
+struct Count(#[expect(dead_code, reason = "it counts while it is there")] dhat::Profiler);
+
+impl Turn {
+    fn take() -> Self {
+        let turn = Self(TURN.lock().unwrap_or_else(PoisonError::into_inner));
+        // those that have just been started are at their lock, too
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        turn
     }
 
+    #[expect(clippy::unused_self, reason = "who has no turn counts nothing")]
+    fn count(&self) -> Count {
+        let profiler = dhat::Profiler::builder().testing();
+        Count(profiler.trim_backtraces(Some(1)).build())
+    }
+
+    /// The most bytes that `run` has allocated at a time.
+    fn most(&self, run: impl FnOnce()) -> usize {
+        let count = self.count();
+        run();
+        count.most()
+    }
+}
+
+#[expect(clippy::unused_self, reason = "nothing is counted without it")]
+impl Count {
     /// Bytes that are allocated and were not when it began.
     fn now(&self) -> usize {
         dhat::HeapStats::get().curr_bytes
@@ -61,18 +72,12 @@ impl Count {
     }
 }
 
-/// The most bytes that `run` has allocated at a time.
-fn most(run: impl FnOnce()) -> usize {
-    let count = Count::begin();
-    run();
-    count.most()
-}
-
 #[test]
 fn a_count_counts() {
-    let held = most(|| drop(vec![0_u8; 100_000]));
+    let turn = Turn::take();
+    let held = turn.most(|| drop(std::hint::black_box(vec![1_u8; 100_000])));
     assert!((100_000..101_000).contains(&held), "{held}");
-    let grown = most(|| {
+    let grown = turn.most(|| {
         let mut bytes = Vec::new();
         for _ in 0..100 {
             bytes.reserve_exact(1000);

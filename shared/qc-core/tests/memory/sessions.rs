@@ -11,7 +11,7 @@ use qc_core::wire::{
     MAX_CHANNELS, Mark, Open, RecordHeader, RecordKind,
 };
 
-use crate::{BEYOND, Count};
+use crate::{BEYOND, Turn};
 
 const OURS: &str = "relay-1.hub.acme";
 const PEERS: &str = "edge-1.mill7.acme";
@@ -118,9 +118,9 @@ fn open(channel: u32) -> Vec<u8> {
 
 /// Frames that a peer sends, one after the other, and what must hold behind each.
 #[track_caller]
-fn check(what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each: usize) {
+fn check(turn: &Turn, what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each: usize) {
     let frames: Vec<Vec<u8>> = frames.collect();
-    let count = Count::begin();
+    let count = turn.count();
     for (at, frame) in frames.iter().enumerate() {
         link.take(frame);
         let most = link.received + BEYOND + (at + 1).min(MAX_CHANNELS) * each;
@@ -136,6 +136,7 @@ fn check(what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each
 
 #[test]
 fn before_the_greeting() {
+    let turn = Turn::take();
     let frame = |kind, length: usize| {
         let mut bytes = Vec::new();
         FrameHeader::control(kind, 0)
@@ -144,18 +145,19 @@ fn before_the_greeting() {
     };
     for kind in FrameKind::ALL {
         check(
-            "the longest",
+            &turn, "the longest",
             Link::new(),
             [frame(kind, 4096)].into_iter(),
             0,
         );
-        check("longer", Link::new(), [frame(kind, 70_000)].into_iter(), 0);
-        check("many", Link::new(), (0..2000).map(|_| frame(kind, 10)), 0);
+        check(&turn, "longer", Link::new(), [frame(kind, 70_000)].into_iter(), 0);
+        check(&turn, "many", Link::new(), (0..2000).map(|_| frame(kind, 10)), 0);
     }
 }
 
 #[test]
 fn batches_of_the_shortest_records() {
+    let turn = Turn::take();
     let mut link = Link::greeted();
     link.take(&open(1));
     let mut seq = 0;
@@ -178,11 +180,12 @@ fn batches_of_the_shortest_records() {
         });
         bytes
     });
-    check("short records", link, batches, 0);
+    check(&turn, "short records", link, batches, 0);
 }
 
 #[test]
 fn batches_in_pieces_and_counts_that_lie() {
+    let turn = Turn::take();
     for (piece, count) in [(1, 3000), (100_000, 150)] {
         let mut link = Link::greeted();
         link.take(&open(1));
@@ -198,7 +201,7 @@ fn batches_in_pieces_and_counts_that_lie() {
             header.encode(&mut bytes, |out| out.resize(out.len() + piece, 0));
             bytes
         });
-        check("pieces without an end", link, pieces, 0);
+        check(&turn, "pieces without an end", link, pieces, 0);
     }
     let mut link = Link::greeted();
     link.take(&open(1));
@@ -212,7 +215,7 @@ fn batches_in_pieces_and_counts_that_lie() {
     let mut bytes = Vec::new();
     header.encode(&mut bytes, |out| out.extend_from_slice(&[0; 200]));
     check(
-        "four thousand million records",
+        &turn, "four thousand million records",
         link,
         [bytes].into_iter(),
         0,
@@ -221,6 +224,7 @@ fn batches_in_pieces_and_counts_that_lie() {
 
 #[test]
 fn control_messages_of_every_kind() {
+    let turn = Turn::take();
     for kind in FrameKind::ALL {
         for entry in [
             &[0x2a, 0][..],
@@ -237,7 +241,7 @@ fn control_messages_of_every_kind() {
                         out.extend_from_slice(entry);
                     }
                 });
-                check("entries", Link::greeted(), [bytes].into_iter(), 0);
+                check(&turn, "entries", Link::greeted(), [bytes].into_iter(), 0);
             }
         }
     }
@@ -245,12 +249,14 @@ fn control_messages_of_every_kind() {
 
 #[test]
 fn channels_cost_a_fixed_sum() {
+    let turn = Turn::take();
     let channels = (0..1500).map(|at| open(2 * at + 1));
-    check("channels", Link::greeted(), channels, CHANNEL);
+    check(&turn, "channels", Link::greeted(), channels, CHANNEL);
 }
 
 #[test]
 fn calls() {
+    let turn = Turn::take();
     let begin = |number| {
         let call = Call {
             target: "probe".parse().unwrap(),
@@ -265,12 +271,12 @@ fn calls() {
         bytes
     };
     check(
-        "calls",
+        &turn, "calls",
         Link::greeted(),
         (0..500).map(|at| begin(2 * at + 1)),
         0,
     );
     let mut link = Link::greeted();
     link.take(&begin(1));
-    check("bytes of a call", link, (0..100).map(|_| data(1)), 0);
+    check(&turn, "bytes of a call", link, (0..100).map(|_| data(1)), 0);
 }

@@ -8,7 +8,7 @@ use qc_core::reach::websocket::WebSocket;
 use qc_core::reach::{Proxy, Target};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use crate::{BEYOND, Count};
+use crate::{BEYOND, Turn};
 
 const ENOUGH: usize = 1 << 20;
 
@@ -70,6 +70,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_head_without_an_end_is_read_as_far_as_its_bound() {
+    let turn = Turn::take();
     let relay: Target = "relay:443".parse().unwrap();
     for proxy in ["http://p:1", "socks5://p:1"] {
         let proxy: Proxy = proxy.parse().unwrap();
@@ -85,7 +86,7 @@ fn a_head_without_an_end_is_read_as_far_as_its_bound() {
                 then,
                 said: 0,
             };
-            let count = Count::begin();
+            let count = turn.count();
             let _either = run(tunnel(&mut says, &proxy, &relay, Some("user:word")));
             assert!(
                 count.most() <= says.said + BEYOND,
@@ -101,13 +102,14 @@ fn a_head_without_an_end_is_read_as_far_as_its_bound() {
         then: b"xxxx",
         said: 0,
     };
-    let count = Count::begin();
+    let count = turn.count();
     assert!(run(WebSocket::ask(says, &relay)).is_err());
     assert!(count.most() <= BEYOND, "{}", count.most());
 }
 
 #[test]
 fn a_message_of_a_websocket_is_believed_as_far_as_it_has_come() {
+    let turn = Turn::take();
     for (first, then) in [
         // a binary message of 2^40 bytes, of 64 KiB, and one in parts that never ends
         (
@@ -124,7 +126,7 @@ fn a_message_of_a_websocket_is_believed_as_far_as_it_has_come() {
             then,
             said: 0,
         };
-        let count = Count::begin();
+        let count = turn.count();
         let mut socket = run(WebSocket::accepted(says));
         let mut part = [0; 4096];
         for _ in 0..50 {

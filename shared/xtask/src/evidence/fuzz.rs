@@ -94,6 +94,8 @@ const TARGETS: &str = "tests/fuzz/src";
 const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table --cfg fuzzing --cfg getrandom_backend=\"linux_getrandom\"";
+/// What it is built for, which is what is shipped.
+const MACHINE: &str = "x86_64-unknown-linux-gnu";
 /// The most memory that any target may take.
 const MOST_RSS_MB: u32 = 256;
 /// How long one input may take.
@@ -161,7 +163,8 @@ fn build(workspace: &Workspace, home: &Path) -> Result<PathBuf, Failure> {
     std::fs::copy(&product, &own).map_err(|error| bench::disk(&own, &error))?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["build", "--release", "--manifest-path"])
+        // with a target named, build scripts and macros stay as they are
+        .args(["build", "--release", "--target", MACHINE, "--manifest-path"])
         .arg(workspace.root().join(DRIVER).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(home.join("build"))
@@ -174,7 +177,10 @@ fn build(workspace: &Workspace, home: &Path) -> Result<PathBuf, Failure> {
     let status = cargo.stdout(Stdio::null()).status();
     let what = spell(&cargo);
     match status {
-        Ok(status) if status.success() => Ok(home.join("build/release/qc-fuzz-driver")),
+        Ok(status) if status.success() => Ok(home
+            .join("build")
+            .join(MACHINE)
+            .join("release/qc-fuzz-driver")),
         Ok(status) => Err(failed(format!("{what} failed: {status}"))),
         Err(error) => Err(failed(format!("cannot run {what}")).because(&error)),
     }

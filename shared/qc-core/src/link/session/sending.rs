@@ -40,7 +40,7 @@ impl Session {
         };
         self.put(&Control::Open(open.clone()));
         self.outbound
-            .insert(number, Outbound::new(open, channel.after));
+            .insert(number, Box::new(Outbound::new(open, channel.after)));
         Some(number)
     }
 
