@@ -18,7 +18,7 @@ pub use control::{
 };
 pub use frame::{
     FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CALL_DATA, MAX_CONTROL,
-    MAX_FRAME, MAX_GREETING, READ_STEP,
+    MAX_FRAME, MAX_GREETING, MAX_PIECE, READ_STEP,
 };
 pub use record::{
     MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, Records, SealSuite,

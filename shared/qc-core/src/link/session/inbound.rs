@@ -8,8 +8,11 @@ use bytes::Bytes;
 use crate::link::codes::{FRAME, ORDER, WINDOW};
 use crate::model::Seq;
 use crate::wire::{
-    Ack, Frame, MAX_FRAME, Mark, Open, READ_STEP, RecordHeader, RecordKind, Records, Refusal,
+    Ack, Frame, MAX_FRAME, Mark, Open, RecordHeader, RecordKind, Records, Refusal,
 };
+
+/// How far beyond what has come a batch in pieces is given room; a read has the rest of 64 KiB.
+const JOIN_STEP: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -99,7 +102,7 @@ impl Inbound {
         }
         if self.begun.capacity() - self.begun.len() < piece.len() {
             // no more than has arrived, and no more than a step beyond
-            let step = self.begun.len().min(READ_STEP);
+            let step = self.begun.len().min(JOIN_STEP);
             self.begun.reserve_exact(piece.len().max(step));
         }
         self.begun.extend_from_slice(&piece);

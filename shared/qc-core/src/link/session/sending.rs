@@ -9,7 +9,7 @@ use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::TOO_MANY;
 use crate::model::{Lane, Seq};
 use crate::wire::{
-    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, RecordKind,
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck, RecordKind,
     Refusal, Subscribe,
 };
 
@@ -165,11 +165,11 @@ impl Session {
 
     /// Sends a piece of a batch that was begun.
     fn send_piece(&mut self, number: u32, now: Instant) {
-        let longest = usize::try_from(self.piece()).unwrap_or(MAX_FRAME);
+        let longest = usize::try_from(self.piece()).unwrap_or(MAX_PIECE);
         let piece = self
             .outbound
             .get_mut(&number)
-            .and_then(|channel| channel.next_piece(longest.min(MAX_FRAME)));
+            .and_then(|channel| channel.next_piece(longest.min(MAX_PIECE)));
         if let Some((header, piece)) = piece {
             header.encode(&mut self.output, |out| out.extend_from_slice(&piece));
             self.pace.on_sent(piece.len() as u64, now);
