@@ -128,7 +128,13 @@ fn open(channel: u32) -> Vec<u8> {
 
 /// Frames that a peer sends, one after the other, and what must hold behind each.
 #[track_caller]
-fn check(turn: &Turn, what: &str, mut link: Link, frames: impl Iterator<Item = Vec<u8>>, each: usize) {
+fn check(
+    turn: &Turn,
+    what: &str,
+    mut link: Link,
+    frames: impl Iterator<Item = Vec<u8>>,
+    each: usize,
+) {
     let frames: Vec<Vec<u8>> = frames.collect();
     let count = turn.count();
     for (at, frame) in frames.iter().enumerate() {
@@ -155,13 +161,26 @@ fn before_the_greeting() {
     };
     for kind in FrameKind::ALL {
         check(
-            &turn, "the longest",
+            &turn,
+            "the longest",
             Link::new(),
             [frame(kind, 4096)].into_iter(),
             0,
         );
-        check(&turn, "longer", Link::new(), [frame(kind, 70_000)].into_iter(), 0);
-        check(&turn, "many", Link::new(), (0..2000).map(|_| frame(kind, 10)), 0);
+        check(
+            &turn,
+            "longer",
+            Link::new(),
+            [frame(kind, 70_000)].into_iter(),
+            0,
+        );
+        check(
+            &turn,
+            "many",
+            Link::new(),
+            (0..2000).map(|_| frame(kind, 10)),
+            0,
+        );
     }
 }
 
@@ -225,7 +244,8 @@ fn batches_in_pieces_and_counts_that_lie() {
     let mut bytes = Vec::new();
     header.encode(&mut bytes, |out| out.extend_from_slice(&[0; 200]));
     check(
-        &turn, "four thousand million records",
+        &turn,
+        "four thousand million records",
         link,
         [bytes].into_iter(),
         0,
@@ -281,7 +301,8 @@ fn calls() {
         bytes
     };
     check(
-        &turn, "calls",
+        &turn,
+        "calls",
         Link::greeted(),
         (0..500).map(|at| begin(2 * at + 1)),
         0,

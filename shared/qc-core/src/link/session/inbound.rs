@@ -7,9 +7,7 @@ use bytes::Bytes;
 
 use crate::link::codes::{FRAME, ORDER, WINDOW};
 use crate::model::Seq;
-use crate::wire::{
-    Ack, Frame, MAX_FRAME, Mark, Open, RecordHeader, RecordKind, Records, Refusal,
-};
+use crate::wire::{Ack, Frame, MAX_FRAME, Mark, Open, RecordHeader, RecordKind, Records, Refusal};
 
 /// How far beyond what has come a batch in pieces is given room; a read has the rest of 64 KiB.
 const JOIN_STEP: usize = 16 * 1024;

@@ -9,8 +9,8 @@ use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::TOO_MANY;
 use crate::model::{Lane, Seq};
 use crate::wire::{
-    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck, RecordKind,
-    Refusal, Subscribe,
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck,
+    RecordKind, Refusal, Subscribe,
 };
 
 /// What a session may send next.
