@@ -35,7 +35,9 @@ const BEYOND: usize = 64 * 1024;
 struct Turn(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 /// Counts from its beginning on.
-struct Count(#[expect(dead_code, reason = "it counts while it is there")] dhat::Profiler);
+struct Count {
+    _counts_while_it_is_there: dhat::Profiler,
+}
 
 impl Turn {
     fn take() -> Self {
@@ -48,7 +50,9 @@ impl Turn {
     #[expect(clippy::unused_self, reason = "who has no turn counts nothing")]
     fn count(&self) -> Count {
         let profiler = dhat::Profiler::builder().testing();
-        Count(profiler.trim_backtraces(Some(1)).build())
+        Count {
+            _counts_while_it_is_there: profiler.trim_backtraces(Some(1)).build(),
+        }
     }
 
     /// The most bytes that `run` has allocated at a time.
@@ -81,7 +85,7 @@ fn a_count_counts() {
         let mut bytes = Vec::new();
         for _ in 0..100 {
             bytes.reserve_exact(1000);
-            bytes.extend_from_slice(&[1; 1000]);
+            bytes.extend_from_slice(&[1_u8; 1000]);
         }
     });
     assert!((100_000..101_000).contains(&grown), "{grown}");
