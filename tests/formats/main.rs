@@ -9,6 +9,7 @@
 )]
 
 mod bytes;
+mod link;
 mod newer;
 mod records;
 mod sparse;

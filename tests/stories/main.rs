@@ -23,6 +23,7 @@ mod over_the_link;
 mod restarts;
 mod retention;
 mod shaping;
+mod stranger;
 mod three_tiers;
 mod top;
 

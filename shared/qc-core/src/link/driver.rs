@@ -22,7 +22,7 @@ use super::pending::Pending;
 use super::session::{Event, Now, Session, SessionConfig, Shape, Side};
 use crate::clock::Clock;
 use crate::model::Seq;
-use crate::wire::{FrameDecoder, Open, Record, Refusal};
+use crate::wire::{FrameDecoder, Open, Records, Refusal};
 
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -130,7 +130,7 @@ struct Driver<'a, A> {
     options: &'a LinkOptions,
     session: Session,
     channels: Channels,
-    inbound: BTreeMap<u32, Receiving>,
+    inbound: BTreeMap<u32, Box<Receiving>>,
     pending: Pending,
     calls: Calls,
     established: bool,
@@ -143,7 +143,7 @@ struct Driver<'a, A> {
 struct Receiving {
     open: Open,
     /// Arrived, not handed to the store yet.
-    records: Vec<Record>,
+    batches: Vec<Records>,
     /// Whether a store call is under way. What arrives meanwhile is collected into the next one: behind a
     /// call that was refused another one would make a hole that is taken for an end.
     is_storing: bool,
@@ -288,10 +288,11 @@ impl<A: LinkApp> Driver<'_, A> {
                     self.session.accept(open.channel, mark);
                     let receiving = Receiving {
                         open,
-                        records: Vec::new(),
+                        batches: Vec::new(),
                         is_storing: false,
                     };
-                    self.inbound.insert(receiving.open.channel, receiving);
+                    self.inbound
+                        .insert(receiving.open.channel, Box::new(receiving));
                 }
                 Err(refusal) => {
                     self.app.refused(self.peer, &open.stream, &refusal);
@@ -300,7 +301,7 @@ impl<A: LinkApp> Driver<'_, A> {
             },
             Event::Batch(channel, records) => {
                 if let Some(receiving) = self.inbound.get_mut(&channel) {
-                    receiving.records.extend(records);
+                    receiving.batches.push(records);
                 }
             }
             Event::Acked(channel, seq) => self.channels.acked(self.app, self.peer, channel, seq),
@@ -358,16 +359,18 @@ impl<A: LinkApp> Driver<'_, A> {
 
     /// Hands what has arrived to the store, lane by lane.
     fn submit(&mut self) {
-        let mut ready: Vec<&mut Receiving> = self
+        let mut ready: Vec<&mut Box<Receiving>> = self
             .inbound
             .values_mut()
-            .filter(|channel| !channel.records.is_empty() && !channel.is_storing)
+            .filter(|channel| !channel.batches.is_empty() && !channel.is_storing)
             .collect();
         ready.sort_by_key(|channel| channel.open.lane);
         for channel in ready {
-            let records = std::mem::take(&mut channel.records);
-            let bytes = records.iter().map(Record::encoded_len).sum();
+            let batches = std::mem::take(&mut channel.batches);
+            let bytes = batches.iter().map(Records::encoded_len).sum();
             channel.is_storing = true;
+            let mut records = Vec::with_capacity(batches.iter().map(Records::len).sum());
+            records.extend(batches.into_iter().flatten());
             let call = self.app.store(self.peer, &channel.open, records);
             self.pending.push(channel.open.channel, bytes, call);
         }

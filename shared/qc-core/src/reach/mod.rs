@@ -29,6 +29,8 @@ mod open;
 mod proxy;
 mod socks5;
 mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod way;
 pub mod websocket;
 

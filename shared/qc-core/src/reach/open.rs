@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -86,16 +87,11 @@ impl Reach {
         let (mut stream, route) = connected.map_err(|error| at_proxy(error, proxy))?;
         let left = end.saturating_duration_since(clock.instant());
         let login = login.as_deref();
-        let tunnel = async {
-            match proxy.kind {
-                ProxyKind::Http => http_proxy::connect(&mut stream, proxy, target, login).await,
-                ProxyKind::Socks5 => socks5::connect(&mut stream, proxy, target, login).await,
-            }
-        };
         let silent = |_| ReachError::ProxySilent {
             proxy: proxy.to_string(),
             after: self.deadline,
         };
+        let tunnel = tunnel(&mut stream, proxy, target, login);
         timeout(left, tunnel).await.map_err(silent)??;
         Ok((stream, route))
     }
@@ -185,6 +181,22 @@ impl Reach {
             why,
             kind,
         }
+    }
+}
+
+/// Asks `proxy`, to which `stream` leads, for a tunnel to `target`. The caller sets the deadline.
+pub(super) async fn tunnel<S>(
+    stream: &mut S,
+    proxy: &Proxy,
+    target: &Target,
+    login: Option<&Login>,
+) -> Result<(), ReachError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match proxy.kind {
+        ProxyKind::Http => http_proxy::connect(stream, proxy, target, login).await,
+        ProxyKind::Socks5 => socks5::connect(stream, proxy, target, login).await,
     }
 }
 

@@ -106,12 +106,14 @@ impl Login {
         }
         let length = text.expose().trim_end_matches(['\r', '\n']).len();
         text.expose_mut().truncate(length);
+        Self::of_line(text).ok_or_else(|| refused(&"it is not one line USER:PASSWORD"))
+    }
+
+    /// The login of a line `user:password`, if it is one.
+    pub(super) fn of_line(text: Secret<String>) -> Option<Self> {
         let line = text.expose();
-        let colon = line.find(':').filter(|at| *at > 0);
-        match colon {
-            Some(colon) if !line.contains(|c: char| c.is_control()) => Ok(Self { text, colon }),
-            _ => Err(refused(&"it is not one line USER:PASSWORD")),
-        }
+        let colon = line.find(':').filter(|at| *at > 0)?;
+        (!line.contains(|c: char| c.is_control())).then_some(Self { text, colon })
     }
 
     /// As HTTP Basic has it, without encoding.

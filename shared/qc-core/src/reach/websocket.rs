@@ -1,6 +1,6 @@
 //! A link inside a WebSocket (RFC 6455), for ways that let nothing else through: `GET /.qc/link` with
 //! the subprotocol `qc.1` over HTTP/1.1 over the same mutual TLS. The bytes of the link travel in
-//! binary messages of at most 64 KiB, whose borders mean nothing. Text is refused, pings are answered.
+//! binary messages of at most 32 KiB, whose borders mean nothing. Text is refused, pings are answered.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ pub const PATH: &str = "/.qc/link";
 /// The subprotocol.
 pub const PROTOCOL: &str = "qc.1";
 /// The most bytes in a message.
-pub const MAX_MESSAGE: usize = 64 * 1024;
+pub const MAX_MESSAGE: usize = 32 * 1024;
 
 /// What RFC 6455 appends to a key.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -159,6 +159,7 @@ fn walk<'a>(
     if usize::from(count) > MAX_EXTENSIONS + 7 {
         return Err(WireError::Malformed("envelope with too many attributes"));
     }
+    let mut last = None;
     for _ in 0..count {
         let key = reader.u8()?;
         let name = if key == KEY_EXTENSION {
@@ -167,6 +168,12 @@ fn walk<'a>(
         } else {
             ""
         };
+        // one order, so that no attribute is there twice, to be read as the one here and the other there
+        let place = (key.wrapping_sub(1), name); // the key of extensions is 0, and they are last
+        if last.is_some_and(|last| place <= last) {
+            return Err(WireError::Malformed("order of attributes"));
+        }
+        last = Some(place);
         let kind = reader.u8()?;
         let length = usize::from(reader.u16()?);
         if length > MAX_ATTR_VALUE {
@@ -244,6 +251,23 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_or_decoded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _either = decode_envelope(&bytes);
+        }
+
+        #[test]
+        fn an_attribute_that_is_there_twice_is_refused(envelope in any_envelope(), key in 0..=7u8) {
+            let mut bytes = Vec::new();
+            encode_envelope(&envelope, &mut bytes);
+            let count = u16::from_le_bytes([bytes[0], bytes[1]]) + 2;
+            bytes[..2].copy_from_slice(&count.to_le_bytes());
+            for value in [b"a", b"b"] {
+                bytes.push(key);
+                if key == KEY_EXTENSION {
+                    bytes.extend_from_slice(b"\x12dataclassification");
+                }
+                put_value(&mut bytes, TYPE_STRING, value);
+            }
+            prop_assert!(decode_envelope(&bytes).is_err());
+            prop_assert!(EnvelopeRef::parse(&bytes).is_err());
         }
 
         #[test]

@@ -31,11 +31,13 @@ pub const MAX_CONTROL: usize = 128 * 1024;
 pub const MAX_CALL_DATA: usize = 16 * 1024;
 /// The longest payload of any frame: one record of the largest size fits.
 pub const MAX_FRAME: usize = MAX_BODY + MAX_HEAD + 64 * 1024;
-/// How far beyond the bytes received a decoder allocates.
-pub const READ_STEP: usize = 64 * 1024;
+/// The longest payload of a piece of a batch that is not its last.
+pub const MAX_PIECE: usize = 64 * 1024;
+/// How far beyond the bytes received a decoder allocates: what joins the pieces has the rest of 64 KiB.
+pub const READ_STEP: usize = 48 * 1024;
 
 /// The smallest read, so that an idle link is cheap.
-const READ_MIN: usize = 4 * 1024;
+const READ_MIN: usize = 1024;
 
 /// What a frame carries. The numbers are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -210,7 +212,11 @@ impl FrameHeader {
         if is_odd {
             return Err(WireError::Malformed("frame header"));
         }
-        let max = kind.max_payload(greeted);
+        let max = if more && greeted {
+            MAX_PIECE
+        } else {
+            kind.max_payload(greeted)
+        };
         if length as usize > max {
             return Err(WireError::TooLong {
                 what: "frame",
@@ -272,12 +278,12 @@ impl FrameDecoder {
     /// A buffer with room for at least one byte, to append received bytes to.
     pub fn space(&mut self) -> &mut Vec<u8> {
         self.keep_rest();
-        let missing = self
-            .announced()
-            .map_or(0, |total| total.saturating_sub(self.buffer.len()));
         if self.buffer.len() == self.buffer.capacity() {
-            let room = missing.max(self.chunk).min(READ_STEP);
-            self.buffer.reserve_exact(room);
+            // what is left of a frame and no more: whoever keeps its payload keeps the whole buffer
+            let missing = self.announced();
+            let missing = missing.map(|total| total.saturating_sub(self.buffer.len()));
+            let room = missing.filter(|left| *left > 0).unwrap_or(self.chunk);
+            self.buffer.reserve_exact(room.min(READ_STEP));
         }
         &mut self.buffer
     }
@@ -397,6 +403,28 @@ mod tests {
         }
         assert!(FrameKind::from_u8(0).is_err());
         assert!(FrameKind::from_u8(18).is_err());
+    }
+
+    #[test]
+    fn a_piece_is_short_and_the_last_one_may_be_long() {
+        for (more, length, taken) in [
+            (true, MAX_PIECE, true),
+            (true, MAX_PIECE + 1, false),
+            (false, MAX_PIECE + 1, true),
+        ] {
+            let header = FrameHeader {
+                kind: FrameKind::Batch,
+                lane: 2,
+                channel: 1,
+                count: u32::from(!more),
+                more,
+            };
+            let mut decoder = FrameDecoder::default();
+            decoder.greeted();
+            let bytes = encode(header, &vec![7; length]);
+            decoder.space().extend_from_slice(&bytes);
+            assert_eq!(decoder.next_frame().is_ok(), taken, "{length} {more}");
+        }
     }
 
     #[test]

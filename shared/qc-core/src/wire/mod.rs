@@ -18,10 +18,10 @@ pub use control::{
 };
 pub use frame::{
     FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CALL_DATA, MAX_CONTROL,
-    MAX_FRAME, MAX_GREETING, READ_STEP,
+    MAX_FRAME, MAX_GREETING, MAX_PIECE, READ_STEP,
 };
 pub use record::{
-    MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, SealSuite,
+    MAX_BODY, MAX_HEAD, Origin, RECORD_HEADER, Record, RecordHeader, RecordKind, Records, SealSuite,
 };
 
 /// Why bytes from a disk or a peer are not what they should be.

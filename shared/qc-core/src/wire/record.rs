@@ -282,6 +282,49 @@ impl Record {
     }
 }
 
+/// The records of a batch, each of them checked, cut out when they are taken: in memory a short record is
+/// longer than on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Records {
+    payload: Bytes,
+    count: usize,
+}
+
+impl Records {
+    /// Checks every record of `payload` and shows its header to `look`.
+    pub fn check(payload: Bytes, mut look: impl FnMut(&RecordHeader)) -> Result<Self, WireError> {
+        let (mut rest, mut count) = (&*payload, 0);
+        while !rest.is_empty() {
+            let (header, head, body) = RecordHeader::decode(rest)?;
+            look(&header);
+            count += 1;
+            rest = rest.get(RECORD_HEADER + head + body..).unwrap_or_default();
+        }
+        Ok(Self { payload, count })
+    }
+
+    /// Length of those that are left, encoded.
+    pub fn encoded_len(&self) -> usize {
+        self.payload.len()
+    }
+}
+
+impl Iterator for Records {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        self.count = self.count.checked_sub(1)?;
+        let record = Record::split_from(&mut self.payload);
+        Some(record.expect("every record was checked"))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count, Some(self.count))
+    }
+}
+
+impl ExactSizeIterator for Records {}
+
 fn check_length(what: &'static str, length: usize, max: usize) -> Result<(), WireError> {
     if length > max {
         return Err(WireError::TooLong {
@@ -332,6 +375,30 @@ mod tests {
             (&b"head"[..], &b"body!"[..])
         );
         assert_eq!(&buffer[..], b"next");
+    }
+
+    #[test]
+    fn records_of_a_batch_are_checked_at_once_and_taken_one_by_one() {
+        let mut payload = Vec::new();
+        for seq in [4, 7] {
+            let mut header = RecordHeader::new(RecordKind::Message);
+            header.seq = Seq(seq);
+            header.encode(b"head", b"body", &mut payload);
+        }
+        let (mut seen, whole) = (Vec::new(), Bytes::from(payload));
+        let mut records = Records::check(whole.clone(), |header| seen.push(header.seq)).unwrap();
+        assert_eq!((seen, records.len()), (vec![Seq(4), Seq(7)], 2));
+        assert_eq!(records.next().map(|record| record.header.seq), Some(Seq(4)));
+        assert_eq!((records.len(), records.encoded_len()), (1, 112));
+        assert_eq!(
+            records.next().map(|record| record.body),
+            Some(Bytes::from("body"))
+        );
+        assert_eq!(records.next(), None);
+        for cut in 1..whole.len() {
+            let begun = Records::check(whole.slice(..cut), |_| {});
+            assert_eq!(begun.is_ok(), cut == 112, "cut at {cut}");
+        }
     }
 
     #[test]

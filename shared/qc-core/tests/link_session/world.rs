@@ -250,7 +250,7 @@ impl World {
                         channel,
                         key: (open.stream.to_string(), open.lane),
                         epoch: open.epoch,
-                        seqs: records.iter().map(|record| record.header.seq).collect(),
+                        seqs: records.map(|record| record.header.seq).collect(),
                     });
                 }
                 Event::Acked(number, seq) => {

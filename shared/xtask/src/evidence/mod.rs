@@ -1,6 +1,7 @@
 //! `cargo xtask evidence`: proofs that take minutes, kept in `docs/evidence` beside the benches.
 
 mod demo_kills;
+mod fuzz;
 pub mod store;
 mod store_states;
 
@@ -20,6 +21,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Evidence {
     DemoKills(demo_kills::Args),
+    Fuzz(fuzz::Args),
     StoreStates(store_states::Args),
     /// Turn every bit of a segment, one at a time
     StoreFlips(store::Args),
@@ -38,6 +40,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
+            Evidence::Fuzz(args) => args.json,
             Evidence::StoreStates(args) => args.json,
             Evidence::StoreFlips(args)
             | Evidence::StoreFull(args)
@@ -53,6 +56,7 @@ impl Args {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
+        Evidence::Fuzz(args) => fuzz::run(args, workspace, output),
         Evidence::StoreStates(args) => store_states::run(args, workspace, output),
         Evidence::StoreFlips(args) => Which::Flips.prove(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),

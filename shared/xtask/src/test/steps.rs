@@ -34,6 +34,15 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
     let mut steps = vec![
         tools_step(install),
         cargo("format", &["fmt", "--all", "--check"]),
+        cargo(
+            "format, driver",
+            &[
+                "fmt",
+                "--manifest-path",
+                "tests/fuzz/driver/Cargo.toml",
+                "--check",
+            ],
+        ),
         step("house rules", "cargo xtask tidy", |workspace, _| {
             house_rules(workspace)
         }),
@@ -379,10 +388,10 @@ mod tests {
                 .map(|s| s.name)
                 .collect::<Vec<_>>()
         };
-        assert!(names(false).starts_with(&names(true)[..7]));
+        assert!(names(false).starts_with(&names(true)[..8]));
         assert!(!names(true).contains(&"core, net"));
         assert!(!names(true).contains(&"store, exhaustive"));
-        assert_eq!(names(false).len(), 18 + Which::ALL.len());
+        assert_eq!(names(false).len(), 19 + Which::ALL.len());
     }
 
     #[test]

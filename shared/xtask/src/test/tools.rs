@@ -27,7 +27,7 @@ const fn tool(program: &'static str, package: &'static str, why: &'static str) -
 }
 
 /// The whole list; CI installs it, people are told what is missing.
-pub(super) const TOOLS: [Tool; 13] = [
+pub(super) const TOOLS: [Tool; 14] = [
     tool("bash", "bash", "loads the completions"),
     tool("cc", "gcc", "builds aws-lc"),
     tool("curl", "curl", "publishes and reads over TLS as a stranger"),
@@ -45,6 +45,7 @@ pub(super) const TOOLS: [Tool; 13] = [
         "verifies the certificates as a stranger",
     ),
     tool("ps", "procps", "memory and CPU of the daemons"),
+    tool("python3", "python3", "a stranger's client of the link"),
     tool(
         "setpriv",
         "util-linux",

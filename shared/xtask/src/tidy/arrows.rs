@@ -39,6 +39,9 @@ pub(super) fn manifests(tree: &Tree) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (path, table) in tree.manifests() {
+        if table.contains_key("workspace") {
+            continue; // a workspace of its own, with nothing to inherit
+        }
         let mut say = |rule, subject: String, message: String| {
             findings.push(Finding {
                 rule,
@@ -242,6 +245,15 @@ mod tests {
 
     fn manifest(name: &str, rest: &str) -> String {
         format!("[package]\nname = \"{name}\"\n{PACKAGE}{rest}")
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_inherits_nothing() {
+        let own = "[workspace]\n[package]\nname = \"driver\"\nversion = \"0.1.0\"\n";
+        for (text, expected) in [(own, 0), (&own["[workspace]\n".len()..], 6)] {
+            let tree = Tree::of(&[("tests/fuzz/driver/Cargo.toml", text)]);
+            assert_eq!(manifests(&tree).len(), expected);
+        }
     }
 
     fn check_manifest(name: &str, rest: &str, expected: &[&str]) {

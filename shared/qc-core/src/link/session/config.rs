@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::link::app::PeerHeartbeat;
 use crate::model::{NodeName, Seq, Timestamp};
 use crate::wire::{
-    Greeting, MAX_FRAME, Open, PROTOCOL, PROTOCOL_OLDEST, Record, Refusal, Status, Subscribe,
+    Greeting, MAX_FRAME, Open, PROTOCOL, PROTOCOL_OLDEST, Records, Refusal, Status, Subscribe,
     Target,
 };
 
@@ -96,7 +96,7 @@ pub enum Event {
     /// [`Session::refuse`](super::Session::refuse).
     Opened(Open),
     /// Records have arrived: store them, then call [`Session::durable`](super::Session::durable).
-    Batch(u32, Vec<Record>),
+    Batch(u32, Records),
     /// The peer has everything of an outbound channel up to here on disk.
     Acked(u32, Seq),
     /// A channel, subscription or call ended; its number is free of meaning from now on.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::inbound::Inbound;
 use super::{BROKEN, Event, Now, Phase, Session, Side, micros};
 use crate::link::app::PeerHeartbeat;
 use crate::link::codes::{VERSION, WRONG_NODE};
@@ -26,7 +25,7 @@ impl Session {
                 .inbound
                 .values()
                 .filter(|inbound| inbound.accepted)
-                .map(Inbound::position)
+                .map(|inbound| inbound.position())
                 .collect(),
             backlog,
         };

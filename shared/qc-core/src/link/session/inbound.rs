@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use crate::link::codes::{FRAME, ORDER, WINDOW};
 use crate::model::Seq;
-use crate::wire::{Ack, Frame, MAX_FRAME, Mark, Open, READ_STEP, Record, RecordKind, Refusal};
+use crate::wire::{Ack, Frame, MAX_FRAME, Mark, Open, RecordHeader, RecordKind, Records, Refusal};
+
+/// How far beyond what has come a batch in pieces is given room; a read has the rest of 64 KiB.
+const JOIN_STEP: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -51,7 +54,7 @@ impl Inbound {
 
     /// Checks a batch or a piece of one against everything that was agreed; returns the records of a
     /// batch that is whole.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<Option<Vec<Record>>, Refusal> {
+    pub(super) fn take(&mut self, frame: Frame) -> Result<Option<Records>, Refusal> {
         let piece = frame.payload.len() as u64;
         let bytes = self.begun.len() as u64 + piece;
         // a batch alone may be longer than the window, but not longer than any
@@ -70,20 +73,19 @@ impl Inbound {
         let Some(payload) = self.join(frame.header.more, frame.payload) else {
             return Ok(None);
         };
-        let records = decode(payload, count)?;
-        let mut last = self.received;
-        for record in &records {
-            let header = &record.header;
+        let (mut last, mut odd) = (self.received, None);
+        let records = decode(payload, count, |header| {
             if header.kind != RecordKind::Message {
-                return Err(self.out_of_order("a record that is no message"));
-            }
-            if header.stream != self.open.channel || header.epoch != self.open.epoch {
-                return Err(self.out_of_order("a record of another channel or epoch"));
-            }
-            if header.seq <= last {
-                return Err(self.out_of_order("a seq that does not rise"));
+                odd = odd.or(Some("a record that is no message"));
+            } else if header.stream != self.open.channel || header.epoch != self.open.epoch {
+                odd = odd.or(Some("a record of another channel or epoch"));
+            } else if header.seq <= last {
+                odd = odd.or(Some("a seq that does not rise"));
             }
             last = header.seq;
+        })?;
+        if let Some(what) = odd {
+            return Err(self.out_of_order(what));
         }
         self.received = last;
         self.unacked.push_back((last, bytes));
@@ -98,7 +100,7 @@ impl Inbound {
         }
         if self.begun.capacity() - self.begun.len() < piece.len() {
             // no more than has arrived, and no more than a step beyond
-            let step = self.begun.len().min(READ_STEP);
+            let step = self.begun.len().min(JOIN_STEP);
             self.begun.reserve_exact(piece.len().max(step));
         }
         self.begun.extend_from_slice(&piece);
@@ -158,13 +160,10 @@ impl Inbound {
     }
 }
 
-fn decode(mut payload: Bytes, count: u32) -> Result<Vec<Record>, Refusal> {
+fn decode(payload: Bytes, count: u32, look: impl FnMut(&RecordHeader)) -> Result<Records, Refusal> {
     let wrong = |what: &dyn std::fmt::Display| Refusal::new(FRAME, format!("batch: {what}"));
-    let mut records = Vec::new();
-    while !payload.is_empty() {
-        records.push(Record::split_from(&mut payload).map_err(|error| wrong(&error))?);
-    }
-    if records.is_empty() || records.len() != count as usize {
+    let records = Records::check(payload, look).map_err(|error| wrong(&error))?;
+    if records.len() == 0 || records.len() != count as usize {
         return Err(wrong(&"the number of records is not as announced"));
     }
     Ok(records)

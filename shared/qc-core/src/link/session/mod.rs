@@ -84,8 +84,9 @@ pub struct Session {
     shaper: Shaper,
     next_number: u32,
     highest_of_peer: u32,
-    outbound: BTreeMap<u32, Outbound>,
-    inbound: BTreeMap<u32, Inbound>,
+    // boxed: a table has room for eleven at once, and most links have one or two
+    outbound: BTreeMap<u32, Box<Outbound>>,
+    inbound: BTreeMap<u32, Box<Inbound>>,
     subscriptions: BTreeMap<u32, Subscribe>,
     /// Subscriptions of the peer that are not answered or refused yet, or stand.
     subscribers: BTreeSet<u32>,
@@ -255,8 +256,8 @@ impl Session {
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.events.is_empty() && self.draining && !self.drained && self.is_open() {
             self.flush_acks();
-            let sent = self.outbound.values().all(Outbound::is_settled);
-            if sent && self.inbound.values().all(Inbound::is_settled) {
+            let sent = self.outbound.values().all(|sent| sent.is_settled());
+            if sent && self.inbound.values().all(|taken| taken.is_settled()) {
                 self.drained = true;
                 self.events.push_back(Event::Drained);
             }
@@ -294,6 +295,9 @@ impl Session {
         if self.output.is_empty() {
             self.output = Vec::new();
         }
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
     }
 
     /// Whether both sides have greeted each other and the session is not over.
@@ -314,7 +318,7 @@ impl Session {
         if self.phase == Phase::Open {
             self.draining = true;
             let channels = self.inbound.values_mut();
-            self.unacked_bytes -= channels.map(Inbound::discard_begun).sum::<u64>();
+            self.unacked_bytes -= channels.map(|begun| begun.discard_begun()).sum::<u64>();
         }
     }
 

@@ -58,7 +58,7 @@ impl Session {
             });
         if asked {
             self.inbound
-                .insert(open.channel, Inbound::new(open.clone()));
+                .insert(open.channel, Box::new(Inbound::new(open.clone())));
             self.events.push_back(Event::Opened(open));
         } else {
             let refusal = Refusal::new(NOT_ASKED, format!("{} was not asked for", open.stream));
@@ -113,7 +113,7 @@ impl Session {
         let due: Vec<Ack> = self
             .inbound
             .values_mut()
-            .filter_map(Inbound::ack_due)
+            .filter_map(|inbound| inbound.ack_due())
             .collect();
         for ack in due {
             self.put(&Control::Ack(ack));

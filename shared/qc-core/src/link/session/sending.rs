@@ -9,8 +9,8 @@ use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::TOO_MANY;
 use crate::model::{Lane, Seq};
 use crate::wire::{
-    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, RecordKind,
-    Refusal, Subscribe,
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck,
+    RecordKind, Refusal, Subscribe,
 };
 
 /// What a session may send next.
@@ -40,7 +40,7 @@ impl Session {
         };
         self.put(&Control::Open(open.clone()));
         self.outbound
-            .insert(number, Outbound::new(open, channel.after));
+            .insert(number, Box::new(Outbound::new(open, channel.after)));
         Some(number)
     }
 
@@ -165,11 +165,11 @@ impl Session {
 
     /// Sends a piece of a batch that was begun.
     fn send_piece(&mut self, number: u32, now: Instant) {
-        let longest = usize::try_from(self.piece()).unwrap_or(MAX_FRAME);
+        let longest = usize::try_from(self.piece()).unwrap_or(MAX_PIECE);
         let piece = self
             .outbound
             .get_mut(&number)
-            .and_then(|channel| channel.next_piece(longest.min(MAX_FRAME)));
+            .and_then(|channel| channel.next_piece(longest.min(MAX_PIECE)));
         if let Some((header, piece)) = piece {
             header.encode(&mut self.output, |out| out.extend_from_slice(&piece));
             self.pace.on_sent(piece.len() as u64, now);

@@ -354,7 +354,7 @@ impl Control {
             FrameKind::Hello => Self::Hello(parse::<pb::Greeting>(frame)?.try_into()?),
             FrameKind::Welcome => Self::Welcome(parse::<pb::Greeting>(frame)?.try_into()?),
             FrameKind::Close => Self::Close(parse::<pb::Refusal>(frame)?.try_into()?),
-            FrameKind::Heartbeat => Self::Heartbeat(parse::<pb::Heartbeat>(frame)?.try_into()?),
+            FrameKind::Heartbeat => Self::Heartbeat(pb::heartbeat(&frame.payload)?),
             FrameKind::Open => Self::Open(parse::<pb::Open>(frame)?.check(channel)?),
             FrameKind::OpenAck => Self::OpenAck(parse::<pb::OpenAck>(frame)?.check(channel)),
             FrameKind::Refuse => Self::Refuse(channel, parse::<pb::Refusal>(frame)?.try_into()?),

@@ -1,6 +1,11 @@
 //! The twins of the control messages that carry the protobuf field numbers. A number is never used
 //! again for something else, and every bound is checked on the way in.
 
+use prost::Message as _;
+use prost::encoding::{
+    DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field,
+};
+
 use super::{
     Backlog, ChannelKind, Code, Duration, Epoch, HEARTBEATS, Lane, MAX_CHANNELS, MAX_SOFTWARE, Seq,
     Start, Timestamp, WireError, safe, stream, time_if_set,
@@ -307,42 +312,97 @@ impl From<&super::Heartbeat> for Heartbeat {
     }
 }
 
-impl TryFrom<Heartbeat> for super::Heartbeat {
-    type Error = WireError;
+/// A heartbeat without its lists.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+struct Times {
+    #[prost(uint64, tag = "1")]
+    time_ms: u64,
+    #[prost(uint64, tag = "2")]
+    sent_us: u64,
+    #[prost(uint64, tag = "3")]
+    echo_us: u64,
+    #[prost(uint64, tag = "4")]
+    held_us: u64,
+}
 
-    fn try_from(pb: Heartbeat) -> Result<Self, WireError> {
-        if pb.durable.len() > MAX_CHANNELS || pb.backlog.len() > MAX_CHANNELS {
-            return Err(WireError::Malformed("heartbeat"));
+/// Reads a heartbeat. Its lists are counted before anything is allocated for them: an entry of two bytes
+/// would become one of forty, sixty thousand times.
+pub(super) fn heartbeat(payload: &[u8]) -> Result<super::Heartbeat, WireError> {
+    let wrong = |_| WireError::Malformed("control message");
+    let times = Times::decode(payload).map_err(wrong)?;
+    let (mut positions, mut backlogs) = (0, 0);
+    each(payload, 5, |_: &[u8]| positions += 1)?;
+    each(payload, 6, |_: &[u8]| backlogs += 1)?;
+    if positions > MAX_CHANNELS || backlogs > MAX_CHANNELS {
+        return Err(WireError::Malformed("heartbeat"));
+    }
+    let mut beat = super::Heartbeat {
+        time: Timestamp::from_millis(times.time_ms),
+        sent_us: times.sent_us,
+        echo_us: times.echo_us,
+        held_us: times.held_us,
+        durable: Vec::with_capacity(positions),
+        backlog: Vec::with_capacity(backlogs),
+    };
+    let mut result = Ok(());
+    each(payload, 5, |entry| match Durable::decode(entry) {
+        Ok(durable) => beat.durable.push(durable.into()),
+        Err(error) => result = Err(wrong(error)),
+    })?;
+    each(payload, 6, |entry| match Waiting::decode(entry) {
+        Ok(waiting) => beat.backlog.push(waiting.into()),
+        Err(error) => result = Err(wrong(error)),
+    })?;
+    result.map(|()| beat)
+}
+
+/// Hands the bytes of every field `number` to `take`, which must be ones with a length.
+fn each<'a>(
+    mut payload: &'a [u8],
+    number: u32,
+    mut take: impl FnMut(&'a [u8]),
+) -> Result<(), WireError> {
+    let wrong = |_| WireError::Malformed("control message");
+    while !payload.is_empty() {
+        let (tag, wire_type) = decode_key(&mut payload).map_err(wrong)?;
+        if tag != number {
+            skip_field(wire_type, tag, &mut payload, DecodeContext::default()).map_err(wrong)?;
+            continue;
         }
-        Ok(Self {
-            time: Timestamp::from_millis(pb.time_ms),
-            sent_us: pb.sent_us,
-            echo_us: pb.echo_us,
-            held_us: pb.held_us,
-            durable: pb
-                .durable
-                .into_iter()
-                .map(|durable| super::Durable {
-                    channel: durable.channel,
-                    mark: super::Mark {
-                        epoch: Epoch(durable.epoch),
-                        seq: Seq(durable.seq),
-                    },
-                })
-                .collect(),
-            backlog: pb
-                .backlog
-                .into_iter()
-                .map(|waiting| super::ChannelBacklog {
-                    channel: waiting.channel,
-                    backlog: Backlog {
-                        messages: waiting.messages,
-                        bytes: waiting.bytes,
-                        oldest: time_if_set(waiting.oldest_ms),
-                    },
-                })
-                .collect(),
-        })
+        check_wire_type(WireType::LengthDelimited, wire_type).map_err(wrong)?;
+        let length = decode_varint(&mut payload).map_err(wrong)?;
+        let entry = usize::try_from(length)
+            .ok()
+            .and_then(|length| payload.split_at_checked(length));
+        let (entry, rest) = entry.ok_or(WireError::Malformed("control message"))?;
+        take(entry);
+        payload = rest;
+    }
+    Ok(())
+}
+
+impl From<Durable> for super::Durable {
+    fn from(pb: Durable) -> Self {
+        Self {
+            channel: pb.channel,
+            mark: super::Mark {
+                epoch: Epoch(pb.epoch),
+                seq: Seq(pb.seq),
+            },
+        }
+    }
+}
+
+impl From<Waiting> for super::ChannelBacklog {
+    fn from(pb: Waiting) -> Self {
+        Self {
+            channel: pb.channel,
+            backlog: Backlog {
+                messages: pb.messages,
+                bytes: pb.bytes,
+                oldest: time_if_set(pb.oldest_ms),
+            },
+        }
     }
 }
 
