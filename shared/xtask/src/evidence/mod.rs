@@ -1,6 +1,9 @@
 //! `cargo xtask evidence`: proofs that take minutes, kept in `docs/evidence` beside the benches.
 
 mod demo_kills;
+mod kept;
+mod link_sim;
+mod link_story;
 pub mod store;
 mod store_states;
 
@@ -20,6 +23,11 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Evidence {
     DemoKills(demo_kills::Args),
+    LinkSim(link_sim::Args),
+    /// Break the lines between edge, relay and consumer for a time, under load
+    LinkChaos(link_story::Args),
+    /// Take the relay in the middle away for ten minutes, under load
+    LinkTiers(link_story::Args),
     StoreStates(store_states::Args),
     /// Turn every bit of a segment, one at a time
     StoreFlips(store::Args),
@@ -38,6 +46,8 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
+            Evidence::LinkSim(args) => args.json,
+            Evidence::LinkChaos(args) | Evidence::LinkTiers(args) => args.json,
             Evidence::StoreStates(args) => args.json,
             Evidence::StoreFlips(args)
             | Evidence::StoreFull(args)
@@ -53,6 +63,9 @@ impl Args {
 pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Failure> {
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
+        Evidence::LinkSim(args) => link_sim::run(args, workspace, output),
+        Evidence::LinkChaos(args) => link_story::CHAOS.prove(args, workspace, output),
+        Evidence::LinkTiers(args) => link_story::TIERS.prove(args, workspace, output),
         Evidence::StoreStates(args) => store_states::run(args, workspace, output),
         Evidence::StoreFlips(args) => Which::Flips.prove(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),
