@@ -70,7 +70,7 @@ fn a_session_that_is_cut_behind_any_byte_goes_on() {
         cut: Some((0, usize::MAX)),
         ..Plan::new(seed)
     };
-    let mut cuts = 0;
+    let (mut cuts, mut again) = (0, 0);
     for seed in [3, 4] {
         let run = whole(seed).run();
         assert_eq!((run.connections, run.broken.len()), (1, 0), "{run:?}");
@@ -88,15 +88,14 @@ fn a_session_that_is_cut_behind_any_byte_goes_on() {
                     "seed {seed} byte {byte} of {direction}: {:?}",
                     run.broken
                 );
-                assert!(
-                    run.connections >= 2,
-                    "byte {byte} of {direction} was not cut"
-                );
+                assert!(run.carried[direction] <= byte as u64, "{run:?}");
                 cuts += 1;
+                again += u64::from(run.connections > 1);
             }
         }
     }
-    println!("{cuts} cuts");
+    println!("{cuts} cuts, {again} of them before everything had arrived");
+    assert!(again > cuts * 9 / 10, "{again} of {cuts}");
 }
 
 /// The oracle is worth what it finds.

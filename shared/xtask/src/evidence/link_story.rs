@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::kept::{SCHEMA, sources};
 use crate::CHORE;
 use crate::bench::{self, Environment};
+use crate::demo::{self, Profile};
 use crate::workspace::Workspace;
 
 /// Arguments of both.
@@ -28,6 +29,10 @@ pub(super) struct Args {
     /// The seed that the faults follow from
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
+
+    /// Build the binaries like this
+    #[arg(long, value_enum, value_name = "PROFILE", default_value_t = Profile::Quick)]
+    profile: Profile,
 
     /// Put the nodes here (default: the proof's name in the target directory)
     #[arg(long, value_name = "DIR")]
@@ -111,15 +116,16 @@ impl Story {
         let environment = Environment::measure(&dir, &SystemClock::default())?;
         let seen = dir.join("seen.json");
         let _of_an_earlier_run = std::fs::remove_file(&seen);
-        self.tell(workspace, &dir, &seen, time, args.seed)?;
+        self.tell(workspace, &dir, &seen, time, args)?;
         let proof = Proof {
             schema: SCHEMA.to_owned(),
             claim: self.claim.to_owned(),
             command: format!(
-                "cargo xtask evidence {} --time {}s --seed {}",
+                "cargo xtask evidence {} --time {}s --seed {} --profile {}",
                 self.name,
                 time.as_secs(),
-                args.seed
+                args.seed,
+                demo::cargo_profile(args.profile)
             ),
             commit: bench::commit(workspace),
             sources: sources(workspace, &SOURCES),
@@ -149,14 +155,15 @@ impl Story {
         dir: &Path,
         seen: &Path,
         time: Duration,
-        seed: u64,
+        args: &Args,
     ) -> Result<(), Failure> {
         let failed = |what: &str| Failure::new(Exit::Problems, CHORE, format!("{what} failed"));
+        let profile = demo::cargo_profile(args.profile);
         let build = [
             "build",
             "--locked",
             "--profile",
-            "quick",
+            profile,
             "--workspace",
             "--bins",
         ];
@@ -170,7 +177,7 @@ impl Story {
                 "test",
                 "--locked",
                 "--profile",
-                "quick",
+                profile,
                 "--package",
                 "qc-tests",
             ])
@@ -184,7 +191,7 @@ impl Story {
             ])
             .env("TMPDIR", dir)
             .env("QC_STORY_SECONDS", time.as_secs().to_string())
-            .env("QC_STORY_SEED", seed.to_string())
+            .env("QC_STORY_SEED", args.seed.to_string())
             .env("QC_STORY_SEEN", seen)
             .stdout(std::process::Stdio::null())
             .status();

@@ -66,9 +66,12 @@ impl Program {
     /// Answers a call: every byte turned over. It reads nothing as long as it `is_deaf`.
     pub(super) fn answering(stream: CallStream, is_deaf: Arc<AtomicBool>) -> Self {
         let answer = async move {
-            poll_fn(|_| match is_deaf.load(Ordering::Relaxed) {
-                true => Poll::Pending,
-                false => Poll::Ready(()),
+            poll_fn(|_| {
+                if is_deaf.load(Ordering::Relaxed) {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
             })
             .await;
             let (mut read, mut write) = split(stream);
@@ -80,7 +83,9 @@ impl Program {
                     Ok(count) => {
                         let piece = &mut buffer[..count];
                         come.extend_from_slice(piece);
-                        piece.iter_mut().for_each(|byte| *byte ^= 0x5a);
+                        for byte in piece.iter_mut() {
+                            *byte ^= 0x5a;
+                        }
                         if write.write_all(piece).await.is_err() {
                             return CallEnd::Error;
                         }

@@ -20,7 +20,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "test apparatus: where an assumption of the apparatus is broken the test ends"
 )]
 

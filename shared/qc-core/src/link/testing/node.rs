@@ -315,22 +315,6 @@ impl Node {
         held.base = 0;
     }
 
-    fn channel(&self, state: &mut State, peer: usize, key: Key) -> OutboundChannel {
-        let cursor = state.cursors.get(&(peer, key)).copied();
-        let held = state.held(key);
-        let after = cursor.filter(|mark| mark.epoch == held.epoch);
-        OutboundChannel {
-            kind: key.kind(),
-            stream: key.name().parse().unwrap(),
-            lane: key.lane(),
-            epoch: held.epoch,
-            first: Seq(held.base + 1),
-            last: Seq(held.last()),
-            after: after.map_or(Seq(held.base), |mark| mark.seq.max(Seq(held.base))),
-            consumer: (key.kind() == ChannelKind::Deliver).then(consumer),
-        }
-    }
-
     /// The streams that go on from here to `peer`.
     fn goes_to(&self, peer: usize) -> impl Iterator<Item = Key> {
         let (at, nodes) = (self.at, self.nodes);
@@ -353,6 +337,23 @@ impl State {
             messages: VecDeque::new(),
             ids: BTreeSet::new(),
         })
+    }
+
+    /// A stream as it is announced to `peer`.
+    fn channel(&mut self, peer: usize, key: Key) -> OutboundChannel {
+        let cursor = self.cursors.get(&(peer, key)).copied();
+        let held = self.held(key);
+        let after = cursor.filter(|mark| mark.epoch == held.epoch);
+        OutboundChannel {
+            kind: key.kind(),
+            stream: key.name().parse().unwrap(),
+            lane: key.lane(),
+            epoch: held.epoch,
+            first: Seq(held.base + 1),
+            last: Seq(held.last()),
+            after: after.map_or(Seq(held.base), |mark| mark.seq.max(Seq(held.base))),
+            consumer: (key.kind() == ChannelKind::Deliver).then(consumer),
+        }
     }
 
     /// Puts a write on disk, as every store behind a link must: what it has it leaves out.
@@ -451,7 +452,7 @@ impl LinkApp for Node {
         let key = served
             .find(|key| key.name() == subscribe.stream.as_str())
             .ok_or_else(|| Refusal::new(NO_STREAM, "no such stream"))?;
-        Ok(self.channel(&mut state, peer, key))
+        Ok(state.channel(peer, key))
     }
 
     fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
@@ -459,7 +460,7 @@ impl LinkApp for Node {
         let peer = place_of(peer);
         self.goes_to(peer)
             .filter(|key| key.kind() == ChannelKind::Forward)
-            .map(|key| self.channel(&mut state, peer, key))
+            .map(|key| state.channel(peer, key))
             .collect()
     }
 
@@ -499,7 +500,10 @@ impl LinkApp for Node {
             let is_left_out = self.broken == Some(Break::SkipSeq) && seq.is_multiple_of(7);
             if key.wants(message.id) && !is_left_out {
                 let mut record = message.record(seq, channel.lane);
-                if self.broken == Some(Break::Damage) && reads % 16 == 0 && message.size > 0 {
+                if self.broken == Some(Break::Damage)
+                    && reads.is_multiple_of(16)
+                    && message.size > 0
+                {
                     record.body = Bytes::from(vec![message.fill() ^ 1; message.size]);
                 }
                 bytes += record.encoded_len();
