@@ -33,6 +33,7 @@ use super::vm::{self, Parts};
 use super::watched::Break;
 use crate::CHORE;
 use crate::bench::{self, Environment};
+use crate::evidence::kept::{Tally, sources, sources_at};
 use crate::workspace::{Workspace, which};
 
 /// Cut the power under the store and under the servers beside it
