@@ -9,13 +9,14 @@
 //! binary that is shipped may name it, and `cargo xtask tidy` holds that. It may panic where a test may.
 //!
 //! ```text
-//! pipe    one direction of a connection: slow, stalled, deaf, cut after any byte, with a bit that turns
-//! node    what a node has on disk and in memory, and the `LinkApp` around it
-//! calls   programs that ask and answer over calls, and know what a whole answer is
-//! faults  what can happen, and what of it a seed lets happen
-//! oracle  what was accepted, where it must arrive, and what nobody may do
-//! world   nodes, connections and time under a seeded scheduler
-//! plan    a seed, or many of them: what they came to
+//! pipe      one direction of a connection: slow, stalled, deaf, cut after any byte, with a bit that turns
+//! messages  streams, the ways that they go, and messages that say themselves what they are
+//! node      what a node has on disk and in memory, and the `LinkApp` around it
+//! calls     programs that ask and answer over calls, and know what a whole answer is
+//! faults    what can happen, and what of it a seed lets happen
+//! oracle    what was accepted, where it must arrive, and what nobody may do
+//! world     nodes, connections and time under a seeded scheduler
+//! plan      a seed, or many of them: what they came to
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -25,6 +26,7 @@
 
 mod calls;
 mod faults;
+mod messages;
 mod node;
 mod oracle;
 mod pipe;

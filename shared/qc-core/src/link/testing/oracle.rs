@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::Key;
+use super::messages::Key;
 
 /// A rule that a link may break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
