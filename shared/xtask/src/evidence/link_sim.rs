@@ -1,6 +1,7 @@
 //! Simulated worlds of links, seed after seed, judged by the oracle; what they came to adds up, so that
 //! a long run may be ended and taken up again.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -232,16 +233,15 @@ fn text(kept: &Kept) -> String {
     for (name, count) in &kept.tally.by {
         table.row([name.clone(), count.to_string()]);
     }
-    let counts = kept.tally.counts.iter();
-    let lines: String = counts
-        .map(|(name, count)| format!("{count} {name}\n"))
-        .collect();
-    let slowest = kept.tally.slowest_ms.iter();
-    let slowest: String = slowest
-        .map(|(name, millis)| format!("slowest {name}: {millis} ms\n"))
-        .collect();
+    let mut lines = String::new();
+    for (name, count) in &kept.tally.counts {
+        let _never_fails = writeln!(lines, "{count} {name}");
+    }
+    for (name, millis) in &kept.tally.slowest_ms {
+        let _never_fails = writeln!(lines, "slowest {name}: {millis} ms");
+    }
     format!(
-        "{}{lines}{slowest}{} seeds, {} faults found, {:.0} s\n",
+        "{}{lines}{} seeds, {} faults found, {:.0} s\n",
         table.render(true),
         kept.tally.runs,
         kept.tally.failures.len(),
