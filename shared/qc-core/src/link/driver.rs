@@ -115,7 +115,7 @@ pub(super) struct Driver<'a, A> {
     clock: &'a dyn Clock,
     options: &'a LinkOptions,
     pub(super) session: Session,
-    pub(super) channels: Channels,
+    channels: Channels,
     inbound: BTreeMap<u32, Receiving>,
     pub(super) pending: Pending,
     pub(super) calls: Calls,
