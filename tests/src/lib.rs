@@ -27,7 +27,7 @@ pub mod trace;
 mod wait;
 
 pub use authority::Authority;
-pub use cable::Cable;
+pub use cable::{Cable, Direction, Weather};
 pub use command::{Ran, binary, program, require, run};
 pub use curl::{Answer, Curl};
 pub use daemon::{Client, Daemon};

@@ -9,6 +9,7 @@
 
 mod ack_order;
 mod bad_input;
+mod bad_lines;
 mod crossing;
 mod curl;
 mod dead_letters;

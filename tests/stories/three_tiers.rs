@@ -10,17 +10,18 @@ use qc_tests::{Cable, Daemon, Site, free_port, quoted, until};
 use crate::restarts::{assert_settled, assert_whole, in_order, send};
 
 /// What the relay in the middle says of its own streams.
-const GOES_UP: &str = "uplink = \"send\"\n[[class]]\nname = \"internal\"\nuplink = true\n";
+pub(crate) const GOES_UP: &str =
+    "uplink = \"send\"\n[[class]]\nname = \"internal\"\nuplink = true\n";
 const ORDERS: &str = "[[stream]]\nname = \"acme/orders\"\nclass = \"internal\"\n";
 
 /// The relay of site A, below the one at headquarters, which it dials at `parent`.
-struct Middle {
+pub(crate) struct Middle {
     port: u16,
-    daemon: Daemon,
+    pub(crate) daemon: Daemon,
 }
 
 impl Middle {
-    fn new(site: &Site, parent: &str, streams: &str) -> Self {
+    pub(crate) fn new(site: &Site, parent: &str, streams: &str) -> Self {
         let state = site.path("mid");
         let node = ("relay-2.site-a.acme", "relay", state.as_path());
         if !state.exists() {
@@ -32,7 +33,7 @@ impl Middle {
         Self { port, daemon }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 }

@@ -57,12 +57,12 @@ impl Retry {
 }
 
 impl Channels {
-    pub(super) fn new(retry: (Duration, Duration)) -> Self {
+    pub(super) fn new(retry: (Duration, Duration), rng: fastrand::Rng) -> Self {
         Self {
             sending: Vec::new(),
             asking: Vec::new(),
             retry,
-            rng: fastrand::Rng::new(),
+            rng,
             look_at: None,
             looked: None,
             look: false,

@@ -94,23 +94,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: LinkApp,
 {
-    let now = Now::of(clock);
-    let session = Session::new(options.session.clone(), side, peer.node.clone(), now);
-    let mut driver = Driver {
-        app,
-        peer,
-        clock,
-        options,
-        session,
-        channels: Channels::new(options.retry),
-        inbound: BTreeMap::new(),
-        pending: Pending::default(),
-        calls: Calls::new(),
-        established: false,
-        ended: None,
-        write_stalled: None,
-        drain_until: None,
-    };
+    let mut driver = Driver::new(app, peer, side, clock, options, fastrand::Rng::new());
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
     driver.calls.end(&ended.refusal);
@@ -123,18 +107,20 @@ where
     ended
 }
 
-struct Driver<'a, A> {
+/// All of a link but the waiting: what is to be done when something has happened. [`run`] waits for a
+/// socket and a timer; a simulation says itself what happens next.
+pub(super) struct Driver<'a, A> {
     app: &'a A,
     peer: &'a Peer,
     clock: &'a dyn Clock,
     options: &'a LinkOptions,
-    session: Session,
+    pub(super) session: Session,
     channels: Channels,
     inbound: BTreeMap<u32, Box<Receiving>>,
-    pending: Pending,
-    calls: Calls,
+    pub(super) pending: Pending,
+    pub(super) calls: Calls,
     established: bool,
-    ended: Option<Ended>,
+    pub(super) ended: Option<Ended>,
     write_stalled: Option<Instant>,
     drain_until: Option<Instant>,
 }
@@ -149,7 +135,50 @@ struct Receiving {
     is_storing: bool,
 }
 
-impl<A: LinkApp> Driver<'_, A> {
+/// What a link waits for.
+pub(super) struct Waits {
+    /// Bytes of the peer.
+    pub(super) readable: bool,
+    /// Nothing: there is more to read from the store.
+    pub(super) busy: bool,
+    /// The line to take bytes.
+    pub(super) write: bool,
+    /// No longer than until here.
+    pub(super) deadline: Instant,
+}
+
+impl<'a, A: LinkApp> Driver<'a, A> {
+    pub(super) fn new(
+        app: &'a A,
+        peer: &'a Peer,
+        side: Side,
+        clock: &'a dyn Clock,
+        options: &'a LinkOptions,
+        rng: fastrand::Rng,
+    ) -> Self {
+        let session = Session::new(
+            options.session.clone(),
+            side,
+            peer.node.clone(),
+            Now::of(clock),
+        );
+        Self {
+            app,
+            peer,
+            clock,
+            options,
+            session,
+            channels: Channels::new(options.retry, rng),
+            inbound: BTreeMap::new(),
+            pending: Pending::default(),
+            calls: Calls::new(),
+            established: false,
+            ended: None,
+            write_stalled: None,
+            drain_until: None,
+        }
+    }
+
     async fn serve(
         &mut self,
         reader: &mut (impl AsyncRead + Unpin),
@@ -172,20 +201,15 @@ impl<A: LinkApp> Driver<'_, A> {
             if let Some(ended) = self.ended.take() {
                 return ended;
             }
-            let now = self.clock.instant();
-            // Only a peer that opens and ends channels to get around its windows comes this far.
-            let readable = (self.pending.bytes() as u64) < 2 * self.options.session.window;
-            let busy = self.session.can_read();
-            let write = !self.session.to_send().is_empty() || unflushed;
-            if !write {
-                self.write_stalled = None;
-            } else if self.write_stalled.is_none() {
-                self.write_stalled = Some(now);
-            }
-            let deadline = self.deadline();
+            let Waits {
+                readable,
+                busy,
+                write,
+                deadline,
+            } = self.waits(unflushed);
             if deadline < armed || timer.is_elapsed() {
                 armed = deadline;
-                let left = armed.saturating_duration_since(now);
+                let left = armed.saturating_duration_since(self.clock.instant());
                 timer.as_mut().reset(tokio::time::Instant::now() + left);
             }
             let bytes = self.session.to_send();
@@ -209,8 +233,7 @@ impl<A: LinkApp> Driver<'_, A> {
                 written = write_some(writer, bytes), if write => match written {
                     Ok(count) => {
                         unflushed = count > 0;
-                        self.session.sent(count);
-                        self.write_stalled = None;
+                        self.on_written(count);
                     }
                     Err(error) => {
                         self.hear_last_words(reader, &mut decoder).await;
@@ -218,10 +241,7 @@ impl<A: LinkApp> Driver<'_, A> {
                     }
                 },
                 more = changed.changed(), if store_is_there => match more {
-                    Ok(()) => {
-                        self.session.more_to_read();
-                        self.channels.look_again();
-                    }
+                    Ok(()) => self.on_changed(),
                     Err(_) => store_is_there = false,
                 },
                 () = bell.notified() => self.session.more_to_read(),
@@ -248,9 +268,38 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
+    /// What to wait for now; bytes that were written may be `unflushed`.
+    pub(super) fn waits(&mut self, unflushed: bool) -> Waits {
+        let write = !self.session.to_send().is_empty() || unflushed;
+        if !write {
+            self.write_stalled = None;
+        } else if self.write_stalled.is_none() {
+            self.write_stalled = Some(self.clock.instant());
+        }
+        Waits {
+            // Only a peer that opens and ends channels to get around its windows comes this far.
+            readable: (self.pending.bytes() as u64) < 2 * self.options.session.window,
+            busy: self.session.can_read(),
+            write,
+            deadline: self.deadline(),
+        }
+    }
+
+    /// The line has taken bytes, or has been flushed.
+    pub(super) fn on_written(&mut self, count: usize) {
+        self.session.sent(count);
+        self.write_stalled = None;
+    }
+
+    /// The application may have more, or something else, to send.
+    pub(super) fn on_changed(&mut self) {
+        self.session.more_to_read();
+        self.channels.look_again();
+    }
+
     /// Does what can be done without waiting, but no more reads from the store than a few: the
     /// socket and the other tasks get their turn in a long scan too.
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.handle_events();
         if self.ended.is_some() {
             return;
@@ -269,7 +318,7 @@ impl<A: LinkApp> Driver<'_, A> {
         self.handle_events();
     }
 
-    fn handle_events(&mut self) {
+    pub(super) fn handle_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             self.on_event(event);
         }
@@ -376,7 +425,7 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
-    fn on_stored(&mut self, channel: u32, stored: Result<Seq, Refusal>) {
+    pub(super) fn on_stored(&mut self, channel: u32, stored: Result<Seq, Refusal>) {
         let Some(receiving) = self.inbound.get_mut(&channel) else {
             return; // refused in the meantime
         };
@@ -432,7 +481,7 @@ impl<A: LinkApp> Driver<'_, A> {
         self.handle_events();
     }
 
-    fn on_bytes(&mut self, decoder: &mut FrameDecoder) {
+    pub(super) fn on_bytes(&mut self, decoder: &mut FrameDecoder) {
         let now = Now::of(self.clock);
         loop {
             match decoder.next_frame() {
@@ -451,7 +500,7 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
-    fn on_time(&mut self) {
+    pub(super) fn on_time(&mut self) {
         let now = Now::of(self.clock);
         self.session.on_tick(now);
         if self
@@ -478,7 +527,7 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
-    fn obey(&mut self, wanted: &Stop) {
+    pub(super) fn obey(&mut self, wanted: &Stop) {
         match wanted {
             Stop::Run => {}
             Stop::Drain if self.session.is_open() => {
@@ -495,7 +544,7 @@ impl<A: LinkApp> Driver<'_, A> {
             .close(Refusal::new(GOING_AWAY, "the node is shutting down"));
     }
 
-    fn lost(&mut self, error: &io::Error) {
+    pub(super) fn lost(&mut self, error: &io::Error) {
         // the dialer of a TLS 1.3 connection learns only now that its certificate was not accepted
         match crate::tls::peer_alert(error) {
             Some(alert) => self.end(Refusal::new(NOT_ADMITTED, alert.to_string()), true),
@@ -503,7 +552,7 @@ impl<A: LinkApp> Driver<'_, A> {
         }
     }
 
-    fn cut(&mut self, what: &str) {
+    pub(super) fn cut(&mut self, what: &str) {
         // rustls explains a missing farewell with a page of its manual
         let what = what.split(": https://").next().unwrap_or(what);
         self.end(Refusal::new(CUT, format!("connection lost: {what}")), true);

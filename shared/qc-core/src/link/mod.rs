@@ -21,6 +21,8 @@ mod pending;
 mod session;
 #[cfg(feature = "store")]
 mod stored;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat};
 pub use calls::{CallStream, Caller};

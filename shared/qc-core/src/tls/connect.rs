@@ -148,10 +148,48 @@ impl fmt::Display for PeerAlert {
     }
 }
 
-/// The alert in an error of a TLS stream, in the handshake or on a later read or write.
+/// The alert in an error of a TLS stream, in the handshake or on a later read or write, by which the peer
+/// refuses us. That it could not make sense of what arrived is none: a line that changes bytes says
+/// nothing of who we are, and is to be tried again soon.
 pub fn peer_alert(error: &io::Error) -> Option<PeerAlert> {
     match error.get_ref()?.downcast_ref()? {
-        rustls::Error::AlertReceived(alert) => Some(PeerAlert(*alert)),
+        rustls::Error::AlertReceived(alert) if !is_of_the_line(*alert) => Some(PeerAlert(*alert)),
         _ => None,
+    }
+}
+
+fn is_of_the_line(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadRecordMac
+            | AlertDescription::RecordOverflow
+            | AlertDescription::UnexpectedMessage
+            | AlertDescription::IllegalParameter
+            | AlertDescription::InternalError
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_changes_bytes_is_no_refusal() {
+        let alert = |alert| peer_alert(&io::Error::other(rustls::Error::AlertReceived(alert)));
+        for of_the_line in [
+            AlertDescription::BadRecordMac,
+            AlertDescription::RecordOverflow,
+            AlertDescription::UnexpectedMessage,
+            AlertDescription::IllegalParameter,
+        ] {
+            assert_eq!(alert(of_the_line), None, "{of_the_line:?}");
+        }
+        for refusal in [
+            AlertDescription::CertificateRevoked,
+            AlertDescription::UnknownCA,
+            AlertDescription::DecodeError,
+        ] {
+            assert_eq!(alert(refusal), Some(PeerAlert(refusal)), "{refusal:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 mod app;
 mod calls;
+mod cuts;
 mod dialing;
 mod messages;
 mod peers;

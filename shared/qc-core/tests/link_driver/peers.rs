@@ -5,15 +5,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use qc_core::clock::{Clock as _, SystemClock};
-use qc_core::link::{HELLO_TIMEOUT, LinkState, SILENT, SLOW, Side, Stop};
+use qc_core::link::{
+    FORGED_ACK, FRAME, HELLO_TIMEOUT, LinkState, PROTOCOL, SILENT, SLOW, Side, Stop,
+};
 use qc_core::model::Lane;
-use qc_core::wire::{ChannelKind, Control, Greeting, Mark, OpenAck};
+use qc_core::wire::{
+    Ack, Call, ChannelKind, Control, FrameKind, Greeting, MAX_FRAME, MAX_GREETING, Mark, OpenAck,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::app::App;
-use crate::site::{EDGE, RELAY, link};
+use crate::site::{EDGE, RELAY, Site, link, until};
 
 #[tokio::test]
 async fn a_peer_that_takes_no_bytes_is_cut_off_in_bounded_memory() {
@@ -102,4 +106,82 @@ async fn whoever_does_not_greet_is_cut_off() {
     assert_eq!(ended.refusal.code, HELLO_TIMEOUT);
     assert!(!ended.established);
     drop(b);
+}
+
+/// The header of a frame that announces so many bytes, and none of them.
+fn announces(length: usize, kind: FrameKind) -> Vec<u8> {
+    let mut header = u32::try_from(length).unwrap().to_le_bytes().to_vec();
+    header.extend([kind as u8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let sum = crc32c::crc32c(&header);
+    header.extend(sum.to_le_bytes());
+    header
+}
+
+/// Peers that lie in every way come to a relay, one after the other; each is told the rule that it broke,
+/// and the honest one beside them notices nothing.
+#[tokio::test]
+async fn a_peer_that_lies_takes_nobody_else_with_it() {
+    let site = Site::start(64 * 1024);
+    site.edge
+        .produce(ChannelKind::Forward, "acme/up", Lane::Normal, 4000, 500);
+    let hello = encode(&[Control::Hello(greeting(EDGE, Duration::from_secs(1)))]);
+    let after = |lie: &[u8]| [&hello[..], lie].concat();
+    let calls: Vec<_> = (0..60_000)
+        .map(|at| {
+            let call = Call {
+                target: "nobody".parse().unwrap(),
+                window: u64::MAX,
+            };
+            Control::Call(2 * at + 1, call)
+        })
+        .collect();
+    let ack = Control::Ack(Ack {
+        channel: 2,
+        mark: Mark::default(),
+    });
+    for (lie, code) in [
+        (announces(MAX_GREETING + 1, FrameKind::Hello), FRAME),
+        (b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n".to_vec(), FRAME),
+        (vec![0; 100], FRAME),
+        (after(&announces(MAX_FRAME + 1, FrameKind::Batch)), FRAME),
+        (
+            after(&announces(usize::from(u16::MAX) << 15, FrameKind::Open)),
+            FRAME,
+        ),
+        (after(&hello), PROTOCOL),
+        (after(&encode(&[ack])), PROTOCOL),
+        (after(&encode(&[Control::Received(1)])), FORGED_ACK),
+        // more answers than fit into the line, and nobody reads them
+        (after(&encode(&calls)), SLOW),
+        // it announces what it never sends
+        (after(&announces(MAX_FRAME, FrameKind::Batch)), SILENT),
+    ] {
+        let (a, mut b) = duplex(64 * 1024);
+        let never = watch::channel(Stop::Run).1;
+        let lying = async {
+            let _cut_off_before_the_end = b.write_all(&lie).await;
+            sleep(Duration::from_secs(20)).await;
+        };
+        let ended = tokio::select! {
+            ended = link(a, Side::Acceptor, Arc::clone(&site.relay), never) => ended,
+            () = lying => panic!("a liar was kept for 20 s, {code} was due"),
+        };
+        assert_eq!(
+            (ended.refusal.code, ended.by_peer),
+            (code, false),
+            "{ended:?}"
+        );
+    }
+    until("the honest link has carried everything", || {
+        site.relay.stored("acme/up", Lane::Normal).len() == 4000
+    })
+    .await;
+    let downs = site
+        .edge
+        .states
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|state| matches!(state, LinkState::Down(_)));
+    assert!(!downs, "the honest link went on");
 }

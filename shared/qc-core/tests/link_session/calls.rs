@@ -193,7 +193,7 @@ fn a_call_and_a_backlog_take_turns_and_an_alarm_passes_both() {
         ("acme/bulk", Lane::Normal, 200),
         ("acme/alarms", Lane::Critical, 1),
     ] {
-        let mut wanted = stream(ChannelKind::Forward, stream_name, lane).channel;
+        let mut wanted = stream(ChannelKind::Forward, stream_name, lane);
         wanted.last = qc_core::model::Seq(count);
         pair.nodes[0].open(&wanted).unwrap();
     }

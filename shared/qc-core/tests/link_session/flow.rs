@@ -208,7 +208,7 @@ fn a_heartbeat_tells_of_the_smallest_piece() {
 #[test]
 fn one_batch_of_a_lane_is_begun_at_a_time() {
     let mut pair = begun();
-    let other = stream(ChannelKind::Forward, "acme/other", Lane::Normal).channel;
+    let other = stream(ChannelKind::Forward, "acme/other", Lane::Normal);
     let number = pair.nodes[1].open(&other).unwrap();
     pair.say(&Control::OpenAck(OpenAck {
         channel: number,
@@ -235,7 +235,7 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
     for (at, lane) in lanes.into_iter().enumerate() {
         let text = format!("acme/s{at}");
         let number = pair.nodes[1]
-            .open(&stream(ChannelKind::Forward, &text, lane).channel)
+            .open(&stream(ChannelKind::Forward, &text, lane))
             .unwrap();
         pair.say(&Control::OpenAck(OpenAck {
             channel: number,

@@ -1,6 +1,5 @@
-//! Two sessions without I/O under a seeded scheduler: bytes arrive in pieces of any size, the
-//! connection is cut anywhere, stores commit late or lose what was not on disk. Whatever happens,
-//! each message is stored once and in order, and nothing is acknowledged that is not on disk.
+//! The protocol without I/O: what two sessions say to each other, rule by rule, and what a session makes
+//! of a peer that lies. What happens to whole links under everything that can go wrong is `link_sim.rs`.
 #![cfg_attr(
     feature = "net",
     expect(
@@ -12,10 +11,10 @@
 )]
 #![cfg(feature = "net")]
 
+mod byzantine;
 mod calls;
 mod flow;
 mod hostile;
 mod pair;
 mod parts;
 mod peers;
-mod world;

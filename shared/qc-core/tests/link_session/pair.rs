@@ -195,7 +195,7 @@ pub(crate) fn begun() -> Pair {
     let mut pair = Pair::greeted();
     let channel = OutboundChannel {
         last: Seq(3),
-        ..stream(ChannelKind::Forward, "acme/back", Lane::Normal).channel
+        ..stream(ChannelKind::Forward, "acme/back", Lane::Normal)
     };
     assert_eq!(pair.nodes[1].open(&channel), Some(2));
     pair.say(&Control::OpenAck(OpenAck {

@@ -1,7 +1,7 @@
 //! Names, records and streams that the stories share.
 
 use bytes::Bytes;
-use qc_core::link::{Chunk, Now, OutboundChannel, Session, SessionConfig, Side};
+use qc_core::link::{Now, OutboundChannel, Session, SessionConfig, Side};
 use qc_core::model::{Epoch, Lane, NodeName, Seq};
 use qc_core::wire::{ChannelKind, Record, RecordHeader, RecordKind, Start, Subscribe};
 
@@ -31,65 +31,17 @@ pub(crate) fn record(seq: u64, size: usize) -> Record {
     }
 }
 
-/// A stream at its sender. Every fifth seq is left out by the consumer's filter.
-pub(crate) struct Stream {
-    pub(crate) channel: OutboundChannel,
-    pub(crate) filtered: bool,
-    pub(crate) sizes: Vec<usize>,
-    pub(crate) acked: Seq,
-}
-
-impl Stream {
-    pub(crate) fn wanted(&self, seq: u64) -> bool {
-        !self.filtered || !seq.is_multiple_of(5)
-    }
-
-    pub(crate) fn read(&self, after: Seq, max_records: usize, max_bytes: usize) -> Chunk {
-        let mut chunk = Chunk::default();
-        let mut bytes = 0;
-        for (at, size) in self
-            .sizes
-            .iter()
-            .enumerate()
-            .skip(usize::try_from(after.0).unwrap())
-        {
-            let seq = at as u64 + 1;
-            if self.wanted(seq) {
-                let record = record(seq, *size);
-                bytes += record.encoded_len();
-                let full = bytes > max_bytes || chunk.records.len() == max_records;
-                if full && !chunk.records.is_empty() {
-                    break;
-                }
-                chunk.records.push(record);
-            }
-            chunk.through = Seq(seq);
-        }
-        chunk
-    }
-}
-
-pub(crate) type Key = (String, Lane);
-
-pub(crate) fn key_of(channel: &OutboundChannel) -> Key {
-    (channel.stream.to_string(), channel.lane)
-}
-
-pub(crate) fn stream(kind: ChannelKind, text: &str, lane: Lane) -> Stream {
-    Stream {
-        channel: OutboundChannel {
-            kind,
-            stream: text.parse().unwrap(),
-            lane,
-            epoch: Epoch(77),
-            first: Seq(1),
-            last: Seq::ZERO,
-            after: Seq::ZERO,
-            consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
-        },
-        filtered: kind == ChannelKind::Deliver,
-        sizes: Vec::new(),
-        acked: Seq::ZERO,
+/// A stream as its sender announces it.
+pub(crate) fn stream(kind: ChannelKind, text: &str, lane: Lane) -> OutboundChannel {
+    OutboundChannel {
+        kind,
+        stream: text.parse().unwrap(),
+        lane,
+        epoch: Epoch(77),
+        first: Seq(1),
+        last: Seq::ZERO,
+        after: Seq::ZERO,
+        consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
     }
 }
 

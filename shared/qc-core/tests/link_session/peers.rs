@@ -35,7 +35,7 @@ fn a_sender_that_went_back_in_time_is_noticed() {
     let mut pair = Pair::greeted();
     let channel = OutboundChannel {
         last: Seq(3),
-        ..stream(ChannelKind::Forward, "acme/back", Lane::Normal).channel
+        ..stream(ChannelKind::Forward, "acme/back", Lane::Normal)
     };
     pair.nodes[1].open(&channel);
     pair.say(&Control::OpenAck(OpenAck {

@@ -2,6 +2,9 @@
 
 mod demo_kills;
 mod fuzz;
+mod kept;
+mod link_sim;
+mod link_story;
 pub mod store;
 mod store_states;
 
@@ -22,6 +25,11 @@ pub struct Args {
 enum Evidence {
     DemoKills(demo_kills::Args),
     Fuzz(fuzz::Args),
+    LinkSim(link_sim::Args),
+    /// Break the lines between edge, relay and consumer for a time, under load
+    LinkChaos(link_story::Args),
+    /// Take the relay in the middle away for ten minutes, under load
+    LinkTiers(link_story::Args),
     StoreStates(store_states::Args),
     /// Turn every bit of a segment, one at a time
     StoreFlips(store::Args),
@@ -41,6 +49,8 @@ impl Args {
         match &self.evidence {
             Evidence::DemoKills(args) => args.json,
             Evidence::Fuzz(args) => args.json,
+            Evidence::LinkSim(args) => args.json,
+            Evidence::LinkChaos(args) | Evidence::LinkTiers(args) => args.json,
             Evidence::StoreStates(args) => args.json,
             Evidence::StoreFlips(args)
             | Evidence::StoreFull(args)
@@ -57,6 +67,9 @@ pub fn run(args: &Args, workspace: &Workspace, output: &Output) -> Result<(), Fa
     match &args.evidence {
         Evidence::DemoKills(args) => demo_kills::run(args, workspace, output),
         Evidence::Fuzz(args) => fuzz::run(args, workspace, output),
+        Evidence::LinkSim(args) => link_sim::run(args, workspace, output),
+        Evidence::LinkChaos(args) => link_story::CHAOS.prove(args, workspace, output),
+        Evidence::LinkTiers(args) => link_story::TIERS.prove(args, workspace, output),
         Evidence::StoreStates(args) => store_states::run(args, workspace, output),
         Evidence::StoreFlips(args) => Which::Flips.prove(args, workspace, output),
         Evidence::StoreFull(args) => Which::Full.prove(args, workspace, output),

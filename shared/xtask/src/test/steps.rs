@@ -126,6 +126,23 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
             "--test-threads=1",
         ],
     ));
+    steps.push(tests_named(
+        "link, cut behind every byte",
+        &[
+            "test",
+            "--profile",
+            "quick",
+            "--package",
+            "qc-core",
+            "--locked",
+            "--all-features",
+            "--test",
+            "link_driver",
+            "--",
+            "--nocapture",
+            "cuts",
+        ],
+    ));
     steps.extend(Which::ALL.map(store));
     steps.push(step("licences, bans", DENY, |workspace, quiet| {
         deny(workspace, quiet)

@@ -1,21 +1,18 @@
-//! What all proofs of the store share: their arguments, their sums, and the file that keeps them.
-//!
-//! Counts accumulate in `docs/evidence/NAME.json` as long as the store's sources stay what they are; a
-//! change there begins the row anew.
+//! What all proofs of the store share: their arguments, and how a run is shared out.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use qc_core::cli::{Exit, Failure, Globals, Output, Progress, Table};
 use qc_core::clock::SystemClock;
 use qc_core::durable;
-use serde::{Deserialize, Serialize};
 
 use super::child::now;
 use super::watched::Break;
 use crate::CHORE;
 use crate::bench::{self, Environment};
+pub(super) use crate::evidence::kept::Tally;
+use crate::evidence::kept::{Kept, SCHEMA, sources};
 use crate::workspace::Workspace;
 
 /// Stores at work side by side: their processes wait for the disk more than they compute.
@@ -110,84 +107,8 @@ impl Share<'_> {
     }
 }
 
-/// The sums of a share, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Tally {
-    /// Those that count.
-    pub(super) runs: u64,
-    /// What went wrong, with the seed of the share.
-    pub(super) failures: Vec<String>,
-    /// Runs by what they interrupted or injected.
-    pub(super) by: BTreeMap<String, u64>,
-    /// Other sums.
-    pub(super) counts: BTreeMap<String, u64>,
-    /// The largest of each measured time.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) slowest_ms: BTreeMap<String, u64>,
-    /// What this machine could not do; it is in no count.
-    pub(super) skipped: Vec<String>,
-}
-
-impl Tally {
-    pub(super) fn count(&mut self, name: &str, more: u64) {
-        *self.counts.entry(name.to_owned()).or_default() += more;
-    }
-
-    pub(super) fn by(&mut self, name: &str) {
-        *self.by.entry(name.to_owned()).or_default() += 1;
-    }
-
-    pub(super) fn slowest(&mut self, name: &str, millis: u64) {
-        let slowest = self.slowest_ms.entry(name.to_owned()).or_default();
-        *slowest = millis.max(*slowest);
-    }
-
-    pub(super) fn skip(&mut self, what: &str) {
-        if !self.skipped.iter().any(|known| known == what) {
-            self.skipped.push(what.to_owned());
-        }
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.runs += other.runs;
-        self.failures.extend(other.failures);
-        self.failures.truncate(20);
-        for (name, more) in other.by {
-            *self.by.entry(name).or_default() += more;
-        }
-        for (name, more) in other.counts {
-            *self.counts.entry(name).or_default() += more;
-        }
-        for (name, millis) in other.slowest_ms {
-            self.slowest(&name, millis);
-        }
-        for what in &other.skipped {
-            self.skip(what);
-        }
-    }
-}
-
-/// What is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Kept {
-    schema: String,
-    claim: String,
-    unit: String,
-    command: String,
-    commit: String,
-    /// The store's sources; runs of other sources are not added up with these.
-    store: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    date: Option<String>,
-    environment: Environment,
-    seeds: Vec<u64>,
-    seconds: f64,
-    #[serde(flatten)]
-    tally: Tally,
-}
-
-const SCHEMA: &str = "qc.evidence/1";
-const SOURCES: &str = "shared/qc-core/src/store";
+/// What a proof of the store is a proof of.
+pub(super) const SOURCES: [&str; 1] = ["shared/qc-core/src/store"];
 
 impl Proof {
     /// Runs it, prints it, keeps it; fails if one run does.
@@ -307,7 +228,7 @@ impl Proof {
                 self.name, args.seed
             ),
             commit: bench::commit(workspace),
-            store: sources(workspace),
+            sources: sources(workspace, &SOURCES),
             date: args.date.clone(),
             environment: Environment::measure(dir, &SystemClock::default())?,
             seeds: Vec::new(),
@@ -432,47 +353,6 @@ impl Proof {
         );
         text
     }
-}
-
-impl Kept {
-    fn load(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-    }
-
-    /// Whether runs of `now` may be added to these.
-    fn adds_to(&self, now: &Self) -> bool {
-        self.schema == now.schema
-            && self.store == now.store
-            && !now.store.ends_with("-dirty")
-            && self.tally.failures.is_empty()
-    }
-
-    fn write(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |message: String| Failure::new(Exit::Disk, CHORE, message);
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|error| failed("cannot write JSON".to_owned()).because(&error))?;
-        json.push(b'\n');
-        durable::write_atomic(path, &json, 0o644)
-            .map_err(|error| failed(format!("cannot write {}", path.display())).because(&error))
-    }
-}
-
-/// What the store's sources are: git's name for the directory, `-dirty` when it has changed since.
-pub(super) fn sources(workspace: &Workspace) -> String {
-    let Some(tree) = sources_at(workspace, "HEAD") else {
-        return "unknown-dirty".to_owned();
-    };
-    let mut git = workspace.command("git");
-    let changed = Workspace::capture(git.args(["status", "--porcelain", "--", SOURCES])).ok();
-    let dirty = changed.is_none_or(|files| !files.trim().is_empty());
-    format!("{tree}{}", if dirty { "-dirty" } else { "" })
-}
-
-/// What they were at a commit, where that is known.
-pub(super) fn sources_at(workspace: &Workspace, commit: &str) -> Option<String> {
-    let mut git = workspace.command("git");
-    let tree = Workspace::capture(git.args(["rev-parse", &format!("{commit}:{SOURCES}")])).ok()?;
-    Some(tree.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -28,11 +28,12 @@ use super::cut::{Aside, Cutter};
 use super::device::{self, Device};
 use super::disks::{Mounted, make_ext4, release};
 use super::images;
-use super::proof::{Share, Tally, sources, sources_at};
+use super::proof::{SOURCES, Share};
 use super::vm::{self, Parts};
 use super::watched::Break;
 use crate::CHORE;
 use crate::bench::{self, Environment};
+use crate::evidence::kept::{Tally, sources, sources_at};
 use crate::workspace::{Workspace, which};
 
 /// Cut the power under the store and under the servers beside it
@@ -275,8 +276,8 @@ fn command(args: &Args) -> String {
 
 /// Whether what a commit was run with is the store of today.
 fn stays(workspace: &Workspace) -> impl Fn(&str) -> bool {
-    let today = sources(workspace);
-    move |commit| sources_at(workspace, commit).is_some_and(|then| then == today)
+    let today = sources(workspace, &SOURCES);
+    move |commit| sources_at(workspace, commit, &SOURCES).is_some_and(|then| then == today)
 }
 
 /// What a machine is made of, or how to get it.
