@@ -1,9 +1,8 @@
 //! The embedded engine against the suite, and the suite against engines that each break one promise.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tokio::sync::Notify;
 
 use super::conformance::{Ground, RULES, all};
 use super::*;
