@@ -14,6 +14,7 @@ mod curl;
 mod dead_letters;
 mod disk_errors;
 mod disk_full;
+mod drain;
 mod front;
 mod getting_through;
 mod identity;

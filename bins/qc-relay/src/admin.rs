@@ -188,6 +188,7 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
         uptime_s: admin.hub.uptime_s(),
         state_dir: admin.upkeep.dir.display().to_string(),
         draining: admin.drain.is_draining(),
+        drained: admin.hub.drained(),
         listeners: admin.listeners.clone(),
         store: admin.upkeep.status(admin.hub.disk_used()),
         links: links

@@ -118,6 +118,7 @@ pub(crate) async fn run(
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
         .merge(keys)
+        .merge(crate::drain_routes::router(hub.clone()))
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 

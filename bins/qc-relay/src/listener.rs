@@ -14,12 +14,13 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::door::Caller;
-use qc_core::link::{self, LinkOptions, Peer, Side};
+use qc_core::link::{self, LinkOptions, Peer, Side, Stop};
 use qc_core::pki::PeerIdentity;
 use qc_core::service::Drain;
 use qc_core::tls::{self, AcceptError, Accepted, Credentials, Shown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::front::{Front, Links, Place, hello};
@@ -260,6 +261,9 @@ pub(crate) async fn link<S>(
                 break run.await;
             }
             ended = &mut run => break ended,
+            Ok(()) = orders.changed() => if let Some(refusal) = listener.hub.sends_away(&peer.name) {
+                standing.leave(refusal);
+            },
             () = drain.signaled(), if !is_draining => {
                 standing.drain();
                 is_draining = true;

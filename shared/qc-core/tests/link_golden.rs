@@ -90,6 +90,10 @@ fn controls() -> Vec<Control> {
         Control::Hello(greeting()),
         Control::Welcome(greeting()),
         Control::Close(refusal(2200, "the node is shutting down")),
+        Control::Close(
+            refusal(2240, "relay-1.hq.acme is drained")
+                .towards(Some("relay-2.dc.example:7443".parse().unwrap())),
+        ),
         Control::Heartbeat(heartbeat()),
         Control::Open(open()),
         Control::OpenAck(OpenAck {
@@ -232,6 +236,19 @@ fn every_bound_is_checked() {
         (
             "a code of five digits",
             payload(FrameKind::Close, 0, &[(1, 10_000)], &[]),
+        ),
+        (
+            "a relay to go to that is none",
+            payload(FrameKind::Close, 0, &[(1, 2240)], &[(3, "relay-2")]),
+        ),
+        (
+            "a relay to go to with a page of name",
+            payload(
+                FrameKind::Close,
+                0,
+                &[(1, 2240)],
+                &[(3, &format!("{}:7443", "x".repeat(254)))],
+            ),
         ),
         (
             "kind",

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{FleetNode, NodeState};
-use qc_core::link::{LinkState, Peer, PeerHeartbeat};
+use qc_core::link::{self, LinkState, Peer, PeerHeartbeat};
 use qc_core::model::{NodeName, Timestamp};
 use qc_core::pki::Role;
+use qc_core::tls;
 use qc_core::wire::{Refusal, Status};
 
 /// Share of the disk at which a node is in a warning or critical state, in percent.

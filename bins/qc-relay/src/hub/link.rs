@@ -66,7 +66,7 @@ impl LinkApp for Hub {
         // from here on the consumer counts: the relay shows what waits for it
         self.reads(peer, &subscribe.stream, &consumer, begin);
         let after = self.streams().position(&stream, &consumer);
-        Ok(OutboundChannel {
+        let channel = OutboundChannel {
             kind: ChannelKind::Deliver,
             stream: subscribe.stream.clone(),
             lane: Lane::Normal,
@@ -274,7 +274,7 @@ impl Sorted {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let mut sorted = Self::default();
-        for record in records {
+        for mut record in records {
             let view = link::received(open, &record)?;
             let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
             let Some(reason) = rule.misfit(view.data_class) else {
@@ -282,8 +282,12 @@ impl Sorted {
                 sorted.kept.push(link::draft(peer, open, record, dedupe));
                 continue;
             };
-            tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
+            tracing::warn!(code, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
             let note = rule.misfit_note(reason, Some(&peer.node), now);
+            let note = DeadNote {
+                code: code.to_owned(),
+                ..note
+            };
             sorted.dead.push(DeadLetter {
                 note: DeadNote {
                     stream: StreamKey {

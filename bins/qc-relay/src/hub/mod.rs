@@ -7,6 +7,7 @@ pub(crate) mod access;
 mod callers;
 mod consumers;
 mod door;
+pub(crate) mod drains;
 pub(crate) mod fleet;
 mod link;
 mod parent;
@@ -33,6 +34,7 @@ use access::{Access, Direction, StreamRule, Verb};
 use callers::Callers;
 pub(crate) use consumers::EndError;
 use consumers::Readers;
+use drains::Drains;
 use fleet::Fleet;
 pub(crate) use parent::Parent;
 
@@ -443,6 +445,7 @@ impl Hub {
         match own.state {
             NodeState::Ok => totals.ok += 1,
             NodeState::Warn => totals.warn += 1,
+            NodeState::Drain => totals.drain += 1,
             _ => totals.crit += 1,
         }
         nodes.insert(0, own);
@@ -470,6 +473,10 @@ impl Hub {
             (Some(error), ..) => (NodeState::Crit, text("QC3002"), Some(error)),
             (None, Some(full), _) => (NodeState::Crit, text("QC3302"), Some(full)),
             (None, None, Some((code, why))) => (NodeState::Warn, Some(code), Some(why)),
+            (None, None, None) if self.is_drained() => {
+                let reason = "it is drained: it takes no links until qc-relay resume";
+                (NodeState::Drain, text("QC2240"), Some(reason.to_owned()))
+            }
             (None, None, None) => (NodeState::Ok, None, None),
         };
         FleetNode {

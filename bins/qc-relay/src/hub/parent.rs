@@ -24,7 +24,6 @@ use qc_core::wire::{
 };
 use tokio::sync::{Notify, watch};
 
-use super::Hub;
 use super::access::{Direction, STAYS, StreamRule};
 
 /// The consumer for which a stream is kept until the parent has it. No node's: theirs have a slash.
@@ -233,7 +232,7 @@ impl LinkApp for Parent {
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         self.monitor.received(records.len() as u64);
         let rule = self.rule(&open.stream, Direction::Receive);
-        self.hub.take_in(peer, open, records, rule)
+        self.hub.take_in(peer, open, records, rule, true)
     }
 
     fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
@@ -345,6 +344,7 @@ impl LinkApp for Parent {
     fn linked(&self, peer: &Peer, caller: Caller) {
         self.monitor.linked(peer, caller);
         self.hub.remember_parent(&peer.node);
+        self.hub.keep_first_link();
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {

@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{NodeName, Timestamp};
+pub use super::drained::{DrainOrder, Drained, DrainedNode};
+pub use super::reply::Reply;
 use crate::safe_text::safe;
 
 /// The schema of [`Fleet`].
@@ -252,6 +253,8 @@ pub struct RelayStatus {
     pub state_dir: String,
     /// Whether it takes no new work.
     pub draining: bool,
+    /// Which nodes it sends away, if any.
+    pub drained: Option<Drained>,
     /// Where it listens, one address an entry: `link 0.0.0.0:7443`.
     pub listeners: Vec<String>,
     /// Its store.

@@ -1,6 +1,6 @@
 //! What a link asks of the program around it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -116,7 +116,7 @@ pub trait LinkApp: Send + Sync + 'static {
     /// What this node wants from `peer`. Asked as often as [`LinkApp::outbound`].
     fn subscriptions(&self, peer: &Peer) -> Vec<Subscribe>;
 
-    /// Records after `after`: at most `max_records`, and no more than `max_bytes` unless the first
+    /// Records after `after` for `peer`: at most `max_records`, and no more than `max_bytes` unless the first
     /// one alone is longer. Empty when there is nothing yet.
     fn read(
         &self,

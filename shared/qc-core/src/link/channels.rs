@@ -174,8 +174,12 @@ impl Channels {
                 return true;
             }
             if let Some((number, subscribe)) = &sending.answers {
+                let lane = sending.channel.lane;
                 match app.subscribe(peer, subscribe) {
-                    Ok(channel) => sending.channel = channel,
+                    Ok(channels) => match channels.into_iter().find(|one| one.lane == lane) {
+                        Some(channel) => sending.channel = channel,
+                        None => return false,
+                    },
                     Err(refusal) => {
                         app.refused(peer, &subscribe.stream, &refusal);
                         session.refuse(*number, refusal);
@@ -200,22 +204,24 @@ impl Channels {
         peer: &Peer,
         session: &mut Session,
         number: u32,
-        subscribe: Subscribe,
+        subscribe: &Subscribe,
     ) {
-        match app.subscribe(peer, &subscribe) {
-            Ok(channel) => {
+        match app.subscribe(peer, subscribe) {
+            Ok(channels) => {
                 session.allow(number);
-                let opened = session.open(&channel);
-                let sending = Sending {
-                    channel: OutboundChannel {
-                        kind: ChannelKind::Deliver,
-                        ..channel
-                    },
-                    answers: Some((number, subscribe)),
-                    number: opened,
-                    retry: self.fresh_retry(),
-                };
-                self.sending.push(sending);
+                for channel in channels {
+                    let opened = session.open(&channel);
+                    let sending = Sending {
+                        channel: OutboundChannel {
+                            kind: ChannelKind::Deliver,
+                            ..channel
+                        },
+                        answers: Some((number, subscribe.clone())),
+                        number: opened,
+                        retry: self.fresh_retry(),
+                    };
+                    self.sending.push(sending);
+                }
             }
             Err(refusal) => {
                 app.refused(peer, &subscribe.stream, &refusal);
@@ -307,6 +313,7 @@ impl Channels {
             return false;
         };
         match app.read(
+            peer,
             &sending.channel,
             permit.after,
             permit.max_records,

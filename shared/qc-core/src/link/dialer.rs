@@ -3,10 +3,11 @@
 //! On a lesser relay it tries the preferred ones beside the standing link, and moves only when one of
 //! them has greeted: the old link drains first, so that nothing is sent to both.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,13 +15,14 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, Peer};
-use super::codes::{DUPLICATE, GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
+use super::codes::{DRAINED, DUPLICATE, GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
+use super::course::Course;
 use super::driver::{Ended, LinkOptions, Stop, run};
 use super::gate::Gate;
 use super::session::Side;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::model::Timestamp;
+use crate::model::{HostPort, Timestamp};
 use crate::wire::Refusal;
 
 /// Makes authenticated connections. The name in [`Peer`] was verified when it returns.
@@ -243,11 +245,20 @@ struct Standing<'a, A> {
     run: Pin<Box<dyn Future<Output = Ended> + Send + 'a>>,
 }
 
+/// A link that is over.
+struct Stood {
+    /// The place of the relay it was with at last.
+    place: usize,
+    ended: Ended,
+    lasted: Duration,
+}
+
 impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     /// Keeps a link up. Returns once `stop` says drain or close and the link has ended.
     pub async fn run(mut self, stop: watch::Receiver<Stop>) {
+        let course = Mutex::new(Course::default());
         while !is_stopped(&stop) {
-            let wait = self.round(&stop).await;
+            let wait = self.round(&course, &stop).await;
             if is_stopped(&stop) {
                 break;
             }
@@ -261,11 +272,17 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
         self.tell(DialerState::Stopped);
     }
 
-    /// Tries each relay once, from the preferred one on, until a link was up and ended; returns how
+    /// Tries each relay once, in the order of `course`, until a link was up and ended; returns how
     /// long to wait.
-    async fn round(&mut self, stop: &watch::Receiver<Stop>) -> Duration {
+    async fn round(&mut self, course: &Mutex<Course>, stop: &watch::Receiver<Stop>) -> Duration {
         let (mut lasting, mut was_up) = (false, false);
-        for (place, address) in self.options.addresses.clone().into_iter().enumerate() {
+        let now = self.clock.instant();
+        let mut left = lock(course).order(self.options.addresses.len(), now);
+        let (tried, mut away) = (left.len(), 0);
+        while let Some(place) = left.pop_front() {
+            let Some(address) = self.options.addresses.get(place).cloned() else {
+                continue;
+            };
             self.status.send_modify(|status| {
                 status.address.clone_from(&address);
                 status.attempts = status.attempts.saturating_add(1);
@@ -285,7 +302,9 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             };
             self.tell(DialerState::Connected(standing.peer.clone()));
             let rng = self.rng.fork();
-            let (ended, lasted) = self.stand(standing, stop, rng).await;
+            let stood = self.stand(standing, course, stop, rng).await;
+            away += usize::from(self.sent_away(course, &stood, &mut left));
+            let Stood { ended, lasted, .. } = stood;
             lasting = is_lasting(&ended.refusal);
             // where two take turns, a turn that lasted is no reason to come back sooner
             let contested = ended.refusal.code == DUPLICATE;
@@ -300,7 +319,8 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 break;
             }
         }
-        let backoff = if lasting {
+        // where every relay sends it away, it asks ever more slowly whether one takes it again
+        let backoff = if lasting || (away == tried && !was_up) {
             &mut self.options.identity_backoff
         } else {
             &mut self.options.backoff
@@ -370,14 +390,15 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     async fn stand(
         &self,
         mut standing: Standing<'a, A>,
+        course: &Mutex<Course>,
         stop: &watch::Receiver<Stop>,
         mut rng: fastrand::Rng,
-    ) -> (Ended, Duration) {
+    ) -> Stood {
         let ended = loop {
             let better = tokio::select! {
                 ended = &mut standing.run => break ended,
                 () = stopped(stop.clone()) => break finish(&mut standing, stop).await,
-                better = self.better(standing.place, &mut rng), if standing.place > 0 => better,
+                better = self.better(standing.place, course, &mut rng), if standing.place > 0 => better,
             };
             match self.change(&mut standing, better, stop).await {
                 Ok(better) => standing = better,
@@ -396,6 +417,9 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             let spread = self.options.reconnect_spread.max(after / 10);
             sleep(after + spread.mul_f64(rng.f64())).await;
             for (better, address) in self.options.addresses.iter().take(place).enumerate() {
+                if lock(course).is_held(better, self.clock.instant()) {
+                    continue;
+                }
                 let (stream, peer) = match self.try_connect(address).await {
                     Ok(connected) => connected,
                     Err(error) => {
@@ -406,7 +430,15 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 let mut standing = self.start(better, stream, peer, false);
                 let gate = Arc::clone(&standing.gate);
                 tokio::select! {
-                    ended = &mut standing.run => self.failed(ended.refusal),
+                    ended = &mut standing.run => {
+                        let stood = Stood {
+                            place: better,
+                            ended,
+                            lasted: Duration::ZERO,
+                        };
+                        self.sent_away(course, &stood, &mut VecDeque::new());
+                        self.failed(stood.ended.refusal);
+                    }
                     () = gate.greeted() => return standing,
                 }
             }
@@ -431,6 +463,7 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             _drained = &mut old.run => {}
             ended = &mut new.run => {
                 (&mut old.run).await;
+                old.place = new.place;
                 return Err(ended);
             }
             () = stopped(stop.clone()) => {
@@ -479,6 +512,10 @@ async fn finish<A>(standing: &mut Standing<'_, A>, stop: &watch::Receiver<Stop>)
             },
         }
     }
+}
+
+fn lock(course: &Mutex<Course>) -> std::sync::MutexGuard<'_, Course> {
+    course.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_stopped(stop: &watch::Receiver<Stop>) -> bool {

@@ -110,6 +110,7 @@ where
         ended: None,
         write_stalled: None,
         drain_until: None,
+        goodbye: Refusal::new(GOING_AWAY, "the node is shutting down"),
     };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = driver.serve(&mut reader, &mut writer, &mut stop).await;
@@ -137,6 +138,8 @@ struct Driver<'a, A> {
     ended: Option<Ended>,
     write_stalled: Option<Instant>,
     drain_until: Option<Instant>,
+    /// What the peer is told when this side ends the link in good order.
+    goodbye: Refusal,
 }
 
 /// A channel on which the peer sends.
@@ -336,7 +339,16 @@ impl<A: LinkApp> Driver<'_, A> {
             }
             Event::Subscribe(number, subscribe) => {
                 self.channels
-                    .subscribed(self.app, self.peer, &mut self.session, number, subscribe);
+                    .refused(self.app, self.peer, &mut self.session, ended, now);
+            }
+            Event::Subscribe(number, subscribe) => {
+                self.channels.subscribed(
+                    self.app,
+                    self.peer,
+                    &mut self.session,
+                    number,
+                    &subscribe,
+                );
             }
             Event::Subscribed(number) => self.channels.granted(number),
             Event::HeartbeatDue => {
@@ -477,18 +489,27 @@ impl<A: LinkApp> Driver<'_, A> {
     fn obey(&mut self, wanted: &Stop) {
         match wanted {
             Stop::Run => {}
-            Stop::Drain if self.session.is_open() => {
-                self.drain_until = Some(self.clock.instant() + self.options.drain_timeout);
-                self.session.drain();
+            Stop::Drain => self.drain(),
+            Stop::Leave(goodbye) => {
+                self.goodbye = goodbye.clone();
+                self.drain();
             }
-            Stop::Drain => self.go_away(),
             Stop::Close(refusal) => self.session.close(refusal.clone()),
         }
     }
 
+    fn drain(&mut self) {
+        if self.session.is_open() {
+            let until = self.clock.instant() + self.options.drain_timeout;
+            self.drain_until.get_or_insert(until);
+            self.session.drain();
+        } else {
+            self.go_away();
+        }
+    }
+
     fn go_away(&mut self) {
-        self.session
-            .close(Refusal::new(GOING_AWAY, "the node is shutting down"));
+        self.session.close(self.goodbye.clone());
     }
 
     fn lost(&mut self, error: &io::Error) {

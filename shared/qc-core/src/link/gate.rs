@@ -103,7 +103,7 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Chunk, Refusal> {
-        self.app.read(channel, after, max_records, max_bytes)
+        self.app.read(peer, channel, after, max_records, max_bytes)
     }
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {

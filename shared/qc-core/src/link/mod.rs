@@ -14,6 +14,7 @@ mod app;
 mod calls;
 mod channels;
 mod codes;
+mod course;
 mod dialer;
 mod driver;
 mod gate;

@@ -2,10 +2,13 @@
 //! the refusal that the peer is told. The same on both sides of a link.
 
 use super::Peer;
+use crate::model::{StreamName, Timestamp};
 use crate::store::{AppendError, Draft, Hop};
-use crate::streams::ReadError;
+use crate::streams::{ReadError, Streams};
 use crate::wire::{Code, EnvelopeRef, Open, Record, Refusal};
 
+/// Where the registry keeps that there was a link.
+const LINKED: &str = "link/linked";
 /// A record of a peer cannot be read.
 const MALFORMED: Code = Code::new(2222);
 

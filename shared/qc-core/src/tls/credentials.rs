@@ -365,7 +365,7 @@ impl Credentials {
         self.client_config(expected, ALPN_LINK, None)
     }
 
-    /// Dials a relay for HTTP as a node: it is asked for its node certificate, and shown our own.
+    /// Dials such a node for HTTP as a node: it is asked for its node certificate, and shown our own.
     pub fn http_client_config(
         &self,
         expected: Option<NodeName>,

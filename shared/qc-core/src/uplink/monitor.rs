@@ -10,7 +10,7 @@ use super::Probed;
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer};
+use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer, PeerHeartbeat};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;

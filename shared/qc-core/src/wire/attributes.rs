@@ -10,6 +10,8 @@
 //!   value
 //! ```
 
+use bytes::Bytes;
+
 use super::{Reader, WireError};
 use crate::model::{AttrValue, Envelope, MAX_ATTR_VALUE, MAX_EXTENSIONS};
 
@@ -152,7 +154,7 @@ enum Value<'a> {
 
 fn walk<'a>(
     bytes: &'a [u8],
-    mut each: impl FnMut(u8, &'a str, Value<'a>) -> Result<(), WireError>,
+    mut each: impl FnMut((usize, usize), u8, &'a str, Value<'a>) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
     let mut reader = Reader(bytes);
     let count = reader.u16()?;
@@ -160,6 +162,7 @@ fn walk<'a>(
         return Err(WireError::Malformed("envelope with too many attributes"));
     }
     for _ in 0..count {
+        let from = bytes.len() - reader.0.len();
         let key = reader.u8()?;
         let name = if key == KEY_EXTENSION {
             let length = reader.u8()?;
@@ -183,7 +186,7 @@ fn walk<'a>(
             (TYPE_BOOLEAN, &[truth @ (0 | 1)]) => Value::Boolean(truth == 1),
             _ => return Err(WireError::Malformed("attribute value")),
         };
-        each(key, name, value)?;
+        each((from, bytes.len() - reader.0.len()), key, name, value)?;
     }
     if reader.0.is_empty() {
         Ok(())

@@ -150,7 +150,7 @@ impl LinkApp for App {
 
     fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
         let streams = self.streams.lock().unwrap();
-        streams
+        let of_stream = streams
             .values()
             .find(|(channel, _)| channel.stream == subscribe.stream)
             .map(|(channel, _)| channel.clone())

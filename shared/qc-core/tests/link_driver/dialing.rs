@@ -1,5 +1,6 @@
 //! The dialer: connections that break, relays that are down, strangers.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, DUPLICATE, Dialer, DialerOptions, DialerState, DialerStatus,
-    Distrust, LinkState, Peer, Side, Stop,
+    CUT, Connect, ConnectError, DRAINED, DUPLICATE, Dialer, DialerOptions, DialerState,
+    DialerStatus, Distrust, LinkState, Peer, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -88,6 +89,7 @@ impl Network {
         Self {
             relay: Arc::clone(relay),
             better: Mutex::default(),
+            wanted: Mutex::default(),
             links: Mutex::default(),
             attempts: Mutex::default(),
             sturdy_after,
@@ -95,6 +97,25 @@ impl Network {
             rng: Mutex::new(fastrand::Rng::with_seed(7)),
         }
     }
+
+    /// What the relay at `address` wants of the links it has and gets.
+    fn wants(&self, address: &str, stop: Stop) {
+        let mut wanted = self.wanted.lock().unwrap();
+        let wanted = wanted.entry(address.to_owned()).or_default();
+        wanted.send_replace(stop);
+    }
+
+    /// How often `address` was tried.
+    fn tried(&self, address: &str) -> usize {
+        let attempts = self.attempts.lock().unwrap();
+        attempts.iter().filter(|one| *one == address).count()
+    }
+}
+
+/// A drained relay's order, to go `to` another one.
+fn away(to: Option<&str>) -> Stop {
+    let to = to.map(|to| to.parse().unwrap());
+    Stop::Leave(Refusal::new(DRAINED, "it is drained").towards(to))
 }
 
 impl Connect for Network {
@@ -132,7 +153,7 @@ impl Connect for Network {
                 let (a, b) = duplex(8 * 1024);
                 let better = self.better.lock().unwrap().clone();
                 let relay = match (address, better) {
-                    ("better:1", Some(better)) => better,
+                    ("better:1" | "BETTER:1", Some(better)) => better,
                     ("better:1", None) => {
                         return Err(ConnectError::Unreachable {
                             address: address.to_owned(),
@@ -141,7 +162,15 @@ impl Connect for Network {
                     }
                     _ => Arc::clone(&self.relay),
                 };
-                let never = watch::channel(Stop::Run).1;
+                // each its own node: what one has acknowledged the other has not
+                let node = match address {
+                    "better:1" | "BETTER:1" => "relay-2.hub.acme",
+                    _ => RELAY,
+                };
+                let stop = {
+                    let mut wanted = self.wanted.lock().unwrap();
+                    wanted.entry(address.to_owned()).or_default().subscribe()
+                };
                 self.links.lock().unwrap().spawn(async move {
                     link(b, Side::Acceptor, relay, never).await;
                 });
@@ -150,7 +179,7 @@ impl Connect for Network {
                 } else {
                     self.rng.lock().unwrap().usize(100..60_000)
                 };
-                Ok((Fragile { inner: a, left }, peer(RELAY)))
+                Ok((Fragile { inner: a, left }, peer(node)))
             }
         }
     }

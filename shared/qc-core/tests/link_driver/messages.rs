@@ -1,5 +1,6 @@
 //! Messages cross, wait and overtake.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use qc_core::link::{GOING_AWAY, LinkState, NO_STREAM, REPLACED, Stop};

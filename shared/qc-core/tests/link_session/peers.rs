@@ -204,7 +204,7 @@ fn heartbeats_measure_the_way() {
     for round in 0..3 {
         for at in 0..2 {
             let now = Now::of(&pair.clock);
-            pair.nodes[at].heartbeat(Vec::new(), Status::default(), now);
+            pair.nodes[at].heartbeat(Vec::new(), Status::default(), None, now);
             pair.clock.advance(Duration::from_millis(20));
             pair.carry();
             pair.clock.advance(Duration::from_millis(500));

@@ -260,7 +260,8 @@ impl World {
                 }
                 Event::HeartbeatDue => {
                     let now = Now::of(&self.clock);
-                    node.session.heartbeat(Vec::new(), Status::default(), now);
+                    node.session
+                        .heartbeat(Vec::new(), Status::default(), None, now);
                 }
                 Event::Closed { refusal, .. } if refusal.code == SILENT => {
                     self.cut();

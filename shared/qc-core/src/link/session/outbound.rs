@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::link::app::OutboundChannel;
 use crate::link::codes::{FORGED_ACK, REWOUND};
 use crate::model::{Lane, Seq};
 use crate::wire::{FrameHeader, FrameKind, Mark, Open, OpenAck, Refusal};
@@ -67,7 +68,7 @@ pub(super) struct Rest {
 }
 
 impl Outbound {
-    pub(super) fn new(open: Open, after: Seq) -> Self {
+    pub(super) fn new(open: Open, channel: &OutboundChannel) -> Self {
         Self {
             open,
             after,
@@ -322,7 +323,7 @@ mod tests {
             Ok(Seq(100))
         );
         let rewound = channel()
-            .resume(&answered(mark(9, 101)), u64::MAX)
+            .resume(&answered(mark(9, 91)), u64::MAX)
             .unwrap_err();
         assert_eq!(rewound.code, REWOUND);
     }

@@ -39,8 +39,7 @@ impl Session {
             consumer: channel.consumer.clone(),
         };
         self.put(&Control::Open(open.clone()));
-        self.outbound
-            .insert(number, Outbound::new(open, channel.after));
+        self.outbound.insert(number, Outbound::new(open, channel));
         Some(number)
     }
 

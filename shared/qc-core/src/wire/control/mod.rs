@@ -59,6 +59,8 @@ pub struct Refusal {
     pub code: Code,
     /// One sentence for people, safe to show.
     pub reason: String,
+    /// The relay to go to instead, in the Close of one that sends its peer away.
+    pub to: Option<HostPort>,
 }
 
 impl Refusal {
@@ -67,7 +69,14 @@ impl Refusal {
         Self {
             code,
             reason: safe(reason.as_ref(), MAX_REASON),
+            to: None,
         }
+    }
+
+    /// The same, with the relay to go to instead.
+    #[must_use]
+    pub fn towards(self, to: Option<HostPort>) -> Self {
+        Self { to, ..self }
     }
 }
 

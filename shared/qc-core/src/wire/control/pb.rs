@@ -97,7 +97,9 @@ impl TryFrom<Refusal> for super::Refusal {
     type Error = WireError;
 
     fn try_from(pb: Refusal) -> Result<Self, WireError> {
-        Ok(Self::new(Code::from_wire(pb.code)?, pb.reason))
+        let to = (!pb.to.is_empty()).then(|| pb.to.parse()).transpose();
+        let to = to.map_err(|_| WireError::Malformed("relay to go to"))?;
+        Ok(Self::new(Code::from_wire(pb.code)?, pb.reason).towards(to))
     }
 }
 
