@@ -79,6 +79,7 @@ pub(crate) async fn run(
     let around = uplink::Around {
         node: node.name.clone(),
         credentials: node.credentials.clone(),
+        roles: tls::RELAYS,
         state: dir.clone(),
         clock: Arc::clone(&clock),
         monitor: monitor.clone(),

@@ -9,8 +9,9 @@ use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName};
-use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
-use qc_core::streams::ReadError;
+use qc_core::service::Drain;
+use qc_core::store::{Draft, Log, Role, StreamKey, dedupe_key};
+use qc_core::streams::{ReadError, Streams};
 use qc_core::tls::Credentials;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
@@ -201,6 +202,13 @@ fn outbox(channel: &OutboundChannel) -> StreamKey {
         name: channel.stream.clone(),
         lane: channel.lane,
     }
+}
+
+/// The newest numbers of everything that is there to be sent.
+pub(crate) fn at_start(log: &Log) -> impl Iterator<Item = ((StreamName, Lane), Seq)> {
+    let streams = log.streams().into_iter();
+    let outbox = streams.filter(|info| info.key.role == Role::Outbox);
+    outbox.map(|info| ((info.key.name, info.key.lane), info.last))
 }
 
 /// Where a subscribed stream is kept until its sinks have it.

@@ -99,6 +99,7 @@ pub(crate) async fn run(
     let around = uplink::Around {
         node: node.name.clone(),
         credentials: credentials.clone(),
+        roles: tls::PARENTS,
         state: dir.clone(),
         clock: clock.clone(),
         monitor,

@@ -120,7 +120,7 @@ async fn run(
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
     let config = credentials
-        .link_client_config(None)
+        .link_client_config(tls::RELAYS, None)
         .map_err(|error| error.to_string())?;
     let connected = tls::connect(stream, "127.0.0.1", config, Duration::from_secs(10))
         .await
