@@ -22,6 +22,7 @@ mod keys;
 mod kill_any;
 mod over_the_link;
 mod restarts;
+mod restored;
 mod retention;
 mod shaping;
 mod three_tiers;

@@ -35,6 +35,12 @@ pub(crate) struct Uplink {
     pub monitor: Monitor,
     /// What the relay may ask this edge.
     pub admin: RemoteAdmin,
+    /// What went to which relay.
+    pub handed: Handed,
+    /// Where it is kept that there was a link.
+    pub streams: Arc<dyn Streams>,
+    /// What begins new epochs.
+    pub drain: Drain,
 }
 
 impl LinkApp for Uplink {
@@ -90,6 +96,8 @@ impl LinkApp for Uplink {
         streams
             .filter(|info| info.key.role == Role::Outbox)
             .map(|info| OutboundChannel {
+                sent: Seq::ZERO,
+                had: None,
                 kind: ChannelKind::Forward,
                 after: self.buffer.positions().of(&info.key, UPLINK),
                 stream: info.key.name,
@@ -99,6 +107,7 @@ impl LinkApp for Uplink {
                 last: info.last,
                 consumer: None,
             })
+            .map(|channel| self.handed.told(peer, channel))
             .collect()
     }
 
@@ -114,6 +123,7 @@ impl LinkApp for Uplink {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -124,13 +134,17 @@ impl LinkApp for Uplink {
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
             .map_err(|error| Refusal::from(&ReadError::from(error)))?;
+        if let Some(last) = records.last() {
+            self.handed.sent(peer, channel, last.header.seq);
+        }
         Ok(Chunk {
             records,
             through: Seq::ZERO,
         })
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.handed.acked(peer, channel, seq);
         let key = outbox(channel);
         let before = self.buffer.positions().of(&key, UPLINK);
         self.buffer.advance(&key, UPLINK, seq);
@@ -181,10 +195,24 @@ impl LinkApp for Uplink {
 
     fn linked(&self, peer: &Peer, caller: Caller) {
         self.monitor.linked(peer, caller);
+        if self.handed.is_first_link() {
+            let streams = Arc::clone(&self.streams);
+            let kept = async move { link::has_link(streams.as_ref()).await };
+            self.drain.spawn("first link", kept);
+        }
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
         self.admin.called(peer, target, stream)
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.handed.rewound(peer, channel);
+        let (log, key, past) = (self.buffer.log().clone(), outbox(channel), channel.epoch);
+        self.drain.spawn("new epoch", async move {
+            let begun = log.begin_epoch(&key, past).await;
+            link::tell_epoch(&key.name, begun.err().as_ref());
+        });
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

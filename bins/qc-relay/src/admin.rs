@@ -12,7 +12,8 @@
 //! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
-//! The routes of keys are merged in: `qc_core::node::key_routes`.
+//! Merged in are the routes of keys, `qc_core::node::key_routes`, and those of nodes that are sent away,
+//! `crate::drain_routes`.
 
 use std::time::Duration;
 

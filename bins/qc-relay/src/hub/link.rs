@@ -73,6 +73,8 @@ impl LinkApp for Hub {
             epoch: info.epoch,
             first: info.first,
             last: info.last,
+            sent: Seq::ZERO,
+            had: None,
             after,
             consumer: Some(subscribe.consumer.clone()),
         })
@@ -88,6 +90,7 @@ impl LinkApp for Hub {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -107,6 +110,7 @@ impl LinkApp for Hub {
         let Some(consumer) = &channel.consumer else {
             return;
         };
+        self.inner.handed.acked(peer, channel, seq);
         let consumer = consumer_name(peer, consumer.as_str());
         self.taken(&channel.stream, &consumer, seq);
     }
@@ -151,6 +155,10 @@ impl LinkApp for Hub {
         self.answer_probe(peer, target, stream)
     }
 
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.begin_epoch(peer, channel);
+    }
+
     fn state(&self, peer: &Peer, state: &LinkState) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
         match state {
@@ -191,8 +199,8 @@ impl LinkApp for Hub {
 }
 
 impl Hub {
-    /// Stores what `peer` sent into a stream that has this rule, unless there is none. Queued before
-    /// it returns.
+    /// Stores what `peer` sent into a stream that has this rule, unless there is none. What comes from
+    /// another relay has made a hop. Queued before it returns.
     pub(super) fn take_in(
         &self,
         peer: &Peer,

@@ -22,7 +22,8 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
+use qc_core::link::{Handed, had_link};
+use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
@@ -105,6 +106,9 @@ impl Hub {
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
         let known = known_nodes(parts.streams.as_ref()).await;
+        let drains = Drains::load(parts.streams.as_ref()).await;
+        let had = had_link(parts.streams.as_ref()).await;
+        let handed = Handed::new(at_start(parts.streams.as_ref()), had);
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
             started: parts.clock.instant(),

@@ -252,6 +252,8 @@ impl LinkApp for Parent {
             let info = self.hub.streams().info(&StreamKey::hub(name.clone()))?;
             Some(OutboundChannel {
                 kind: ChannelKind::Forward,
+                sent: Seq::ZERO,
+                had: None,
                 after: self.position(&name),
                 stream: name,
                 lane: Lane::Normal,
@@ -277,6 +279,7 @@ impl LinkApp for Parent {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -307,6 +310,9 @@ impl LinkApp for Parent {
                 }
             }
             chunk.through = seq;
+        }
+        if let Some(last) = chunk.records.last() {
+            self.hub.inner.handed.sent(peer, channel, last.header.seq);
         }
         Ok(chunk)
     }
@@ -352,6 +358,10 @@ impl LinkApp for Parent {
             Some(admin) => admin.called(peer, target, stream),
             None => Err(Refusal::new(link::NO_TARGET, "nothing can be called here")),
         }
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.hub.begin_epoch(peer, channel);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

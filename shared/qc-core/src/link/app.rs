@@ -34,7 +34,12 @@ pub struct OutboundChannel {
     pub first: Seq,
     /// The newest seq.
     pub last: Seq,
-    /// Where to begin when the receiver has nothing of this epoch.
+    /// The newest seq that this node may have sent to the receiver. One that has more of the epoch has
+    /// it of another history: the store of one of the two was brought back from an older state.
+    pub sent: Seq,
+    /// What the receiver is known to have had; it lost some if it says that it has less.
+    pub had: Option<Seq>,
+    /// Where to begin when the receiver has nothing of this epoch: up to here somebody has it all.
     pub after: Seq,
     /// Whose subscription this answers; none for a forward.
     pub consumer: Option<Consumer>,
@@ -120,6 +125,7 @@ pub trait LinkApp: Send + Sync + 'static {
     /// one alone is longer. Empty when there is nothing yet.
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -151,6 +157,10 @@ pub trait LinkApp: Send + Sync + 'static {
     /// The peer calls `target`: who answers takes `stream` and goes on in a task of its own. A refusal
     /// reaches the caller.
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal>;
+
+    /// The receiver of `channel` has more of its epoch than this node ever sent: a new epoch is to
+    /// begin, with which the channel is listed again.
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel);
 
     /// The link changed its state.
     fn state(&self, peer: &Peer, state: &LinkState);

@@ -1,7 +1,9 @@
 //! Keeps one link up: relay after relay, with backoff and jitter, until it is told to stop.
 //!
 //! On a lesser relay it tries the preferred ones beside the standing link, and moves only when one of
-//! them has greeted: the old link drains first, so that nothing is sent to both.
+//! them has greeted: the old link drains first, so that nothing is sent to both. A relay that is
+//! drained sends it away, after everything is acknowledged; it goes where it is sent only within
+//! its own list.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -128,7 +130,8 @@ pub struct DialerOptions {
     /// The window over which the first attempt after a lost link is spread, so that a fleet does not
     /// return in one moment.
     pub reconnect_spread: Duration,
-    /// How long a link to a lesser relay stands before the preferred ones are tried again, about.
+    /// How long a link to a lesser relay stands before the preferred ones are tried again, about; and
+    /// how long a relay that sent this node away is left alone.
     pub prefer_after: Duration,
     /// How to run the link.
     pub link: LinkOptions,
@@ -386,7 +389,7 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     }
 
     /// Runs a link to its end, and moves to a preferred relay when one is there. Tells how the last
-    /// link ended, and how long it had lasted.
+    /// link ended.
     async fn stand(
         &self,
         mut standing: Standing<'a, A>,

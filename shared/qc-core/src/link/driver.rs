@@ -65,6 +65,8 @@ pub enum Stop {
     Run,
     /// End when everything sent is acknowledged and everything received is on disk.
     Drain,
+    /// The same, and tell the peer this: it is sent away.
+    Leave(Refusal),
     /// End now, for this reason.
     Close(Refusal),
 }
@@ -337,7 +339,10 @@ impl<A: LinkApp> Driver<'_, A> {
                     );
                 }
             }
-            Event::Subscribe(number, subscribe) => {
+            Event::Rewound(number, refusal) => {
+                self.channels.rewound(self.app, self.peer, number);
+                let now = self.clock.instant();
+                let ended = (number, &refusal);
                 self.channels
                     .refused(self.app, self.peer, &mut self.session, ended, now);
             }

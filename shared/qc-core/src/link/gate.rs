@@ -98,6 +98,7 @@ impl<A: LinkApp> LinkApp for Gate<A> {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -140,6 +141,10 @@ impl<A: LinkApp> LinkApp for Gate<A> {
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
         self.app.called(peer, target, stream)
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.app.rewound(peer, channel);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

@@ -18,6 +18,7 @@ mod course;
 mod dialer;
 mod driver;
 mod gate;
+mod handed;
 mod pending;
 mod session;
 #[cfg(feature = "store")]
@@ -30,6 +31,7 @@ pub use dialer::{
     Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
 };
 pub use driver::{Ended, LinkOptions, Stop, run};
+pub use handed::Handed;
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
-pub use stored::{draft, received};
+pub use stored::{draft, had_link, has_link, received, tell_epoch};

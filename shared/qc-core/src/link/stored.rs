@@ -35,6 +35,38 @@ pub fn draft(peer: &Peer, open: &Open, record: Record, dedupe: [u8; 16]) -> Draf
     }
 }
 
+/// Whether the process before this one had a link. That this one has had none yet is kept.
+pub async fn had_link(streams: &dyn Streams) -> bool {
+    let had = streams.value(LINKED).await;
+    let had = had.is_ok_and(|value| value.is_some());
+    if had && let Err(error) = streams.put(LINKED, None, None).await {
+        tracing::debug!(%error, "That there is no link yet is not kept.");
+    }
+    had
+}
+
+/// Keeps that this process has a link.
+pub async fn has_link(streams: &dyn Streams) {
+    let kept = streams.put(LINKED, None, Some((Vec::new(), Timestamp::default())));
+    if let Err(error) = kept.await {
+        tracing::debug!(%error, "That there was a link is not kept.");
+    }
+}
+
+/// Says that a stream goes on under a new epoch, or why it does not yet: it is tried again then.
+pub fn tell_epoch(stream: &StreamName, failed: Option<&AppendError>) {
+    match failed {
+        None => tracing::warn!(
+            code = "QC2213",
+            %stream,
+            "The receiver has more than was ever sent; a new epoch begins."
+        ),
+        Some(error) => {
+            tracing::warn!(code = error.code(), %stream, %error, "No new epoch yet.");
+        }
+    }
+}
+
 impl From<&AppendError> for Refusal {
     fn from(error: &AppendError) -> Self {
         Self::new(code(error.code()), error.to_string())

@@ -378,6 +378,13 @@ impl Log {
         .await
     }
 
+    /// Begins a new epoch of a stream whose epoch is `past`, or of an older one; its numbers go on. What
+    /// is stored keeps the epoch that it has.
+    pub async fn begin_epoch(&self, stream: &StreamKey, past: Epoch) -> Result<(), AppendError> {
+        let stream = stream.clone();
+        self.ask(|done| Command::Epoch { stream, past, done }).await
+    }
+
     /// Changes a value of the registry, or deletes it. With `expected` only if that is the revision
     /// that is there (zero: none). `until` zero means for ever.
     pub async fn put(

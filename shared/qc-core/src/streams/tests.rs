@@ -69,6 +69,7 @@ enum Flaw {
     ForgetsIds,
     ForgetsHops,
     GivesNumbersAnew,
+    KeepsItsEpoch,
     SwapsSubmissions,
     DropsTheOldestAtTheLimit,
     DropsWhatNobodyReads,
@@ -107,6 +108,7 @@ const FLAWS: &[(Flaw, &str)] = &[
         Flaw::GivesNumbersAnew,
         "numbers_rise_by_one_within_an_epoch",
     ),
+    (Flaw::KeepsItsEpoch, "numbers_go_on_under_a_new_epoch"),
     (Flaw::SwapsSubmissions, "submitted_is_stored_in_call_order"),
     (
         Flaw::DropsTheOldestAtTheLimit,

@@ -27,6 +27,9 @@ pub(crate) struct App {
     pub(crate) streams: Mutex<BTreeMap<Key, (OutboundChannel, Vec<Record>)>>,
     pub(crate) subscriptions: Mutex<Vec<Subscribe>>,
     pub(crate) stored: Arc<Mutex<BTreeMap<Key, Vec<u64>>>>,
+    /// How far each stream is stored here, in its sender's numbers.
+    pub(crate) marks: Arc<Mutex<BTreeMap<Key, Mark>>>,
+    pub(crate) handed: Handed,
     pub(crate) arrivals: Arc<Mutex<Vec<Lane>>>,
     pub(crate) acked: Mutex<BTreeMap<Key, Seq>>,
     pub(crate) states: Mutex<Vec<LinkState>>,
@@ -47,6 +50,8 @@ impl App {
             streams: Mutex::default(),
             subscriptions: Mutex::default(),
             stored: Arc::default(),
+            marks: Arc::default(),
+            handed: Handed::default(),
             arrivals: Arc::default(),
             acked: Mutex::default(),
             states: Mutex::default(),
@@ -60,6 +65,20 @@ impl App {
             calls: Mutex::default(),
             called: Notify::new(),
         })
+    }
+
+    /// A node that began with `last` messages of a stream, of which `acked` were acknowledged.
+    pub(crate) fn restored(stream: &str, lane: Lane, last: u64, acked: u64) -> Arc<Self> {
+        let at_start = [((stream.parse().unwrap(), lane), Seq(last))];
+        let app = Arc::into_inner(Self::new()).unwrap();
+        let app = Arc::new(Self {
+            handed: Handed::new(at_start, true),
+            ..app
+        });
+        app.produce(ChannelKind::Forward, stream, lane, last, 10);
+        let key = (stream.to_owned(), lane);
+        app.acked.lock().unwrap().insert(key, Seq(acked));
+        app
     }
 
     pub(crate) fn produce(
@@ -79,6 +98,8 @@ impl App {
                 epoch: Epoch(5),
                 first: Seq(1),
                 last: Seq::ZERO,
+                sent: Seq::ZERO,
+                had: None,
                 after: Seq::ZERO,
                 consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
             };
@@ -129,22 +150,25 @@ impl LinkApp for App {
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let key = (open.stream.to_string(), open.lane);
         let (stored, arrivals) = (Arc::clone(&self.stored), Arc::clone(&self.arrivals));
+        let marks = Arc::clone(&self.marks);
         let full = self.full.load(Ordering::SeqCst);
         async move {
             sleep(Duration::from_millis(2)).await;
             if full {
                 return Err(Refusal::new(DISK_FULL, "the disk is full"));
             }
-            let mut stored = stored.lock().unwrap();
+            let (mut stored, mut marks) = (stored.lock().unwrap(), marks.lock().unwrap());
             let seqs = stored.entry(key.clone()).or_default();
+            let mark = marks.entry(key.clone()).or_default();
             for record in records {
-                let seq = record.header.seq.0;
-                if seqs.last().is_none_or(|last| seq > *last) {
-                    seqs.push(seq);
+                let (epoch, seq) = (record.header.epoch, record.header.seq);
+                if mark.epoch != epoch || seq > mark.seq {
+                    *mark = Mark { epoch, seq };
+                    seqs.push(seq.0);
                     arrivals.lock().unwrap().push(key.1);
                 }
             }
-            Ok(Seq(*seqs.last().unwrap()))
+            Ok(mark.seq)
         }
     }
 
@@ -167,6 +191,7 @@ impl LinkApp for App {
                 after: acked.get(key).copied().unwrap_or_default(),
                 ..channel.clone()
             })
+            .map(|channel| self.handed.told(peer, channel))
             .collect()
     }
 
@@ -176,6 +201,7 @@ impl LinkApp for App {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -196,13 +222,17 @@ impl LinkApp for App {
             .collect();
         let bytes: usize = records.iter().map(Record::encoded_len).sum();
         self.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+        if let Some(last) = records.last() {
+            self.handed.sent(peer, channel, last.header.seq);
+        }
         Ok(Chunk {
             records,
             through: Seq::ZERO,
         })
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.handed.acked(peer, channel, seq);
         let mut acked = self.acked.lock().unwrap();
         acked.insert((channel.stream.to_string(), channel.lane), seq);
     }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::app::App;
-use crate::site::{EDGE, RELAY, link, options, peer, until};
+use crate::site::{EDGE, RELAY, link_as, options, peer, until};
 
 /// A connection that breaks after some bytes in either direction.
 struct Fragile {
@@ -172,7 +172,7 @@ impl Connect for Network {
                     wanted.entry(address.to_owned()).or_default().subscribe()
                 };
                 self.links.lock().unwrap().spawn(async move {
-                    link(b, Side::Acceptor, relay, never).await;
+                    link_as(node, b, relay, stop).await;
                 });
                 let left = if made > self.sturdy_after {
                     usize::MAX

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use qc_core::link::{GOING_AWAY, LinkState, NO_STREAM, REPLACED, Stop};
-use qc_core::model::Lane;
+use qc_core::link::{DUPLICATE, GOING_AWAY, LinkState, NO_STREAM, REPLACED, REWOUND, Stop};
+use qc_core::model::{Epoch, Lane, Seq};
 use qc_core::wire::{ChannelKind, MAX_BODY, Refusal, Start, Subscribe};
 
 use crate::app::{App, DISK_FULL};

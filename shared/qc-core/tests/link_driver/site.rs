@@ -61,6 +61,21 @@ where
     .await
 }
 
+/// As the acceptor's end of [`link`], of a relay called `node`.
+pub(crate) async fn link_as<S>(
+    node: &str,
+    stream: S,
+    app: Arc<App>,
+    stop: watch::Receiver<Stop>,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (clock, options) = (SystemClock::default(), options(node));
+    let (with, side) = (peer(EDGE), Side::Acceptor);
+    run(stream, &with, side, app.as_ref(), &clock, &options, stop).await
+}
+
 /// Two nodes and the link between them.
 pub(crate) struct Site {
     pub(crate) edge: Arc<App>,

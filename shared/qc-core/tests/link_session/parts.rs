@@ -84,6 +84,8 @@ pub(crate) fn stream(kind: ChannelKind, text: &str, lane: Lane) -> Stream {
             epoch: Epoch(77),
             first: Seq(1),
             last: Seq::ZERO,
+            sent: Seq(u64::MAX),
+            had: None,
             after: Seq::ZERO,
             consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
         },

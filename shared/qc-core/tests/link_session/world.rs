@@ -272,7 +272,9 @@ impl World {
                     return;
                 }
                 Event::Closed { refusal, .. } => panic!("closed: {refusal}"),
-                Event::Refused(_, refusal) => panic!("refused: {refusal}"),
+                Event::Refused(_, refusal) | Event::Rewound(_, refusal) => {
+                    panic!("refused: {refusal}")
+                }
                 Event::Drained => panic!("nobody drains"),
                 Event::Called(..)
                 | Event::Answered(_)

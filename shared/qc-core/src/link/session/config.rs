@@ -101,6 +101,8 @@ pub enum Event {
     Acked(u32, Seq),
     /// A channel, subscription or call ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
+    /// A channel of ours ended because the peer has more of its epoch than was ever sent.
+    Rewound(u32, Refusal),
     /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or
     /// [`Session::refuse`](super::Session::refuse).
     Subscribe(u32, Subscribe),

@@ -201,7 +201,7 @@ impl Session {
             Ok(_) => {}
             Err(refusal) => {
                 self.events
-                    .push_back(Event::Refused(ack.channel, refusal.clone()));
+                    .push_back(Event::Rewound(ack.channel, refusal.clone()));
                 self.refuse(ack.channel, refusal);
             }
         }

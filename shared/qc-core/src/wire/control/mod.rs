@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use call::{CALL_WINDOW, CALLS, Call, MAX_CALLS, Target};
 
 use super::{Code, Frame, FrameHeader, FrameKind, WireError};
-use crate::model::{Epoch, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
+use crate::model::{Epoch, HostPort, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
 use crate::safe_text::safe;
 
 /// The newest protocol version this build speaks.

@@ -248,6 +248,8 @@ impl LinkApp for Producer {
             epoch: self.epoch,
             first: Seq(1),
             last: Seq(acked + self.in_flight),
+            sent: Seq(acked + self.in_flight),
+            had: None,
             after: Seq(acked),
             consumer: None,
         }]
@@ -259,6 +261,7 @@ impl LinkApp for Producer {
 
     fn read(
         &self,
+        _peer: &Peer,
         _channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -320,6 +323,8 @@ impl LinkApp for Producer {
     ) -> Result<(), Refusal> {
         Err(Refusal::new(link::NO_TARGET, "a producer takes no calls"))
     }
+
+    fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, _state: &LinkState) {}
 

@@ -167,6 +167,7 @@ impl LinkApp for Taker {
 
     fn read(
         &self,
+        _peer: &Peer,
         _channel: &OutboundChannel,
         _after: Seq,
         _max_records: usize,
@@ -203,6 +204,8 @@ impl LinkApp for Taker {
     ) -> Result<(), Refusal> {
         Err(Refusal::new(link::NO_TARGET, "a consumer takes no calls"))
     }
+
+    fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, state: &LinkState) {
         let is_up = !matches!(state, LinkState::Down(_));
