@@ -3,6 +3,7 @@
 
 mod admin;
 mod app;
+mod circles;
 mod cli;
 mod commands;
 mod config;

@@ -282,11 +282,12 @@ impl Node {
                 return say(NodeState::Down, "QC2220", reason);
             }
             Link::Down(refusal) => {
-                return say(
-                    NodeState::Down,
-                    &refusal.code.to_string(),
-                    refusal.reason.clone(),
-                );
+                let state = if refusal.code == link::DRAINED {
+                    NodeState::Drain
+                } else {
+                    NodeState::Down
+                };
+                return say(state, &refusal.code.to_string(), refusal.reason.clone());
             }
             Link::Stale => {
                 let reason = "two heartbeats are missing; the line may be cut".to_owned();

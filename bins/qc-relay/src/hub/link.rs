@@ -45,7 +45,8 @@ impl LinkApp for Hub {
         let rule = self
             .allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()));
-        self.take_in(peer, open, records, rule)
+        let from_relay = self.fleet().is_relay(&peer.node);
+        self.take_in(peer, open, records, rule, from_relay)
     }
 
     fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
@@ -207,10 +208,12 @@ impl Hub {
         open: &Open,
         records: Vec<Record>,
         rule: Result<StreamRule, Refusal>,
+        from_relay: bool,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
         let now = self.inner.clock.now();
-        let sorted = rule.and_then(|rule| Sorted::of(peer, open, records, &rule, now));
+        let sorted =
+            rule.and_then(|rule| Sorted::of(peer, open, records, &rule, (now, from_relay)));
         let hub = self.clone();
         let stream = StreamKey::hub(open.stream.clone());
         async move {
@@ -223,6 +226,32 @@ impl Hub {
             let stored = hub.streams().submit(&stream, sorted.kept).await;
             stored.map(|_| last).map_err(|error| Refusal::from(&error))
         }
+    }
+
+    /// Whether a message came from `peer`, which does not get it back.
+    pub(super) fn came_from(&self, peer: &Peer) -> impl Fn(&Record) -> bool + use<> {
+        let origin = self.streams().origin(&peer.node);
+        move |record| origin == Some(record.header.origin.node)
+    }
+
+    /// Keeps that this process has had a link, once.
+    pub(super) fn keep_first_link(&self) {
+        if self.inner.handed.is_first_link() {
+            let hub = self.clone();
+            let kept = async move { link::has_link(hub.streams()).await };
+            self.inner.drain.spawn("first link", kept);
+        }
+    }
+
+    /// Begins a new epoch of the stream behind `channel`: `peer` has more of this one than it ever got.
+    pub(super) fn begin_epoch(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.inner.handed.rewound(peer, channel);
+        let (hub, past) = (self.clone(), channel.epoch);
+        let stream = StreamKey::hub(channel.stream.clone());
+        self.inner.drain.spawn("new epoch", async move {
+            let begun = hub.streams().begin_epoch(&stream, past).await;
+            link::tell_epoch(&stream.name, begun.err().as_ref());
+        });
     }
 
     /// Records at hand of a stream after `after`.
@@ -259,6 +288,13 @@ impl Hub {
     }
 }
 
+/// Why a message that has passed so many relays is not taken, if it is not.
+fn circles(hops: u32) -> Option<(&'static str, String)> {
+    let reason =
+        || format!("it has passed {hops} relays, more than {MAX_HOPS}: it goes in a circle");
+    (hops > MAX_HOPS).then(|| (CIRCLES, reason()))
+}
+
 /// A consumer is a node's own: two nodes may both call theirs `sink`.
 fn consumer_name(peer: &Peer, consumer: &str) -> String {
     format!("{}/{consumer}", peer.node)
@@ -279,14 +315,21 @@ impl Sorted {
         open: &Open,
         records: Vec<Record>,
         rule: &StreamRule,
-        now: Timestamp,
+        (now, from_relay): (Timestamp, bool),
     ) -> Result<Self, Refusal> {
         let mut sorted = Self::default();
         for mut record in records {
             let view = link::received(open, &record)?;
             let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
-            let Some(reason) = rule.misfit(view.data_class) else {
+            let hops = view.hops.saturating_add(u32::from(from_relay));
+            let misfit = rule
+                .misfit(view.data_class)
+                .map(|reason| (WRONG_CLASS, reason));
+            let Some((code, reason)) = misfit.or_else(|| circles(hops)) else {
                 let dedupe = dedupe_key(view.source, view.id);
+                if from_relay {
+                    record.head = view.with_hops(&record.head, hops);
+                }
                 sorted.kept.push(link::draft(peer, open, record, dedupe));
                 continue;
             };
@@ -312,5 +355,76 @@ impl Sorted {
             });
         }
         Ok(sorted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use qc_core::model::{AttrValue, Envelope, Epoch};
+    use qc_core::store::Limits;
+    use qc_core::wire::{EnvelopeRef, RecordHeader, RecordKind, encode_envelope};
+
+    use crate::hub::access::Direction;
+    use crate::retention::Retention;
+
+    fn record(seq: u64, hops: Option<i32>) -> Record {
+        let mut envelope = Envelope::new(format!("m-{seq}"), "/test", "t");
+        let class = AttrValue::String("internal".to_owned());
+        let extensions = &mut envelope.extensions;
+        extensions.insert("dataclassification".to_owned(), class);
+        extensions.extend(hops.map(|hops| ("qchops".to_owned(), AttrValue::Integer(hops))));
+        let mut head = Vec::new();
+        encode_envelope(&envelope, &mut head);
+        let mut header = RecordHeader::new(RecordKind::Message);
+        header.seq = Seq(seq);
+        Record {
+            header,
+            head: head.into(),
+            body: Bytes::from_static(b"x"),
+        }
+    }
+
+    #[test]
+    fn relays_are_counted_and_what_passes_too_many_is_kept_apart() {
+        let peer = Peer {
+            node: "relay-2.site-a.acme".parse().unwrap(),
+            address: String::new(),
+        };
+        let open = Open {
+            channel: 1,
+            kind: ChannelKind::Forward,
+            stream: "acme/x".parse().unwrap(),
+            lane: Lane::Normal,
+            epoch: Epoch(1),
+            first: Seq(1),
+            last: Seq(9),
+            consumer: None,
+        };
+        let rule = StreamRule {
+            name: open.stream.clone(),
+            class: "internal".parse().unwrap(),
+            publish: Vec::new(),
+            subscribe: Vec::new(),
+            retention: Retention::of(&Limits::default(), None),
+            uplink: Direction::None,
+        };
+        let records = || vec![record(1, None), record(2, Some(3)), record(3, Some(16))];
+        let hops = |sorted: &Sorted| {
+            let heads = sorted.kept.iter().map(|draft| draft.head.clone());
+            heads
+                .map(|head| EnvelopeRef::parse(&head).unwrap().hops)
+                .collect::<Vec<_>>()
+        };
+        let now = Timestamp::default();
+        let from_edge = Sorted::of(&peer, &open, records(), &rule, (now, false)).unwrap();
+        assert_eq!(hops(&from_edge), [0, 3, 16]);
+        let from_relay = Sorted::of(&peer, &open, records(), &rule, (now, true)).unwrap();
+        assert_eq!(hops(&from_relay), [1, 4]);
+        let dead: Vec<_> = from_relay.dead.iter().map(|dead| &dead.note).collect();
+        assert_eq!((dead.len(), dead[0].seq), (1, Seq(3)));
+        assert_eq!(dead[0].code, CIRCLES);
+        assert!(dead[0].reason.contains("17 relays"), "{}", dead[0].reason);
     }
 }

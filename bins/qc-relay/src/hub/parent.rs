@@ -296,6 +296,7 @@ impl LinkApp for Parent {
         }
         let records = self.hub.at_hand(stream, after, bounds)?;
         let (access, passed) = (self.hub.access(), self.position(stream));
+        let came_from = self.hub.came_from(peer);
         let mut chunk = Chunk::default();
         for record in records {
             let seq = record.header.seq;

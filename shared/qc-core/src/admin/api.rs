@@ -22,39 +22,6 @@ pub const STREAM_LIST_SCHEMA: &str = "qc.stream-list/1";
 /// The schema of [`Ledger`].
 pub const LEDGER_SCHEMA: &str = "qc.ledger/1";
 
-/// The envelope around every answer and every `--json` result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply<T> {
-    /// What `data` is, with its version: `qc.fleet/1`.
-    pub schema: String,
-    /// When it was made.
-    pub generated_at: String,
-    /// The node or program that made it.
-    pub source: String,
-    /// How old the newest number in it is.
-    #[serde(default)]
-    pub stale_s: u64,
-    /// The answer itself.
-    pub data: T,
-    /// What the reader should know beside the answer.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-impl<T> Reply<T> {
-    /// An answer that `source` has made `now`.
-    pub fn new(schema: &str, source: &NodeName, now: Timestamp, data: T) -> Self {
-        Self {
-            schema: schema.to_owned(),
-            generated_at: now.to_string(),
-            source: source.to_string(),
-            stale_s: 0,
-            data,
-            warnings: Vec::new(),
-        }
-    }
-}
-
 /// Everything one relay knows about the nodes below it, itself included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

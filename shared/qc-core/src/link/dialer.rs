@@ -409,7 +409,48 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             }
         };
         let now = self.clock.instant();
-        (ended, now.saturating_duration_since(standing.began))
+        Stood {
+            place: standing.place,
+            ended,
+            lasted: now.saturating_duration_since(standing.began),
+        }
+    }
+
+    /// Takes note if a relay has sent this node away; whether it has.
+    fn sent_away(&self, course: &Mutex<Course>, stood: &Stood, left: &mut VecDeque<usize>) -> bool {
+        let Ended {
+            refusal,
+            by_peer,
+            established,
+        } = &stood.ended;
+        if *established {
+            lock(course).arrived();
+        }
+        if !by_peer || refusal.code != DRAINED {
+            return false;
+        }
+        // a relay names a place, and only the own list makes it one
+        let is_named = |address: &String| {
+            let address = address.parse::<HostPort>().ok();
+            address.is_some() && address == refusal.to
+        };
+        let to = self.options.addresses.iter().position(is_named);
+        let until = self.clock.instant() + self.options.prefer_after;
+        let is_news = lock(course).sent_away(stood.place, to, until, left);
+        if is_news {
+            let relay = self.options.addresses.get(stood.place).map(String::as_str);
+            let (relay, reason) = (relay.unwrap_or_default(), refusal.reason.as_str());
+            tracing::info!(code = "QC2240", relay, reason, "Sent away by its relay.");
+            if let (None, Some(to)) = (to, &refusal.to) {
+                tracing::warn!(
+                    code = "QC2241",
+                    relay,
+                    %to,
+                    "It names a relay that is not in [uplink] relay; the next of the list is taken."
+                );
+            }
+        }
+        true
     }
 
     /// A link to a relay before `place` that has greeted, as soon as there is one.

@@ -524,6 +524,14 @@ impl Log {
         view.marks.get(&(*id, node, lane)).copied()
     }
 
+    /// The number by which records name `node` as their origin, if it ever was one.
+    pub fn origin(&self, node: &NodeName) -> Option<u32> {
+        let view = self.view();
+        let mut origins = view.origins.iter();
+        let found = origins.find(|(_, name)| *name == node);
+        found.map(|(number, _)| *number)
+    }
+
     /// What lies beyond `after` in a stream.
     pub fn backlog(&self, stream: &StreamKey, after: Seq) -> Backlog {
         self.inner.reads.oldest(stream, after)

@@ -373,6 +373,21 @@ impl Streams for Flawed {
         })
     }
 
+    fn begin_epoch<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        past: Epoch,
+    ) -> Answer<'a, Result<(), AppendError>> {
+        if self.has(Flaw::KeepsItsEpoch) {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        self.engine.begin_epoch(stream, past)
+    }
+
+    fn origin(&self, node: &NodeName) -> Option<u32> {
+        self.engine.origin(node)
+    }
+
     fn purge<'a>(&'a self, stream: &'a StreamKey, seq: Seq) -> Answer<'a, Result<(), AppendError>> {
         Box::pin(async move {
             if self.has(Flaw::PurgesUncounted) {

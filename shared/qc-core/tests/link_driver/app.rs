@@ -135,11 +135,9 @@ impl App {
 
 impl LinkApp for App {
     fn open_inbound(&self, _peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
-        let stored = self.stored(open.stream.as_str(), open.lane);
-        Ok(stored.last().map_or_else(Mark::default, |seq| Mark {
-            epoch: open.epoch,
-            seq: Seq(*seq),
-        }))
+        let marks = self.marks.lock().unwrap();
+        let mark = marks.get(&(open.stream.to_string(), open.lane));
+        Ok(mark.copied().unwrap_or_default())
     }
 
     fn store(
@@ -234,7 +232,9 @@ impl LinkApp for App {
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
         self.handed.acked(peer, channel, seq);
         let mut acked = self.acked.lock().unwrap();
-        acked.insert((channel.stream.to_string(), channel.lane), seq);
+        let acked = acked.entry((channel.stream.to_string(), channel.lane));
+        let acked = acked.or_default();
+        *acked = seq.max(*acked);
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -271,6 +271,18 @@ impl LinkApp for App {
         self.calls.lock().unwrap().push(stream);
         self.called.notify_one();
         Ok(())
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.handed.rewound(peer, channel);
+        let mut streams = self.streams.lock().unwrap();
+        let key = (channel.stream.to_string(), channel.lane);
+        let (known, _) = streams.get_mut(&key).unwrap();
+        if known.epoch == channel.epoch {
+            known.epoch.0 += 1;
+        }
+        drop(streams);
+        self.changed.send_modify(|commits| *commits += 1);
     }
 
     fn state(&self, _peer: &Peer, state: &LinkState) {

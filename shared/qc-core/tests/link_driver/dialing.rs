@@ -76,6 +76,8 @@ struct Network {
     relay: Arc<App>,
     /// The relay at `better:1`, once it is there.
     better: Mutex<Option<Arc<App>>>,
+    /// What each relay wants of its links, by its address.
+    wanted: Mutex<BTreeMap<String, watch::Sender<Stop>>>,
     links: Mutex<JoinSet<()>>,
     attempts: Mutex<Vec<String>>,
     sturdy_after: usize,

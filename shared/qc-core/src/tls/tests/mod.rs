@@ -196,6 +196,34 @@ async fn both_sides_name_why_the_server_refuses() {
 }
 
 #[tokio::test]
+async fn a_relay_takes_only_a_relay_parent_as_its_parent() {
+    let house = house();
+    let child = house.credentials("relay-2.mill7.acme", Role::Relay);
+    for (role, is_taken) in [(Role::Relay, false), (Role::RelayParent, true)] {
+        let hub = house.credentials("hub-1.hq.acme", role);
+        for config in [
+            child.link_client_config(PARENTS, None).unwrap(),
+            child.http_client_config(PARENTS, None).unwrap(),
+        ] {
+            let (near, far) = duplex(64 * 1024);
+            let (dialled, accepted) = tokio::join!(
+                connect(near, "hub.example", config, DEADLINE),
+                accept(far, &hub, DEADLINE)
+            );
+            assert_eq!(dialled.is_ok(), is_taken, "{role}");
+            let (Err(here), Err(there)) = (dialled, accepted) else {
+                continue;
+            };
+            assert_eq!((here.code(), there.code()), ("QC2005", "QC2032"));
+            let next = "qc-pki token new NODE --role relay-parent";
+            for said in [here.to_string(), there.to_string()] {
+                assert!(said.contains(next), "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn trap_7_no_session_is_ever_resumed() {
     let house = house();
     let edge = house.credentials("edge-07.mill7.acme", Role::Edge);

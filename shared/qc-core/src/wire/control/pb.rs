@@ -82,6 +82,8 @@ pub(super) struct Refusal {
     code: u32,
     #[prost(string, tag = "2")]
     reason: String,
+    #[prost(string, tag = "3")]
+    to: String,
 }
 
 impl From<&super::Refusal> for Refusal {
@@ -89,6 +91,10 @@ impl From<&super::Refusal> for Refusal {
         Self {
             code: u32::from(refusal.code.number()),
             reason: refusal.reason.clone(),
+            to: refusal
+                .to
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
         }
     }
 }
