@@ -6,7 +6,8 @@ use std::sync::Arc;
 use qc_core::admin::RemoteAdmin;
 use qc_core::clock::Clock;
 use qc_core::link::{
-    self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    self, CallStream, Caller, Chunk, Handed, LinkApp, LinkState, OutboundChannel, Peer,
+    PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::service::Drain;
@@ -83,7 +84,11 @@ impl LinkApp for Uplink {
         }
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        _peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let reason = format!(
             "an edge serves no subscriptions; {} is not here",
             subscribe.stream
@@ -91,7 +96,7 @@ impl LinkApp for Uplink {
         Err(Refusal::new(link::NO_STREAM, reason))
     }
 
-    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+    fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
         let streams = self.buffer.log().streams().into_iter();
         streams
             .filter(|info| info.key.role == Role::Outbox)
@@ -102,6 +107,7 @@ impl LinkApp for Uplink {
                 after: self.buffer.positions().of(&info.key, UPLINK),
                 stream: info.key.name,
                 lane: info.key.lane,
+                share: Share::All,
                 epoch: info.epoch,
                 first: info.first,
                 last: info.last,

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    Share,
 };
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
@@ -49,7 +50,11 @@ impl LinkApp for Hub {
         self.take_in(peer, open, records, rule, from_relay)
     }
 
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         self.allow(Some(&peer.node), Verb::Subscribe, &subscribe.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(subscribe.stream.clone());
@@ -71,6 +76,7 @@ impl LinkApp for Hub {
             kind: ChannelKind::Deliver,
             stream: subscribe.stream.clone(),
             lane: Lane::Normal,
+            share: Share::All,
             epoch: info.epoch,
             first: info.first,
             last: info.last,
@@ -78,7 +84,23 @@ impl LinkApp for Hub {
             had: None,
             after,
             consumer: Some(subscribe.consumer.clone()),
-        })
+        };
+        let is_split = {
+            let mut fronts = self.fronts();
+            let may = self.readers().of_link(peer) <= MOST_SPLIT;
+            let is_split = may || fronts.has(&subscribe.stream, &consumer);
+            if is_split {
+                fronts.begin(&subscribe.stream, &consumer, after);
+            }
+            is_split
+        };
+        let channels = if is_split {
+            lanes::split(channel).to_vec()
+        } else {
+            vec![channel]
+        };
+        let told = |channel| self.inner.handed.told(peer, channel);
+        Ok(channels.into_iter().map(told).collect())
     }
 
     fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
@@ -101,10 +123,17 @@ impl LinkApp for Hub {
             records: max_records,
             bytes: max_bytes,
         };
-        Ok(Chunk {
-            records: self.at_hand(&channel.stream, after, bounds)?,
-            through: Seq::ZERO,
-        })
+        let mut records = self.at_hand(&channel.stream, after, bounds)?;
+        let through = records.last().map_or(Seq::ZERO, |last| last.header.seq);
+        records.retain(|record| lanes::carries(channel.share, record));
+        if self.fleet().is_relay(&peer.node) {
+            let came_from = self.came_from(peer);
+            records.retain(|record| !came_from(record));
+        }
+        if let Some(last) = records.last() {
+            self.inner.handed.sent(peer, channel, last.header.seq);
+        }
+        Ok(Chunk { records, through })
     }
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
@@ -113,7 +142,8 @@ impl LinkApp for Hub {
         };
         self.inner.handed.acked(peer, channel, seq);
         let consumer = consumer_name(peer, consumer.as_str());
-        self.taken(&channel.stream, &consumer, seq);
+        let reached = self.fronts().acked(channel, &consumer, seq);
+        self.taken(&channel.stream, &consumer, reached);
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -121,6 +151,9 @@ impl LinkApp for Hub {
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        if channel.share == Share::Urgent {
+            return Backlog::default(); // it counts with the rest
+        }
         self.waits(&channel.stream, channel.after)
     }
 

@@ -9,6 +9,7 @@ mod consumers;
 mod door;
 pub(crate) mod drains;
 pub(crate) mod fleet;
+mod lanes;
 mod link;
 mod parent;
 
@@ -37,6 +38,7 @@ pub(crate) use consumers::EndError;
 use consumers::Readers;
 use drains::Drains;
 use fleet::Fleet;
+use lanes::Fronts;
 pub(crate) use parent::Parent;
 
 /// The heart of a relay. Clones share one hub.
@@ -242,6 +244,17 @@ impl Hub {
     fn readers(&self) -> MutexGuard<'_, Readers> {
         let readers = self.inner.readers.lock();
         readers.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is sent away.
+    fn drains(&self) -> &Drains {
+        &self.inner.drains
+    }
+
+    /// How far the channels of every reader have come.
+    fn fronts(&self) -> MutexGuard<'_, Fronts> {
+        let fronts = self.inner.fronts.lock();
+        fronts.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who can be called.
@@ -521,6 +534,17 @@ async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendErro
         }
     }
     Ok(())
+}
+
+/// The newest numbers of everything that is there to be sent.
+fn at_start(streams: &dyn Streams) -> impl Iterator<Item = ((StreamName, Lane), Seq)> {
+    let streams = streams.streams().into_iter();
+    let hub = streams.filter(|info| info.key.role == Role::Hub);
+    // a reader has a channel for what is urgent, and one for the rest
+    hub.flat_map(|info| {
+        let name = info.key.name;
+        [Lane::Critical, Lane::Normal].map(|lane| ((name.clone(), lane), info.last))
+    })
 }
 
 /// Nodes below this relay that the store remembers: those that sent, and those that read.

@@ -12,6 +12,7 @@ use qc_core::admin::RemoteAdmin;
 use qc_core::admin::api::LinkStatus;
 use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
+    Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::service::Drain;
@@ -25,6 +26,7 @@ use qc_core::wire::{
 use tokio::sync::{Notify, watch};
 
 use super::access::{Direction, STAYS, StreamRule};
+use super::{Hub, lanes};
 
 /// The consumer for which a stream is kept until the parent has it. No node's: theirs have a slash.
 pub(super) const UPLINK: &str = "uplink";
@@ -235,7 +237,11 @@ impl LinkApp for Parent {
         self.hub.take_in(peer, open, records, rule, true)
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        _peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let reason = format!(
             "a parent reads nothing of a relay below it; {} comes by itself if it may",
             subscribe.stream
@@ -248,6 +254,7 @@ impl LinkApp for Parent {
         // known as at work before anything is sent: nobody takes it away meanwhile
         let reads = streams.iter().map(|name| (name.clone(), UPLINK.to_owned()));
         self.hub.readers().set(peer, reads.collect());
+        let is_split = streams.len() <= MAX_CHANNELS / 2;
         let channel = |name: StreamName| {
             let info = self.hub.streams().info(&StreamKey::hub(name.clone()))?;
             Some(OutboundChannel {
@@ -257,13 +264,24 @@ impl LinkApp for Parent {
                 after: self.position(&name),
                 stream: name,
                 lane: Lane::Normal,
+                share: Share::All,
                 epoch: info.epoch,
                 first: info.first,
                 last: info.last,
                 consumer: None,
             })
         };
-        streams.into_iter().filter_map(channel).collect()
+        let channels = streams.into_iter().filter_map(channel);
+        let channels = channels.flat_map(|channel| {
+            if !is_split {
+                return vec![channel];
+            }
+            let mut fronts = self.hub.fronts();
+            fronts.begin(&channel.stream, UPLINK, channel.after);
+            lanes::split(channel).to_vec()
+        });
+        let handed = &self.hub.inner.handed;
+        channels.map(|channel| handed.told(peer, channel)).collect()
     }
 
     fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
@@ -291,7 +309,8 @@ impl LinkApp for Parent {
             records: max_records,
             bytes: max_bytes,
         };
-        if self.staying.met().get(stream) == Some(&after.next()) {
+        let is_urgent = channel.share == Share::Urgent;
+        if !is_urgent && self.staying.met().get(stream) == Some(&after.next()) {
             return Ok(Chunk::default());
         }
         let records = self.hub.at_hand(stream, after, bounds)?;
@@ -301,6 +320,10 @@ impl LinkApp for Parent {
         for record in records {
             let seq = record.header.seq;
             match stays(&access, &record) {
+                _ if came_from(&record) => {}
+                None if !lanes::carries(channel.share, &record) => {}
+                // what stays is moved in its turn, by the channel that has the turn
+                Some(_) if is_urgent => {}
                 None if self.staying.was_buried(stream, seq) => {}
                 None => chunk.records.push(record),
                 Some(_) if seq <= passed => {}
@@ -318,8 +341,10 @@ impl LinkApp for Parent {
         Ok(chunk)
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
-        let passed = self.hub.taken(&channel.stream, UPLINK, seq);
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.hub.inner.handed.acked(peer, channel, seq);
+        let reached = self.hub.fronts().acked(channel, UPLINK, seq);
+        let passed = self.hub.taken(&channel.stream, UPLINK, reached);
         self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {
             self.staying.more.notify_one();
@@ -331,6 +356,9 @@ impl LinkApp for Parent {
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        if channel.share == Share::Urgent {
+            return Backlog::default(); // it counts with the rest
+        }
         self.hub
             .waits(&channel.stream, self.position(&channel.stream))
     }

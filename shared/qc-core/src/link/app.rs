@@ -28,6 +28,8 @@ pub struct OutboundChannel {
     pub stream: StreamName,
     /// Its lane.
     pub lane: Lane,
+    /// Which of its records go over this channel.
+    pub share: Share,
     /// The epoch of its numbers, never 0.
     pub epoch: Epoch,
     /// The oldest seq that is kept.
@@ -43,6 +45,19 @@ pub struct OutboundChannel {
     pub after: Seq,
     /// Whose subscription this answers; none for a forward.
     pub consumer: Option<Consumer>,
+}
+
+/// Which records of a stream a channel carries: those that are urgent may go ahead of the rest, on a
+/// channel of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Share {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of the lane critical.
+    Urgent,
+    /// All others.
+    Rest,
 }
 
 impl OutboundChannel {
@@ -111,8 +126,12 @@ pub trait LinkApp: Send + Sync + 'static {
         records: Vec<Record>,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static;
 
-    /// A peer asks for a stream: what to send, or why not.
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal>;
+    /// A peer asks for a stream: over which channels it is sent, each of another lane, or why not.
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal>;
 
     /// What this node hands on to `peer` unasked. Asked again when [`LinkApp::changed`] fires, at
     /// most ten times a second.

@@ -169,6 +169,7 @@ impl Channels {
     }
 
     fn reopen<A: LinkApp>(&mut self, app: &A, peer: &Peer, session: &mut Session, now: Instant) {
+        let mut gone = Vec::new();
         self.sending.retain_mut(|sending| {
             if sending.number.is_some() || !sending.retry.is_due(now) {
                 return true;
@@ -183,6 +184,7 @@ impl Channels {
                     Err(refusal) => {
                         app.refused(peer, &subscribe.stream, &refusal);
                         session.refuse(*number, refusal);
+                        gone.push(*number);
                         return false;
                     }
                 }
@@ -190,6 +192,9 @@ impl Channels {
             sending.number = session.open(&sending.channel);
             true
         });
+        for number in gone {
+            self.give_up(number, session);
+        }
         for asking in &mut self.asking {
             if asking.number.is_none() && asking.retry.is_due(now) {
                 asking.number = session.subscribe(asking.subscribe.clone());
@@ -250,16 +255,7 @@ impl Channels {
         (number, refusal): (u32, &Refusal),
         now: Instant,
     ) {
-        self.sending.retain(|sending| {
-            let given_up = sending
-                .answers
-                .as_ref()
-                .is_some_and(|(subscription, _)| *subscription == number);
-            if let (true, Some(channel)) = (given_up, sending.number) {
-                session.refuse(channel, Refusal::new(ENDED, "no longer subscribed"));
-            }
-            !given_up
-        });
+        self.give_up(number, session);
         let sending = self
             .sending
             .iter_mut()
@@ -288,6 +284,25 @@ impl Channels {
             let at = now + retry.backoff.next_delay(&mut self.rng);
             retry.at = Some(at);
             self.look_at_latest(at);
+        }
+    }
+
+    /// A subscription is no more, nor are the channels that answer it.
+    fn give_up(&mut self, number: u32, session: &mut Session) {
+        self.sending.retain(|sending| {
+            let answers = sending.answers.as_ref();
+            let given_up = answers.is_some_and(|(subscription, _)| *subscription == number);
+            if let (true, Some(channel)) = (given_up, sending.number) {
+                session.refuse(channel, Refusal::new(ENDED, "no longer subscribed"));
+            }
+            !given_up
+        });
+    }
+
+    /// The receiver of a channel has more than was ever sent.
+    pub(super) fn rewound<A: LinkApp>(&mut self, app: &A, peer: &Peer, number: u32) {
+        if let Some(sending) = self.find(number) {
+            app.rewound(peer, &sending.channel);
         }
     }
 

@@ -76,7 +76,11 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         self.app.store(peer, open, records)
     }
 
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         self.app.subscribe(peer, subscribe)
     }
 

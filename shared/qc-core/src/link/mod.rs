@@ -24,7 +24,7 @@ mod session;
 #[cfg(feature = "store")]
 mod stored;
 
-pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
+pub use app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat, Share};
 pub use calls::{CallStream, Caller};
 pub use codes::*;
 pub use dialer::{

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use qc_core::link::{
-    CallStream, Caller, Chunk, LinkApp, LinkState, NO_STREAM, NO_TARGET, OutboundChannel, Peer,
-    PeerHeartbeat,
+    CallStream, Caller, Chunk, Handed, LinkApp, LinkState, NO_STREAM, NO_TARGET, OutboundChannel,
+    Peer, PeerHeartbeat, Share,
 };
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
@@ -95,6 +95,7 @@ impl App {
                 kind,
                 stream: stream.parse().unwrap(),
                 lane,
+                share: Share::All,
                 epoch: Epoch(5),
                 first: Seq(1),
                 last: Seq::ZERO,
@@ -170,16 +171,24 @@ impl LinkApp for App {
         }
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let streams = self.streams.lock().unwrap();
         let of_stream = streams
             .values()
-            .find(|(channel, _)| channel.stream == subscribe.stream)
-            .map(|(channel, _)| channel.clone())
-            .ok_or_else(|| Refusal::new(NO_STREAM, "no such stream"))
+            .filter(|(channel, _)| channel.stream == subscribe.stream)
+            .map(|(channel, _)| self.handed.told(peer, channel.clone()));
+        let channels: Vec<_> = of_stream.collect();
+        if channels.is_empty() {
+            return Err(Refusal::new(NO_STREAM, "no such stream"));
+        }
+        Ok(channels)
     }
 
-    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+    fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
         let streams = self.streams.lock().unwrap();
         let acked = self.acked.lock().unwrap();
         streams

@@ -430,6 +430,129 @@ async fn the_preferred_relay_is_returned_to_with_nothing_sent_twice() {
     ended.unwrap().unwrap().unwrap();
 }
 
+/// Sends until `there` has a hundred; gives how many were sent in all.
+async fn send_until_there(edge: &App, there: &App, mut sent: u64) -> u64 {
+    let before = there.stored("acme/up", Lane::Normal).len();
+    while there.stored("acme/up", Lane::Normal).len() < before + 100 {
+        assert!(sent < 400_000, "never moved");
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 10, 100);
+        sent += 10;
+        sleep(Duration::from_millis(1)).await;
+    }
+    until("everything is acknowledged", || {
+        edge.acked("acme/up", Lane::Normal) == sent
+    })
+    .await;
+    sent
+}
+
+/// A relay sends the edge to another one of its list while it sends: nothing is lost, doubled or
+/// overtaken, there and back.
+#[tokio::test]
+async fn sent_to_another_relay_and_back_nothing_is_lost_or_doubled() {
+    let (edge, first, second) = (App::new(), App::new(), App::new());
+    let network = Network::new(&first, 0);
+    *network.better.lock().unwrap() = Some(Arc::clone(&second));
+    let addresses = ["relay:1", "down:1", "BETTER:1", "stranger:1"];
+    let mut dialing = dial(&addresses, Arc::clone(&edge), network);
+    let sent = send_until_there(&edge, &first, 0).await;
+    // there is no such host in the list, but there is one by this name
+    dialing.network.wants("relay:1", away(Some("better:1")));
+    let sent = send_until_there(&edge, &second, sent).await;
+    assert_eq!(dialing.network.tried("down:1"), 0, "it went straight there");
+    assert_eq!(dialing.status.borrow().address, "BETTER:1");
+
+    // the relay it came from is preferred: asked again later, it still sends it away
+    until("it was asked again", || {
+        dialing.network.tried("relay:1") > 2
+    })
+    .await;
+    let here = |status: &DialerStatus| status.address == "BETTER:1";
+    assert!(here(&dialing.status.borrow()));
+    assert_eq!(
+        dialing.network.tried("BETTER:1"),
+        1,
+        "the standing link stands"
+    );
+    dialing.network.wants("relay:1", Stop::Run);
+    let before = first.stored("acme/up", Lane::Normal).len();
+    let sent = send_until_there(&edge, &first, sent).await;
+    assert!(before > 0);
+    let mut all = [
+        first.stored("acme/up", Lane::Normal),
+        second.stored("acme/up", Lane::Normal),
+    ]
+    .concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(1..=sent), "none lost, none twice");
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+/// No relay sends an edge where its own list does not: it takes the next one.
+#[tokio::test]
+async fn a_relay_that_is_not_in_the_list_is_not_gone_to() {
+    let (edge, first, next) = (App::new(), App::new(), App::new());
+    let network = Network::new(&first, 0);
+    *network.better.lock().unwrap() = Some(Arc::clone(&next));
+    let dialing = dial(&["relay:1", "better:1"], Arc::clone(&edge), network);
+    let sent = send_until_there(&edge, &first, 0).await;
+    dialing
+        .network
+        .wants("relay:1", away(Some("evil.example:443")));
+    send_until_there(&edge, &next, sent).await;
+    assert_eq!(dialing.network.tried("evil.example:443"), 0);
+}
+
+/// The only relay is drained: what the edge has waits, and it comes back. It asks ever more slowly.
+#[tokio::test]
+async fn a_drained_relay_without_another_is_come_back_to() {
+    let (edge, relay) = (App::new(), App::new());
+    let dialing = dial(&["relay:1"], Arc::clone(&edge), Network::new(&relay, 0));
+    let sent = send_until_there(&edge, &relay, 0).await;
+    dialing.network.wants("relay:1", away(None));
+    let refused = |status: &DialerStatus| {
+        let error = status.last_error.as_ref();
+        matches!(status.state, DialerState::Waiting(_))
+            && error.is_some_and(|(_, refusal)| refusal.code == DRAINED)
+    };
+    until("it was sent away, and refused at the door", || {
+        dialing.network.tried("relay:1") == 2 && refused(&dialing.status.borrow())
+    })
+    .await;
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 10, 100);
+    let DialerState::Waiting(next) = dialing.status.borrow().state else {
+        panic!("it waits");
+    };
+    // the kit's slow wait is a minute: it does not hammer at the door
+    let since = dialing.status.borrow().since;
+    assert!(next.since(since) >= Duration::from_secs(29));
+    assert_eq!(relay.stored("acme/up", Lane::Normal).len() as u64, sent);
+}
+
+/// Two relays that send an edge to each other: it asks both once, and then slowly.
+#[tokio::test]
+async fn two_relays_that_name_each_other_are_not_run_between() {
+    let network = Network::new(&App::new(), 0);
+    *network.better.lock().unwrap() = Some(App::new());
+    network.wants("relay:1", away(Some("better:1")));
+    network.wants("better:1", away(Some("relay:1")));
+    let mut dialing = dial(&["relay:1", "better:1"], App::new(), network);
+    let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+    let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+    let status = status.unwrap().unwrap().clone();
+    let DialerState::Waiting(next) = status.state else {
+        panic!("{status:?}");
+    };
+    assert!(next.since(status.since) >= Duration::from_secs(29));
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(
+        *dialing.network.attempts.lock().unwrap(),
+        ["relay:1", "better:1"]
+    );
+}
+
 #[tokio::test]
 async fn a_stop_ends_a_link_to_a_lesser_relay() {
     let mut dialing = dial(

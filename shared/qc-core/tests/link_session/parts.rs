@@ -1,7 +1,7 @@
 //! Names, records and streams that the stories share.
 
 use bytes::Bytes;
-use qc_core::link::{Chunk, Now, OutboundChannel, Session, SessionConfig, Side};
+use qc_core::link::{Chunk, Now, OutboundChannel, Session, SessionConfig, Share, Side};
 use qc_core::model::{Epoch, Lane, NodeName, Seq};
 use qc_core::wire::{ChannelKind, Record, RecordHeader, RecordKind, Start, Subscribe};
 
@@ -81,6 +81,7 @@ pub(crate) fn stream(kind: ChannelKind, text: &str, lane: Lane) -> Stream {
             kind,
             stream: text.parse().unwrap(),
             lane,
+            share: Share::All,
             epoch: Epoch(77),
             first: Seq(1),
             last: Seq::ZERO,

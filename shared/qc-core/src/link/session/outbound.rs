@@ -285,6 +285,7 @@ pub(super) fn share(window: u64, lane: Lane) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::app::Share;
     use crate::model::Epoch;
     use crate::wire::ChannelKind;
 
@@ -304,7 +305,20 @@ mod tests {
             last: Seq(100),
             consumer: None,
         };
-        Outbound::new(open, Seq::ZERO)
+        let channel = OutboundChannel {
+            kind: open.kind,
+            stream: open.stream.clone(),
+            lane: open.lane,
+            share: Share::All,
+            epoch: open.epoch,
+            first: open.first,
+            last: open.last,
+            sent: Seq(90),
+            had: had.map(Seq),
+            after: Seq(after),
+            consumer: None,
+        };
+        Outbound::new(open, &channel)
     }
 
     fn mark(epoch: u64, seq: u64) -> Mark {

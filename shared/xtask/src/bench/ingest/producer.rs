@@ -12,7 +12,7 @@ use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
     self, Chunk, LinkApp, LinkOptions, LinkState, OutboundChannel, Peer, PeerHeartbeat,
-    SessionConfig, Side, Stop,
+    SessionConfig, Share, Side, Stop,
 };
 use qc_core::model::{AttrValue, Envelope, Epoch, Lane, NodeName, Seq, StreamName};
 use qc_core::tls::{self, Credentials};
@@ -234,7 +234,7 @@ impl LinkApp for Producer {
         )))
     }
 
-    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<Vec<OutboundChannel>, Refusal> {
         Err(Refusal::new(link::NO_STREAM, "a producer serves nothing"))
     }
 
@@ -245,6 +245,7 @@ impl LinkApp for Producer {
             kind: ChannelKind::Forward,
             stream,
             lane: Lane::Normal,
+            share: Share::All,
             epoch: self.epoch,
             first: Seq(1),
             last: Seq(acked + self.in_flight),

@@ -148,7 +148,7 @@ impl LinkApp for Taker {
         std::future::ready(Ok(last))
     }
 
-    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<Vec<OutboundChannel>, Refusal> {
         Err(Refusal::new(link::NO_STREAM, "it serves nothing"))
     }
 
