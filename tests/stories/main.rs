@@ -27,6 +27,7 @@ mod retention;
 mod shaping;
 mod three_tiers;
 mod top;
+mod twins;
 
 /// A file beside this one that is no module here would be a story that nobody tells.
 #[test]

@@ -16,7 +16,8 @@ use qc_core::streams::{ReadError, Streams};
 use qc_core::tls::Credentials;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Consumer, Greeting, Mark, Open, Record, Refusal, Start, Status,
+    Subscribe, Target,
 };
 use tokio::sync::watch;
 
@@ -195,11 +196,15 @@ impl LinkApp for Uplink {
 
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
-    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
-        self.monitor.heartbeat(heartbeat.rtt);
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.monitor.heartbeat(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
         if self.handed.is_first_link() {
             let streams = Arc::clone(&self.streams);

@@ -12,6 +12,7 @@ mod front;
 mod hub;
 mod listener;
 mod metrics;
+mod presence;
 mod retention;
 mod upgrade;
 

@@ -229,15 +229,37 @@ pub(crate) async fn link<S>(
     listener.front.linked(remote);
     let fleet = || listener.hub.fleet();
     fleet().admitted(&peer.name, peer.role, clock.now());
-    let lately = 2 * listener.link.session.heartbeat;
-    let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
-    if let Some(contested) = contested {
-        fleet().contested(&peer.name, contested.refusal, contested.until);
-    }
     let with = Peer {
         node: peer.name.clone(),
         address: remote.to_string(),
     };
+    // before it is asked who is sent away: an order that comes in between is heard
+    let mut orders = listener.hub.drains_changed();
+    if let Some(refusal) = listener.hub.sends_away(&peer.name) {
+        let (hub, closed) = (&listener.hub, watch::channel(Stop::Leave(refusal)).1);
+        let side = Side::Acceptor;
+        link::run(
+            stream,
+            &with,
+            side,
+            hub,
+            clock.as_ref(),
+            &listener.link,
+            closed,
+        )
+        .await;
+        return;
+    }
+    let lately = 2 * listener.link.session.heartbeat;
+    let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
+    if let Some(contested) = contested {
+        fleet().contested(
+            &peer.name,
+            contested.refusal,
+            clock.instant(),
+            contested.until,
+        );
+    }
     let run = link::run(
         standing.listen_to(stream, Arc::clone(clock)),
         &with,
@@ -276,7 +298,7 @@ pub(crate) async fn link<S>(
             let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
             tracing::warn!(code, node = %peer.name, reason, "Two machines use one identity.");
         }
-        fleet().contested(&peer.name, refusal, contested.until);
+        fleet().contested(&peer.name, refusal, clock.instant(), contested.until);
     }
 }
 

@@ -10,12 +10,19 @@ use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Code, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    Target,
 };
 use tokio::sync::watch;
 
 use super::Hub;
 use super::access::{StreamRule, Verb, WRONG_CLASS};
+use super::lanes::{self, MOST_SPLIT};
+use crate::presence;
+
+/// A message has passed more relays than there are in a row anywhere.
+const CIRCLES: &str = "QC2243";
+const MAX_HOPS: u32 = 16;
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
@@ -179,13 +186,25 @@ impl LinkApp for Hub {
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
         self.fleet().heartbeat(peer, &heartbeat, now, at);
+        self.process_alive(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, peer: &Peer) -> Option<Refusal> {
+        self.fleet().notice(&peer.node, self.inner.clock.instant())
+    }
+
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.process_linked(peer, greeting.instance);
+        self.keep_first_link();
         self.callers().begin(peer, caller);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if presence::is_presence(target) && self.fleet().is_relay(&peer.node) {
+            let told = presence::answer(self.clone(), peer.node.clone(), stream);
+            self.inner.drain.spawn("presence", told);
+            return Ok(());
+        }
         self.answer_probe(peer, target, stream)
     }
 
@@ -220,6 +239,7 @@ impl LinkApp for Hub {
         if matches!(state, LinkState::Down(_)) {
             self.readers().end(peer);
             self.callers().end(peer);
+            self.process_gone(peer);
         }
         self.fleet().link(peer, state, now, at);
     }

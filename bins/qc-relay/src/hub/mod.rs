@@ -12,6 +12,7 @@ pub(crate) mod fleet;
 mod lanes;
 mod link;
 mod parent;
+mod presence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -40,6 +41,7 @@ use drains::Drains;
 use fleet::Fleet;
 use lanes::Fronts;
 pub(crate) use parent::Parent;
+use presence::Presence;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
@@ -59,6 +61,12 @@ struct Inner {
     reconfigured: watch::Sender<u64>,
     readers: Mutex<Readers>,
     callers: Mutex<Callers>,
+    drains: Drains,
+    presence: Mutex<Presence>,
+    /// How far the channels of every reader have come.
+    fronts: Mutex<Fronts>,
+    /// What went to whom over links.
+    handed: Handed,
     own_rate: Mutex<OwnRate>,
     http: Limits,
     drain: Drain,
@@ -101,6 +109,8 @@ pub(crate) struct HubParts {
     pub drain: Drain,
     /// The link to its parent, if one is configured.
     pub uplink: Option<Monitor>,
+    /// The number of this process.
+    pub instance: u64,
 }
 
 impl Hub {
@@ -123,6 +133,10 @@ impl Hub {
             reconfigured: watch::Sender::new(0),
             readers: Mutex::default(),
             callers: Mutex::default(),
+            drains,
+            fronts: Mutex::default(),
+            presence: Mutex::new(Presence::new(parts.instance)),
+            handed,
             own_rate: Mutex::default(),
             http: parts.http,
             drain: parts.drain,

@@ -20,8 +20,8 @@ use qc_core::store::{AppendError, DeadLetter, DeadNote, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
-    Subscribe, Target,
+    Backlog, ChannelKind, Consumer, EnvelopeRef, Greeting, MAX_CHANNELS, Mark, Open, Record,
+    Refusal, Start, Status, Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 
@@ -372,11 +372,15 @@ impl LinkApp for Parent {
 
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
-    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
-        self.monitor.heartbeat(heartbeat.rtt);
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.monitor.heartbeat(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
         self.hub.remember_parent(&peer.node);
         self.hub.keep_first_link();

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use super::calls::{CallStream, Caller};
 use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
 use crate::wire::{
-    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Status, Subscribe, Target,
+    Backlog, ChannelKind, Consumer, Greeting, Mark, Open, Record, Refusal, Status, Subscribe,
+    Target,
 };
 
 /// The node at the other end, as its certificate names it.
@@ -87,8 +88,12 @@ pub struct PeerHeartbeat {
     pub time: Timestamp,
     /// Time there and back, once measured.
     pub rtt: Option<Duration>,
+    /// When the heartbeat was sent that this one answers: the peer was alive after that.
+    pub echoed: Option<Instant>,
     /// What waits at the peer on each channel that it sends on.
     pub backlog: Vec<(Open, Backlog)>,
+    /// What the peer says that this node should know of itself.
+    pub notice: Option<Refusal>,
 }
 
 /// How a link stands.
@@ -170,8 +175,12 @@ pub trait LinkApp: Send + Sync + 'static {
     /// What the peer's heartbeat tells.
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat);
 
-    /// Both sides have greeted each other: `caller` makes calls to the peer as long as the link lasts.
-    fn linked(&self, peer: &Peer, caller: Caller);
+    /// What `peer` should know of itself, as long as it holds.
+    fn notice(&self, peer: &Peer) -> Option<Refusal>;
+
+    /// Both sides have greeted each other: `caller` makes calls to the peer as long as the link lasts,
+    /// and `greeting` is the peer's.
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller);
 
     /// The peer calls `target`: who answers takes `stream` and goes on in a task of its own. A refusal
     /// reaches the caller.

@@ -454,7 +454,12 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     }
 
     /// A link to a relay before `place` that has greeted, as soon as there is one.
-    async fn better(&self, place: usize, rng: &mut fastrand::Rng) -> Standing<'a, A> {
+    async fn better(
+        &self,
+        place: usize,
+        course: &Mutex<Course>,
+        rng: &mut fastrand::Rng,
+    ) -> Standing<'a, A> {
         loop {
             // a whole fleet was moved here at one time, and is not to return at one time
             let after = self.options.prefer_after;

@@ -281,10 +281,10 @@ impl<A: LinkApp> Driver<'_, A> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Established(_) => {
+            Event::Established(greeting) => {
                 self.established = true;
                 self.channels.look_again();
-                self.app.linked(self.peer, self.calls.caller());
+                self.app.linked(self.peer, &greeting, self.calls.caller());
                 self.app.state(self.peer, &LinkState::Up);
             }
             Event::Opened(open) => match self.app.open_inbound(self.peer, &open) {
@@ -360,7 +360,8 @@ impl<A: LinkApp> Driver<'_, A> {
                 self.session.shrink();
                 let backlog = self.channels.backlog(self.app);
                 let now = Now::of(self.clock);
-                self.session.heartbeat(backlog, self.app.status(), now);
+                let (status, notice) = (self.app.status(), self.app.notice(self.peer));
+                self.session.heartbeat(backlog, status, notice, now);
             }
             Event::Heartbeat(heartbeat) => self.app.peer_heartbeat(self.peer, heartbeat),
             Event::Status(status) => self.app.peer_status(self.peer, status),

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::app::{Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat};
 use super::calls::{CallStream, Caller};
 use crate::model::{Seq, StreamName};
-use crate::wire::{Backlog, Mark, Open, Record, Refusal, Status, Subscribe, Target};
+use crate::wire::{Backlog, Greeting, Mark, Open, Record, Refusal, Status, Subscribe, Target};
 
 /// The program around one link, with a gate in front of what is sent and asked for.
 pub(super) struct Gate<A> {
@@ -139,8 +139,12 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         self.app.peer_heartbeat(peer, heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
-        self.app.linked(peer, caller);
+    fn notice(&self, peer: &Peer) -> Option<Refusal> {
+        self.app.notice(peer)
+    }
+
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.app.linked(peer, greeting, caller);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {

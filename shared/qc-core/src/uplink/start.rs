@@ -84,6 +84,7 @@ pub fn start<A: LinkApp>(
     around.drain.spawn("steer", steer.run(around.drain.clone()));
     let session = SessionConfig {
         heartbeat: uplink.heartbeat,
+        instance: fastrand::u64(1..),
         ..SessionConfig::new(around.node)
     };
     let options = DialerOptions {

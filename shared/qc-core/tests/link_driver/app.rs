@@ -12,8 +12,8 @@ use qc_core::link::{
 };
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
-    Subscribe, Target,
+    Backlog, ChannelKind, Code, Greeting, Mark, Open, Record, RecordHeader, RecordKind, Refusal,
+    Status, Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -35,6 +35,10 @@ pub(crate) struct App {
     pub(crate) states: Mutex<Vec<LinkState>>,
     pub(crate) refusals: Mutex<Vec<Code>>,
     pub(crate) beats: AtomicUsize,
+    pub(crate) echoes: AtomicUsize,
+    pub(crate) notice: Mutex<Option<Refusal>>,
+    pub(crate) noticed: Mutex<Vec<Option<Refusal>>>,
+    pub(crate) instances: Mutex<Vec<u64>>,
     pub(crate) statuses: AtomicUsize,
     pub(crate) bytes_read: AtomicUsize,
     pub(crate) full: AtomicBool,
@@ -57,6 +61,10 @@ impl App {
             states: Mutex::default(),
             refusals: Mutex::default(),
             beats: AtomicUsize::new(0),
+            echoes: AtomicUsize::new(0),
+            notice: Mutex::default(),
+            noticed: Mutex::default(),
+            instances: Mutex::default(),
             statuses: AtomicUsize::new(0),
             bytes_read: AtomicUsize::new(0),
             full: AtomicBool::new(false),
@@ -265,11 +273,19 @@ impl LinkApp for App {
         self.statuses.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {
+    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.noticed.lock().unwrap().push(heartbeat.notice);
+        self.echoes
+            .fetch_add(usize::from(heartbeat.echoed.is_some()), Ordering::SeqCst);
         self.beats.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn linked(&self, _peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        self.notice.lock().unwrap().clone()
+    }
+
+    fn linked(&self, _peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.instances.lock().unwrap().push(greeting.instance);
         *self.caller.lock().unwrap() = Some(caller);
     }
 

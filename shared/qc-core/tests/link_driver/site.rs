@@ -23,6 +23,7 @@ pub(crate) fn options(node: &str) -> LinkOptions {
         ..LinkOptions::new(SessionConfig {
             heartbeat: Duration::from_millis(100),
             hello_timeout: Duration::from_millis(300),
+            instance: 77,
             ..SessionConfig::new(node.parse().unwrap())
         })
     }

@@ -101,6 +101,7 @@ fn greetings_are_checked() {
         time: Timestamp::from_millis(1),
         heartbeat: Duration::from_secs(1),
         window: 1000,
+        instance: 0,
     };
     let impostor = Greeting {
         node: name("edge-2.mill7.acme"),

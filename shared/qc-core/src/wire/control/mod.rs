@@ -49,6 +49,9 @@ pub struct Greeting {
     pub heartbeat: Duration,
     /// Bytes of records it takes unacknowledged, over all channels.
     pub window: u64,
+    /// A number that its process drew when it began, 0 if it tells none: two of one node that live at
+    /// the same time are two machines.
+    pub instance: u64,
 }
 
 /// Why a session, a channel or a subscription does not go on.
@@ -218,6 +221,8 @@ pub struct Heartbeat {
     pub durable: Vec<Durable>,
     /// What waits, per channel.
     pub backlog: Vec<ChannelBacklog>,
+    /// What the receiver should know of itself, as long as it holds.
+    pub notice: Option<Refusal>,
 }
 
 /// Where a subscription without a position begins. The numbers are sent.

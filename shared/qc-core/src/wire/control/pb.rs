@@ -33,6 +33,8 @@ pub(super) struct Greeting {
     heartbeat_ms: u32,
     #[prost(uint64, tag = "8")]
     window: u64,
+    #[prost(uint64, tag = "9")]
+    instance: u64,
 }
 
 impl From<&super::Greeting> for Greeting {
@@ -46,6 +48,7 @@ impl From<&super::Greeting> for Greeting {
             time_ms: greeting.time.as_millis(),
             heartbeat_ms: u32::try_from(greeting.heartbeat.as_millis()).unwrap_or(u32::MAX),
             window: greeting.window,
+            instance: greeting.instance,
         }
     }
 }
@@ -72,6 +75,7 @@ impl TryFrom<Greeting> for super::Greeting {
             time: Timestamp::from_millis(pb.time_ms),
             heartbeat: Duration::from_millis(u64::from(pb.heartbeat_ms)),
             window: pb.window,
+            instance: pb.instance,
         })
     }
 }
@@ -283,6 +287,8 @@ pub(super) struct Heartbeat {
     durable: Vec<Durable>,
     #[prost(message, repeated, tag = "6")]
     backlog: Vec<Waiting>,
+    #[prost(message, optional, tag = "7")]
+    notice: Option<Refusal>,
 }
 
 impl From<&super::Heartbeat> for Heartbeat {
@@ -311,6 +317,7 @@ impl From<&super::Heartbeat> for Heartbeat {
                     oldest_ms: waiting.backlog.oldest.map_or(0, Timestamp::as_millis),
                 })
                 .collect(),
+            notice: beat.notice.as_ref().map(Into::into),
         }
     }
 }
@@ -350,6 +357,7 @@ impl TryFrom<Heartbeat> for super::Heartbeat {
                     },
                 })
                 .collect(),
+            notice: pb.notice.map(TryInto::try_into).transpose()?,
         })
     }
 }

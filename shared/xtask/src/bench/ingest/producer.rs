@@ -17,8 +17,8 @@ use qc_core::link::{
 use qc_core::model::{AttrValue, Envelope, Epoch, Lane, NodeName, Seq, StreamName};
 use qc_core::tls::{self, Credentials};
 use qc_core::wire::{
-    Backlog, ChannelKind, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status, Subscribe,
-    Target, encode_envelope,
+    Backlog, ChannelKind, Greeting, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
+    Subscribe, Target, encode_envelope,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -314,7 +314,11 @@ impl LinkApp for Producer {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
 
-    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, _peer: &Peer, _greeting: &Greeting, _caller: link::Caller) {}
 
     fn called(
         &self,

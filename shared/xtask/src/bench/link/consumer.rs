@@ -14,7 +14,9 @@ use qc_core::reach::{
     Dial, LinkStream, Names, NoProxy, Reach, Socket, SystemResolver, WebSocketMode,
 };
 use qc_core::tls::Credentials;
-use qc_core::wire::{Backlog, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target};
+use qc_core::wire::{
+    Backlog, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+};
 use tokio::sync::{Semaphore, watch};
 
 use super::arrivals::Arrivals;
@@ -194,7 +196,11 @@ impl LinkApp for Taker {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
 
-    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, _peer: &Peer, _greeting: &Greeting, _caller: link::Caller) {}
 
     fn called(
         &self,
