@@ -9,7 +9,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use qc_core::clock::{Clock as _, ManualClock};
 use qc_core::link::{
-    Chunk, ENDED, Event, GOING_AWAY, Now, OutboundChannel, Session, SessionConfig, Side,
+    Chunk, ENDED, Event, GOING_AWAY, Now, OutboundChannel, Session, SessionConfig, Share, Side,
 };
 use qc_core::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use qc_core::wire::{
@@ -209,9 +209,12 @@ impl Play {
             kind,
             stream: stream.parse().unwrap(),
             lane: Lane::High,
+            share: Share::All,
             epoch: EPOCH,
             first: Seq(1),
             last: Seq(sizes.len() as u64 + 1),
+            sent: Seq(sizes.len() as u64 + 1),
+            had: None,
             after: Seq::ZERO,
             consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
         };
@@ -289,7 +292,7 @@ impl Play {
                 messages_out: 740,
             };
             let now = self.now();
-            self.sessions[from].heartbeat(vec![waiting], status.clone(), now);
+            self.sessions[from].heartbeat(vec![waiting], status.clone(), None, now);
             let heard = self.carry(from);
             let [Event::Heartbeat(beat), Event::Status(told)] = &heard[..] else {
                 panic!("{heard:?}");

@@ -40,7 +40,7 @@ impl Site {
         };
         let state = |node: &str| site.path(node);
         site.authority.enroll(&[
-            ("relay-1.hq.acme", "relay", &state("relay")),
+            ("relay-1.hq.acme", "relay-parent", &state("relay")),
             ("edge-a.site-a.acme", "edge", &state("edge-a")),
             ("edge-b.site-b.acme", "edge", &state("edge-b")),
             ("app-1.hq.acme", "client", &state("app")),

@@ -160,7 +160,12 @@ fn renewed_certificates_cost_nobody_a_link() {
     }
     crosses(&site, "before.txt");
     let before = relay.status()["certificate"]["not_after"].clone();
-    renew(&site, "relay-1.hq.acme", Role::Relay, &site.path("relay"));
+    renew(
+        &site,
+        "relay-1.hq.acme",
+        Role::RelayParent,
+        &site.path("relay"),
+    );
     renew(
         &site,
         "edge-a.site-a.acme",

@@ -15,6 +15,7 @@ mod curl;
 mod dead_letters;
 mod disk_errors;
 mod disk_full;
+mod drain;
 mod front;
 mod getting_through;
 mod identity;
@@ -22,11 +23,13 @@ mod keys;
 mod kill_any;
 mod over_the_link;
 mod restarts;
+mod restored;
 mod retention;
 mod shaping;
 mod stranger;
 mod three_tiers;
 mod top;
+mod twins;
 
 /// A file beside this one that is no module here would be a story that nobody tells.
 #[test]

@@ -226,3 +226,141 @@ fn a_message_whose_class_may_not_leave_stays_and_is_accounted_for() {
     let dead = hub.ask(&["dlq", "list"]).ok();
     assert!(!dead.contains("phi"), "{dead}");
 }
+
+#[test]
+fn a_relay_that_is_no_parent_gets_nothing_and_both_sides_say_what_to_do() {
+    let site = Site::new();
+    let state = site.path("other");
+    let node = ("relay-9.hq.acme", "relay", state.as_path());
+    site.authority.enroll(&[node]);
+    let port = free_port();
+    let mut other = site.relay_at("other", port, "");
+    let address = format!("127.0.0.1:{port}");
+    let mut middle = Middle::new(&site, &address, GOES_UP);
+    let mut edge_a = site.edge_a(&address, "");
+    for daemon in [&mut other, &mut middle.daemon, &mut edge_a] {
+        daemon.start();
+    }
+    let next = "qc-pki token new NODE --role relay-parent";
+    middle
+        .daemon
+        .logs(&["QC2005", "wanted is relay-parent", next]);
+    other.logs(&["QC2032", "takes as its parent only a relay-parent", next]);
+    until("status says so", || {
+        let link = &middle.daemon.status()["uplink"];
+        link["state"] != "up" && link["last_error"]["code"] == "QC2005"
+    });
+    until("an edge takes it all the same", || {
+        edge_a.status()["links"][0]["state"] == "up"
+    });
+}
+
+/// Two relays, each the parent of the other, that send each other one stream.
+#[test]
+fn what_two_relays_send_to_each_other_does_not_circle() {
+    let site = Site::new();
+    let state = site.path("mid");
+    let node = ("relay-2.site-a.acme", "relay-parent", state.as_path());
+    site.authority.enroll(&[node]);
+    let ring = |parent: &str| {
+        format!(
+            "[[class]]\nname = \"internal\"\nuplink = true\n[[stream]]\nname = \"acme/ring\"\n\
+             class = \"internal\"\npublish = [\"*.*.acme\"]\nuplink = \"send\"\n\
+             [uplink]\nrelay = [\"{parent}\"]\n"
+        )
+    };
+    let port = free_port();
+    let mut relays = [
+        site.relay(&ring(&format!("127.0.0.1:{port}"))),
+        site.relay_at("mid", port, &ring(&site.address())),
+    ];
+    for relay in &mut relays {
+        relay.start();
+    }
+    let row = |relay: &Daemon| {
+        let streams = relay.ask(&["streams", "list", "--json"]).data();
+        let mut streams = streams.as_array().unwrap().iter();
+        let ring = streams.find(|row| row["name"] == "acme/ring").unwrap();
+        (ring["last_seq"].clone(), ring["duplicates"].clone())
+    };
+    for (turn, relay) in relays.iter().enumerate() {
+        let lines: Vec<_> = (0..50).map(|n| format!("{turn}-{n}")).collect();
+        let args = ["publish", "acme/ring", "--lines"];
+        relay.ask_with(&args, lines.join("\n").as_bytes()).ok();
+    }
+    until("both have all of it", || {
+        relays.iter().all(|relay| row(relay).0 == 100)
+    });
+    for relay in &relays {
+        assert_settled(relay);
+    }
+    sleep(Duration::from_millis(500));
+    for relay in &relays {
+        // not even as a duplicate did anything come back
+        assert_eq!(row(relay), (100.into(), 0.into()));
+    }
+}
+
+/// What waits on a relay waits in one line; an alarm goes ahead of it, upward over a slow line and
+/// downward to a reader that was away.
+#[test]
+fn an_alarm_goes_ahead_on_the_second_hop() {
+    const BULK: usize = 3000;
+    let site = Site::new();
+    let mut hub = site.relay("");
+    let mut middle = Middle::new(&site, &site.address(), GOES_UP);
+    let config = fs::read_to_string(site.path("mid.toml")).unwrap();
+    let slow = config.replace(
+        "heartbeat = \"1s\"\n",
+        "heartbeat = \"1s\"\nlimit = \"400kbit\"\n",
+    );
+    assert_ne!(config, slow);
+    site.write("mid.toml", slow);
+    let mut edge_a = site.edge_a(&middle.address(), "");
+    for daemon in [&mut hub, &mut middle.daemon, &mut edge_a] {
+        daemon.start();
+    }
+    let has = |relay: &Daemon, count: usize| {
+        let streams = relay.ask(&["streams", "list", "--json"]).data();
+        streams[0]["last_seq"].as_u64() >= Some(count as u64)
+    };
+    send(&edge_a, "normal", "bulk", BULK);
+    until("the middle has the bulk", || has(&middle.daemon, BULK));
+    let lane = [
+        "send",
+        Site::STREAM,
+        "--class",
+        "internal",
+        "--lane",
+        "critical",
+    ];
+    let alarm = [&lane[..], &["--lines", "--id", "alarm"]].concat();
+    edge_a.ask_with(&alarm, b"alarm-0001").ok();
+    until("everything is above", || has(&hub, BULK + 1));
+    let tail = hub.ask(&["tail", Site::STREAM, "--json"]).ok();
+    let place = tail.lines().position(|row| row.contains("\"alarm-1\""));
+    assert!(
+        place.is_some_and(|place| place < BULK / 2),
+        "above it is number {place:?}"
+    );
+    assert_settled(&middle.daemon);
+    let (_, ledger) = middle.daemon.ledger();
+    let rows = ledger["rows"].as_array().unwrap();
+    assert_eq!(
+        (rows.len(), &rows[0]["acked"]),
+        (1, &(BULK + 1).into()),
+        "{ledger}"
+    );
+
+    // a reader that comes now, and one of the middle: both have it early
+    let mut edge_b = site.edge_b(&site.address(), "{seq}", "");
+    edge_b.start();
+    until("everything is delivered", || {
+        site.delivered().len() == BULK + 1
+    });
+    let delivered = in_order(&site);
+    assert_whole(&delivered, "bulk", BULK);
+    let place = delivered.iter().position(|body| body.starts_with("alarm"));
+    assert!(place < Some(50), "the alarm came as number {place:?}");
+    assert_settled(&hub);
+}

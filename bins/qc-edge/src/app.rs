@@ -7,6 +7,7 @@ use std::time::Duration;
 use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
+use qc_core::link::{self, Handed};
 use qc_core::node::{KeyOptions, NodeState, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
@@ -23,7 +24,7 @@ use crate::commands::netdeps::dependencies;
 use crate::config::EdgeConfig;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
-use crate::uplink::Uplink;
+use crate::uplink::{Uplink, at_start};
 
 /// How often the disk is sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -79,6 +80,7 @@ pub(crate) async fn run(
     let around = uplink::Around {
         node: node.name.clone(),
         credentials: node.credentials.clone(),
+        roles: tls::RELAYS,
         state: dir.clone(),
         clock: Arc::clone(&clock),
         monitor: monitor.clone(),
@@ -98,7 +100,11 @@ pub(crate) async fn run(
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
+    let had_link = link::had_link(around.streams.as_ref()).await;
     let uplink = Uplink {
+        handed: Handed::new(at_start(&node.log), had_link),
+        streams: Arc::clone(&around.streams),
+        drain: service.drain.clone(),
         buffer: buffer.clone(),
         clock: Arc::clone(&clock),
         credentials: node.credentials.clone(),

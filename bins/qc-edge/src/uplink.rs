@@ -6,16 +6,18 @@ use std::sync::Arc;
 use qc_core::admin::RemoteAdmin;
 use qc_core::clock::Clock;
 use qc_core::link::{
-    self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
-    PeerHeartbeat,
+    self, CallStream, Caller, Chunk, Handed, LinkApp, LinkState, Listening, OutboundChannel, Peer,
+    PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
-use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
-use qc_core::streams::ReadError;
+use qc_core::service::Drain;
+use qc_core::store::{Draft, Log, Role, StreamKey, dedupe_key};
+use qc_core::streams::{ReadError, Streams};
 use qc_core::tls::Credentials;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Consumer, Greeting, Mark, Open, Record, Refusal, Start, Status,
+    Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 
@@ -35,6 +37,12 @@ pub(crate) struct Uplink {
     pub monitor: Monitor,
     /// What the relay may ask this edge.
     pub admin: RemoteAdmin,
+    /// What went to which relay.
+    pub handed: Handed,
+    /// Where it is kept that there was a link.
+    pub streams: Arc<dyn Streams>,
+    /// What begins new epochs.
+    pub drain: Drain,
 }
 
 impl LinkApp for Uplink {
@@ -77,7 +85,11 @@ impl LinkApp for Uplink {
         }
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        _peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let reason = format!(
             "an edge serves no subscriptions; {} is not here",
             subscribe.stream
@@ -85,20 +97,24 @@ impl LinkApp for Uplink {
         Err(Refusal::new(link::NO_STREAM, reason))
     }
 
-    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+    fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
         let streams = self.buffer.log().streams().into_iter();
         streams
             .filter(|info| info.key.role == Role::Outbox)
             .map(|info| OutboundChannel {
+                sent: Seq::ZERO,
+                had: None,
                 kind: ChannelKind::Forward,
                 after: self.buffer.positions().of(&info.key, UPLINK),
                 stream: info.key.name,
                 lane: info.key.lane,
+                share: Share::All,
                 epoch: info.epoch,
                 first: info.first,
                 last: info.last,
                 consumer: None,
             })
+            .map(|channel| self.handed.told(peer, channel))
             .collect()
     }
 
@@ -114,6 +130,7 @@ impl LinkApp for Uplink {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -124,13 +141,17 @@ impl LinkApp for Uplink {
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
             .map_err(|error| Refusal::from(&ReadError::from(error)))?;
+        if let Some(last) = records.last() {
+            self.handed.sent(peer, channel, last.header.seq);
+        }
         Ok(Chunk {
             records,
             through: Seq::ZERO,
         })
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.handed.acked(peer, channel, seq);
         let key = outbox(channel);
         let before = self.buffer.positions().of(&key, UPLINK);
         self.buffer.advance(&key, UPLINK, seq);
@@ -179,16 +200,34 @@ impl LinkApp for Uplink {
 
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
-    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
-        self.monitor.heartbeat(heartbeat.rtt);
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.monitor.heartbeat(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
+        if self.handed.is_first_link() {
+            let streams = Arc::clone(&self.streams);
+            let kept = async move { link::has_link(streams.as_ref()).await };
+            self.drain.spawn("first link", kept);
+        }
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
         self.admin.called(peer, target, stream)
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.handed.rewound(peer, channel);
+        let (log, key, past) = (self.buffer.log().clone(), outbox(channel), channel.epoch);
+        self.drain.spawn("new epoch", async move {
+            let begun = log.begin_epoch(&key, past).await;
+            link::tell_epoch(&key.name, begun.err().as_ref());
+        });
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {
@@ -206,6 +245,13 @@ fn outbox(channel: &OutboundChannel) -> StreamKey {
         name: channel.stream.clone(),
         lane: channel.lane,
     }
+}
+
+/// The newest numbers of everything that is there to be sent.
+pub(crate) fn at_start(log: &Log) -> impl Iterator<Item = ((StreamName, Lane), Seq)> {
+    let streams = log.streams().into_iter();
+    let outbox = streams.filter(|info| info.key.role == Role::Outbox);
+    outbox.map(|info| ((info.key.name, info.key.lane), info.last))
 }
 
 /// Where a subscribed stream is kept until its sinks have it.

@@ -12,7 +12,8 @@
 //! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
-//! The routes of keys are merged in: `qc_core::node::key_routes`.
+//! Merged in are the routes of keys, `qc_core::node::key_routes`, and those of nodes that are sent away,
+//! `crate::drain_routes`.
 
 use std::time::Duration;
 
@@ -188,6 +189,7 @@ async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
         uptime_s: admin.hub.uptime_s(),
         state_dir: admin.upkeep.dir.display().to_string(),
         draining: admin.drain.is_draining(),
+        drained: admin.hub.drained(),
         listeners: admin.listeners.clone(),
         store: admin.upkeep.status(admin.hub.disk_used()),
         links: links

@@ -27,6 +27,7 @@ use crate::front::{self, Front};
 use crate::hub::{Hub, HubParts, Parent};
 use crate::listener::{self, Listener};
 use crate::metrics::RelayMetrics;
+use crate::presence;
 
 /// How often rates and the disk are sampled.
 const SAMPLE: Duration = Duration::from_secs(2);
@@ -67,6 +68,7 @@ pub(crate) async fn run(
         http: http_limits(&config),
         drain: service.drain.clone(),
         uplink: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
+        instance: fastrand::u64(1..),
     })
     .await
     .map_err(|error| not_writable(&error))?;
@@ -99,6 +101,7 @@ pub(crate) async fn run(
     let around = uplink::Around {
         node: node.name.clone(),
         credentials: credentials.clone(),
+        roles: tls::PARENTS,
         state: dir.clone(),
         clock: clock.clone(),
         monitor,
@@ -118,6 +121,7 @@ pub(crate) async fn run(
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
         .merge(keys)
+        .merge(crate::drain_routes::router(hub.clone()))
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
@@ -146,6 +150,15 @@ pub(crate) async fn run(
     service.drain.spawn(
         "uplink letters",
         parent.clone().bury_what_stays(service.drain.clone()),
+    );
+    service.drain.spawn(
+        "presence",
+        presence::tell(
+            hub.clone(),
+            around.monitor.clone(),
+            config.link.heartbeat,
+            service.drain.clone(),
+        ),
     );
     uplink::start(&config.uplink, parent, around, steer)?;
     service.drain.spawn(

@@ -6,7 +6,9 @@ use qc_core::cli::{
     LinkCommand, ProbeCommand,
 };
 
-use crate::commands::{consumer, fleet, publish, reload, retention, run, status, streams, tail};
+use crate::commands::{
+    consumer, drain, fleet, publish, reload, resume, retention, run, status, streams, tail,
+};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Retention(retention::Args),
     Probe(ProbeCommand),
     Link(LinkCommand),
+    Drain(drain::Args),
+    Resume(resume::Args),
     Reload(reload::Args),
     Config(ConfigCommand),
     Explain(ExplainCommand),

@@ -16,6 +16,7 @@ use qc_core::uplink::{UPLINK, UplinkSection};
 use qc_core::wire::MAX_CHANNELS;
 use serde::Deserialize;
 
+use crate::circles::{comes_back, own_parent};
 use crate::hub::access::{Access, Direction, NodePattern, StreamRule};
 use crate::retention::{ClassSection, Retention};
 
@@ -472,6 +473,10 @@ impl RelayConfig {
         }
         problems.extend(store_problems(loaded, &config.store, &config.tenant_key));
         problems.extend(config.uplink.problem(loaded));
+        if let Some(relay) = own_parent(config.listen.address, &config.uplink.relay) {
+            let message = format!("{relay} is this relay itself: messages would go in a circle");
+            problems.push(loaded.problem("uplink.relay", "QC1020", message));
+        }
         problems.extend(config.uplink_problems(loaded));
         for class in &config.class {
             problems.extend(class.problem(loaded));
@@ -516,6 +521,16 @@ impl RelayConfig {
             problems.push(loaded.problem(&path, "QC1020", message).help(help));
         };
         for stream in &self.stream {
+            let back = |parent| {
+                let verb = comes_back(stream.uplink, parent, &stream.publish, &stream.subscribe);
+                verb.zip(Some(parent))
+            };
+            if let Some((verb, parent)) = self.uplink.name.as_ref().and_then(back) {
+                let message =
+                    format!("'{verb}' names the parent {parent}: it would go in a circle");
+                let help = format!("take {parent} out of '{verb}', or uplink = \"none\"");
+                say(stream, message, help);
+            }
             let [sent, received] = &mut counts;
             let count = match stream.uplink {
                 Direction::None => continue,
@@ -637,6 +652,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_would_go_in_a_circle_is_refused() {
+        let read = |uplink: &str, stream: &str| {
+            let text = format!(
+                "schema = 1\n[uplink]\nname = \"relay-1.hq.acme\"\nrelay = [\"{uplink}\"]\n\
+                 [[class]]\nname = \"c\"\nuplink = true\n\
+                 [[stream]]\nname = \"acme/x\"\nclass = \"c\"\nuplink = \"send\"\n{stream}"
+            );
+            let loaded = load(&SCHEMA, vec![Source::new("relay.toml", text)], &[]);
+            let read = loaded.and_then(|loaded| RelayConfig::from_loaded(&loaded));
+            read.err()
+                .map_or_else(String::new, |error| error.to_string())
+        };
+        assert_eq!(read("hq.example:7443", ""), "");
+        let own = read("127.0.0.1:7443", "");
+        assert!(
+            own.contains("relay.toml:4") && own.contains("this relay itself"),
+            "{own}"
+        );
+        let back = read("hq.example:7443", "publish = [\"relay-1.hq.acme\"]\n");
+        assert!(
+            back.contains("relay.toml:11") && back.contains("'publish' names"),
+            "{back}"
+        );
     }
 
     #[test]

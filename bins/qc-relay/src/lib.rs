@@ -3,13 +3,16 @@
 
 mod admin;
 mod app;
+mod circles;
 mod cli;
 mod commands;
 mod config;
+mod drain_routes;
 mod front;
 mod hub;
 mod listener;
 mod metrics;
+mod presence;
 mod retention;
 mod upgrade;
 
@@ -57,6 +60,8 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Retention(args) => commands::retention::run(&context, &args),
         Command::Probe(verb) => verb.run(&context),
         Command::Link(verb) => verb.run(&context),
+        Command::Drain(args) => commands::drain::run(&context, &args),
+        Command::Resume(args) => commands::resume::run(&context, &args),
         Command::Reload(args) => commands::reload::run(&context, &args),
         Command::Config(verb) => context.config(&verb, |loaded| {
             config::RelayConfig::from_loaded(loaded).map(drop)

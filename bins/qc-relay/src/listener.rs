@@ -14,12 +14,13 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::door::Caller;
-use qc_core::link::{self, LinkOptions, Peer, Side};
+use qc_core::link::{self, LinkOptions, Peer, Side, Stop};
 use qc_core::pki::PeerIdentity;
 use qc_core::service::Drain;
 use qc_core::tls::{self, AcceptError, Accepted, Credentials, Shown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::front::{Front, Links, Place, hello};
@@ -228,15 +229,37 @@ pub(crate) async fn link<S>(
     listener.front.linked(remote);
     let fleet = || listener.hub.fleet();
     fleet().admitted(&peer.name, peer.role, clock.now());
-    let lately = 2 * listener.link.session.heartbeat;
-    let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
-    if let Some(contested) = contested {
-        fleet().contested(&peer.name, contested.refusal, contested.until);
-    }
     let with = Peer {
         node: peer.name.clone(),
         address: remote.to_string(),
     };
+    // before it is asked who is sent away: an order that comes in between is heard
+    let mut orders = listener.hub.drains_changed();
+    if let Some(refusal) = listener.hub.sends_away(&peer.name) {
+        let (hub, closed) = (&listener.hub, watch::channel(Stop::Leave(refusal)).1);
+        let side = Side::Acceptor;
+        link::run(
+            stream,
+            &with,
+            side,
+            hub,
+            clock.as_ref(),
+            &listener.link,
+            closed,
+        )
+        .await;
+        return;
+    }
+    let lately = 2 * listener.link.session.heartbeat;
+    let (standing, contested) = links.enter(&peer.name, remote, lately, clock.instant());
+    if let Some(contested) = contested {
+        fleet().contested(
+            &peer.name,
+            contested.refusal,
+            clock.instant(),
+            contested.until,
+        );
+    }
     let run = link::run(
         standing.listen_to(stream, Arc::clone(clock)),
         &with,
@@ -260,6 +283,9 @@ pub(crate) async fn link<S>(
                 break run.await;
             }
             ended = &mut run => break ended,
+            Ok(()) = orders.changed() => if let Some(refusal) = listener.hub.sends_away(&peer.name) {
+                standing.leave(refusal);
+            },
             () = drain.signaled(), if !is_draining => {
                 standing.drain();
                 is_draining = true;
@@ -272,7 +298,7 @@ pub(crate) async fn link<S>(
             let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
             tracing::warn!(code, node = %peer.name, reason, "Two machines use one identity.");
         }
-        fleet().contested(&peer.name, refusal, contested.until);
+        fleet().contested(&peer.name, refusal, clock.instant(), contested.until);
     }
 }
 

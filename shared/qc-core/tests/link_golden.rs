@@ -24,6 +24,7 @@ fn greeting() -> Greeting {
         time: Timestamp::from_millis(1_795_231_327_000),
         heartbeat: Duration::from_secs(5),
         window: 34_733_568,
+        instance: 0,
     }
 }
 
@@ -69,6 +70,7 @@ fn heartbeat() -> Heartbeat {
             channel: 2,
             backlog: backlog(),
         }],
+        notice: None,
     }
 }
 
@@ -88,9 +90,21 @@ fn controls() -> Vec<Control> {
     let refusal = |number, reason| Refusal::new(Code::new(number), reason);
     vec![
         Control::Hello(greeting()),
+        Control::Hello(Greeting {
+            instance: 0x0123_4567_89ab_cdef,
+            ..greeting()
+        }),
         Control::Welcome(greeting()),
         Control::Close(refusal(2200, "the node is shutting down")),
+        Control::Close(
+            refusal(2240, "relay-1.hq.acme is drained")
+                .towards(Some("relay-2.dc.example:7443".parse().unwrap())),
+        ),
         Control::Heartbeat(heartbeat()),
+        Control::Heartbeat(Heartbeat {
+            notice: Some(refusal(2225, "two machines")),
+            ..heartbeat()
+        }),
         Control::Open(open()),
         Control::OpenAck(OpenAck {
             channel: 1,
@@ -234,6 +248,19 @@ fn every_bound_is_checked() {
             payload(FrameKind::Close, 0, &[(1, 10_000)], &[]),
         ),
         (
+            "a relay to go to that is none",
+            payload(FrameKind::Close, 0, &[(1, 2240)], &[(3, "relay-2")]),
+        ),
+        (
+            "a relay to go to with a page of name",
+            payload(
+                FrameKind::Close,
+                0,
+                &[(1, 2240)],
+                &[(3, &format!("{}:7443", "x".repeat(254)))],
+            ),
+        ),
+        (
             "kind",
             payload(FrameKind::Open, 1, &[(1, 3), (4, 1)], &[(2, "a/b")]),
         ),
@@ -363,6 +390,7 @@ proptest! {
                     backlog: Backlog { messages, bytes, oldest: None },
                 })
                 .collect(),
+            notice: None,
         });
         let frame = decode(&encode(&control)).unwrap().unwrap();
         prop_assert_eq!(Control::decode(&frame), Ok(control));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use qc_core::clock::{Clock as _, ManualClock};
-use qc_core::link::{Chunk, Event, Now, OutboundChannel, Session, SessionConfig, Shape, Side};
+use qc_core::link::{
+    Chunk, Event, Now, OutboundChannel, Session, SessionConfig, Shape, Share, Side,
+};
 use qc_core::model::{Epoch, Lane, NodeName, Seq, Timestamp};
 use qc_core::wire::{
     Ack, Backlog, Call, ChannelBacklog, ChannelKind, Code, Control, Frame, FrameDecoder,
@@ -126,7 +128,7 @@ impl World {
                 assert!(seq >= *acked && seq <= *said, "{seq:?} of {said:?}");
                 *acked = seq;
             }
-            Event::Refused(number, _) => {
+            Event::Refused(number, _) | Event::Rewound(number, _) => {
                 self.inbound.remove(&number);
                 self.outbound.remove(&number);
             }
@@ -269,9 +271,12 @@ fn program(world: &mut World, input: &mut Input<'_>) {
                 kind: ChannelKind::Forward,
                 stream: input.one_of(&STREAMS).parse().unwrap(),
                 lane: input.one_of(&LANES),
+                share: Share::All,
                 epoch: Epoch(7),
                 first: Seq(1),
                 last: Seq(u64::from(input.u8())),
+                sent: Seq(u64::from(input.u8())),
+                had: None,
                 after: Seq::ZERO,
                 consumer: None,
             };
@@ -299,7 +304,7 @@ fn program(world: &mut World, input: &mut Input<'_>) {
         13 => session.end_call(number),
         14 => {
             let backlog = backlogs(input);
-            session.heartbeat(backlog, Status::default(), now);
+            session.heartbeat(backlog, Status::default(), None, now);
         }
         _ if input.u8() == 0 => session.drain(),
         _ => {}
@@ -357,6 +362,7 @@ fn from_peer(side: Side, input: &mut Input<'_>) -> Frame {
             held_us: input.number(),
             durable: (0..input.u8() % 4).map(|_| ack(input)).collect(),
             backlog: backlogs(input),
+            notice: (input.u8() % 4 == 0).then(|| refusal(input)),
         }),
         9 => {
             let kind = input.one_of(&[ChannelKind::Forward, ChannelKind::Deliver]);
@@ -455,6 +461,7 @@ fn hello(side: Side, version_min: u32, version_max: u32) -> Control {
         time: Timestamp::from_millis(5),
         heartbeat: Duration::from_secs(1),
         window: 2500,
+        instance: 0,
     };
     match side {
         Side::Acceptor => Control::Hello(greeting),

@@ -1,9 +1,11 @@
 //! One verb, one file. Verbs that ask a running relay do so over its admin socket.
 
 pub(crate) mod consumer;
+pub(crate) mod drain;
 pub(crate) mod fleet;
 pub(crate) mod publish;
 pub(crate) mod reload;
+pub(crate) mod resume;
 pub(crate) mod retention;
 pub(crate) mod run;
 pub(crate) mod status;

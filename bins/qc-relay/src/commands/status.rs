@@ -38,6 +38,8 @@ fn text(status: &RelayStatus) -> String {
     let health = health_lines(&status.store.health);
     let about = health.iter().chain(&status.store.recovered);
     lines.extend(about.map(|line| format!("        {line}")));
+    let drained = status.drained.iter();
+    lines.extend(drained.flat_map(super::drain::lines));
     let uplink = status.uplink.iter();
     lines.extend(uplink.flat_map(|link| uplink_lines("uplink", link)));
     if let Some(certificate) = &status.certificate {

@@ -146,6 +146,18 @@ impl Standing {
         self.stop.send_replace(Stop::Drain);
     }
 
+    /// Tells the link to send its peer away when everything is acknowledged.
+    pub(crate) fn leave(&self, refusal: Refusal) {
+        self.stop.send_if_modified(|stop| {
+            // what ends it at once stays
+            let may = !matches!(stop, Stop::Close(_));
+            if may {
+                *stop = Stop::Leave(refusal);
+            }
+            may
+        });
+    }
+
     /// When somebody wants it to end.
     pub(crate) fn stopped(&self) -> watch::Receiver<Stop> {
         self.stop.subscribe()

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{FleetNode, NodeState};
-use qc_core::link::{LinkState, Peer, PeerHeartbeat};
+use qc_core::link::{self, LinkState, Peer, PeerHeartbeat};
 use qc_core::model::{NodeName, Timestamp};
 use qc_core::pki::Role;
+use qc_core::tls;
 use qc_core::wire::{Refusal, Status};
 
 /// Share of the disk at which a node is in a warning or critical state, in percent.
@@ -155,11 +156,43 @@ impl Fleet {
         self.node(name, now).problem = Some(refusal.clone());
     }
 
-    /// Two machines take turns as `name`; that is said until `until`.
-    pub(crate) fn contested(&mut self, name: &NodeName, refusal: Refusal, until: Instant) {
-        if let Some(node) = self.nodes.get_mut(name) {
-            node.contested = Some((until, refusal));
-        }
+    /// Two machines use the identity of `name`; that is said until `until`. Whether it was not known.
+    pub(crate) fn contested(
+        &mut self,
+        name: &NodeName,
+        refusal: Refusal,
+        at: Instant,
+        until: Instant,
+    ) -> bool {
+        let Some(node) = self.nodes.get_mut(name) else {
+            return false;
+        };
+        let is_news = node.contested(at).is_none();
+        node.contested = Some((until, refusal));
+        is_news
+    }
+
+    /// What `name` should know of itself.
+    pub(crate) fn notice(&self, name: &NodeName, at: Instant) -> Option<Refusal> {
+        self.nodes.get(name)?.contested(at).cloned()
+    }
+
+    /// Nodes whose links stand.
+    pub(crate) fn linked(&self) -> Vec<NodeName> {
+        let stands = |node: &Node| matches!(node.state, Link::Up | Link::Stale | Link::Unacked);
+        let linked = self.nodes.iter().filter(|(_, node)| stands(node));
+        linked.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether `node` showed the certificate of a relay.
+    pub(crate) fn is_relay(&self, node: &NodeName) -> bool {
+        let role = self.nodes.get(node).and_then(|node| node.role);
+        role.is_some_and(|role| tls::RELAYS.contains(&role))
+    }
+
+    /// Whether anything is known of `node`.
+    pub(crate) fn knows(&self, node: &NodeName) -> bool {
+        self.nodes.contains_key(node)
     }
 
     /// Every node's link.
@@ -281,11 +314,12 @@ impl Node {
                 return say(NodeState::Down, "QC2220", reason);
             }
             Link::Down(refusal) => {
-                return say(
-                    NodeState::Down,
-                    &refusal.code.to_string(),
-                    refusal.reason.clone(),
-                );
+                let state = if refusal.code == link::DRAINED {
+                    NodeState::Drain
+                } else {
+                    NodeState::Down
+                };
+                return say(state, &refusal.code.to_string(), refusal.reason.clone());
             }
             Link::Stale => {
                 let reason = "two heartbeats are missing; the line may be cut".to_owned();
@@ -416,7 +450,10 @@ mod tests {
         assert_eq!(row(&fleet, &clock), (NodeState::Ok, None));
         let until = clock.instant() + Duration::from_mins(1);
         let twins = Refusal::new(Code::new(2225), "two machines");
-        fleet.contested(&peer().node, twins, until);
+        assert_eq!(fleet.notice(&peer().node, clock.instant()), None);
+        assert!(fleet.contested(&peer().node, twins.clone(), clock.instant(), until));
+        assert!(!fleet.contested(&peer().node, twins.clone(), clock.instant(), until));
+        assert_eq!(fleet.notice(&peer().node, clock.instant()), Some(twins));
         let said = (NodeState::Crit, Some("QC2225".to_owned()));
         assert_eq!(row(&fleet, &clock), said);
         fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());

@@ -4,18 +4,25 @@ use std::sync::{Arc, PoisonError};
 
 use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
-    PeerHeartbeat,
+    PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Code, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe,
+    Target,
 };
 use tokio::sync::{Notify, watch};
 
 use super::Hub;
 use super::access::{StreamRule, Verb, WRONG_CLASS};
+use super::lanes::{self, MOST_SPLIT};
+use crate::presence;
+
+/// A message has passed more relays than there are in a row anywhere.
+const CIRCLES: &str = "QC2243";
+const MAX_HOPS: u32 = 16;
 
 /// Another node than the relay's links must not call itself what it wants to read as.
 const NO_RULE: Code = Code::new(5001);
@@ -46,10 +53,15 @@ impl LinkApp for Hub {
         let rule = self
             .allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()));
-        self.take_in(peer, open, records, rule)
+        let from_relay = self.fleet().is_relay(&peer.node);
+        self.take_in(peer, open, records, rule, from_relay)
     }
 
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         self.allow(Some(&peer.node), Verb::Subscribe, &subscribe.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
         let stream = StreamKey::hub(subscribe.stream.clone());
@@ -67,16 +79,35 @@ impl LinkApp for Hub {
         // from here on the consumer counts: the relay shows what waits for it
         self.reads(peer, &subscribe.stream, &consumer, begin);
         let after = self.streams().position(&stream, &consumer);
-        Ok(OutboundChannel {
+        let channel = OutboundChannel {
             kind: ChannelKind::Deliver,
             stream: subscribe.stream.clone(),
             lane: Lane::Normal,
+            share: Share::All,
             epoch: info.epoch,
             first: info.first,
             last: info.last,
+            sent: Seq::ZERO,
+            had: None,
             after,
             consumer: Some(subscribe.consumer.clone()),
-        })
+        };
+        let is_split = {
+            let mut fronts = self.fronts();
+            let may = self.readers().of_link(peer) <= MOST_SPLIT;
+            let is_split = may || fronts.has(&subscribe.stream, &consumer);
+            if is_split {
+                fronts.begin(&subscribe.stream, &consumer, after);
+            }
+            is_split
+        };
+        let channels = if is_split {
+            lanes::split(channel).to_vec()
+        } else {
+            vec![channel]
+        };
+        let told = |channel| self.inner.handed.told(peer, channel);
+        Ok(channels.into_iter().map(told).collect())
     }
 
     fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
@@ -89,6 +120,7 @@ impl LinkApp for Hub {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -98,18 +130,27 @@ impl LinkApp for Hub {
             records: max_records,
             bytes: max_bytes,
         };
-        Ok(Chunk {
-            records: self.at_hand(&channel.stream, after, bounds)?,
-            through: Seq::ZERO,
-        })
+        let mut records = self.at_hand(&channel.stream, after, bounds)?;
+        let through = records.last().map_or(Seq::ZERO, |last| last.header.seq);
+        records.retain(|record| lanes::carries(channel.share, record));
+        if self.fleet().is_relay(&peer.node) {
+            let came_from = self.came_from(peer);
+            records.retain(|record| !came_from(record));
+        }
+        if let Some(last) = records.last() {
+            self.inner.handed.sent(peer, channel, last.header.seq);
+        }
+        Ok(Chunk { records, through })
     }
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
         let Some(consumer) = &channel.consumer else {
             return;
         };
+        self.inner.handed.acked(peer, channel, seq);
         let consumer = consumer_name(peer, consumer.as_str());
-        self.taken(&channel.stream, &consumer, seq);
+        let reached = self.fronts().acked(channel, &consumer, seq);
+        self.taken(&channel.stream, &consumer, reached);
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -122,6 +163,9 @@ impl LinkApp for Hub {
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        if channel.share == Share::Urgent {
+            return Backlog::default(); // it counts with the rest
+        }
         self.waits(&channel.stream, channel.after)
     }
 
@@ -147,14 +191,30 @@ impl LinkApp for Hub {
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
         self.fleet().heartbeat(peer, &heartbeat, now, at);
+        self.process_alive(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, peer: &Peer) -> Option<Refusal> {
+        self.fleet().notice(&peer.node, self.inner.clock.instant())
+    }
+
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.process_linked(peer, greeting.instance);
+        self.keep_first_link();
         self.callers().begin(peer, caller);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if presence::is_presence(target) && self.fleet().is_relay(&peer.node) {
+            let told = presence::answer(self.clone(), peer.node.clone(), stream);
+            self.inner.drain.spawn("presence", told);
+            return Ok(());
+        }
         self.answer_probe(peer, target, stream)
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.begin_epoch(peer, channel);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {
@@ -184,6 +244,7 @@ impl LinkApp for Hub {
         if matches!(state, LinkState::Down(_)) {
             self.readers().end(peer);
             self.callers().end(peer);
+            self.process_gone(peer);
         }
         self.fleet().link(peer, state, now, at);
     }
@@ -197,18 +258,20 @@ impl LinkApp for Hub {
 }
 
 impl Hub {
-    /// Stores what `peer` sent into a stream that has this rule, unless there is none. Queued before
-    /// it returns.
+    /// Stores what `peer` sent into a stream that has this rule, unless there is none. What comes from
+    /// another relay has made a hop. Queued before it returns.
     pub(super) fn take_in(
         &self,
         peer: &Peer,
         open: &Open,
         records: Vec<Record>,
         rule: Result<StreamRule, Refusal>,
+        from_relay: bool,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let last = records.last().map_or(Seq::ZERO, |record| record.header.seq);
         let now = self.inner.clock.now();
-        let sorted = rule.and_then(|rule| Sorted::of(peer, open, records, &rule, now));
+        let sorted =
+            rule.and_then(|rule| Sorted::of(peer, open, records, &rule, (now, from_relay)));
         let hub = self.clone();
         let stream = StreamKey::hub(open.stream.clone());
         async move {
@@ -221,6 +284,32 @@ impl Hub {
             let stored = hub.streams().submit(&stream, sorted.kept).await;
             stored.map(|_| last).map_err(|error| Refusal::from(&error))
         }
+    }
+
+    /// Whether a message came from `peer`, which does not get it back.
+    pub(super) fn came_from(&self, peer: &Peer) -> impl Fn(&Record) -> bool + use<> {
+        let origin = self.streams().origin(&peer.node);
+        move |record| origin == Some(record.header.origin.node)
+    }
+
+    /// Keeps that this process has had a link, once.
+    pub(super) fn keep_first_link(&self) {
+        if self.inner.handed.is_first_link() {
+            let hub = self.clone();
+            let kept = async move { link::has_link(hub.streams()).await };
+            self.inner.drain.spawn("first link", kept);
+        }
+    }
+
+    /// Begins a new epoch of the stream behind `channel`: `peer` has more of this one than it ever got.
+    pub(super) fn begin_epoch(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.inner.handed.rewound(peer, channel);
+        let (hub, past) = (self.clone(), channel.epoch);
+        let stream = StreamKey::hub(channel.stream.clone());
+        self.inner.drain.spawn("new epoch", async move {
+            let begun = hub.streams().begin_epoch(&stream, past).await;
+            link::tell_epoch(&stream.name, begun.err().as_ref());
+        });
     }
 
     /// Records at hand of a stream after `after`.
@@ -257,6 +346,13 @@ impl Hub {
     }
 }
 
+/// Why a message that has passed so many relays is not taken, if it is not.
+fn circles(hops: u32) -> Option<(&'static str, String)> {
+    let reason =
+        || format!("it has passed {hops} relays, more than {MAX_HOPS}: it goes in a circle");
+    (hops > MAX_HOPS).then(|| (CIRCLES, reason()))
+}
+
 /// A consumer is a node's own: two nodes may both call theirs `sink`.
 fn consumer_name(peer: &Peer, consumer: &str) -> String {
     format!("{}/{consumer}", peer.node)
@@ -277,19 +373,30 @@ impl Sorted {
         open: &Open,
         records: Vec<Record>,
         rule: &StreamRule,
-        now: Timestamp,
+        (now, from_relay): (Timestamp, bool),
     ) -> Result<Self, Refusal> {
         let mut sorted = Self::default();
-        for record in records {
+        for mut record in records {
             let view = link::received(open, &record)?;
             let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
-            let Some(reason) = rule.misfit(view.data_class) else {
+            let hops = view.hops.saturating_add(u32::from(from_relay));
+            let misfit = rule
+                .misfit(view.data_class)
+                .map(|reason| (WRONG_CLASS, reason));
+            let Some((code, reason)) = misfit.or_else(|| circles(hops)) else {
                 let dedupe = dedupe_key(view.source, view.id);
+                if from_relay {
+                    record.head = view.with_hops(&record.head, hops);
+                }
                 sorted.kept.push(link::draft(peer, open, record, dedupe));
                 continue;
             };
-            tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
+            tracing::warn!(code, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
             let note = rule.misfit_note(reason, Some(&peer.node), now);
+            let note = DeadNote {
+                code: code.to_owned(),
+                ..note
+            };
             sorted.dead.push(DeadLetter {
                 note: DeadNote {
                     stream: StreamKey {
@@ -306,5 +413,76 @@ impl Sorted {
             });
         }
         Ok(sorted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use qc_core::model::{AttrValue, Envelope, Epoch};
+    use qc_core::store::Limits;
+    use qc_core::wire::{EnvelopeRef, RecordHeader, RecordKind, encode_envelope};
+
+    use crate::hub::access::Direction;
+    use crate::retention::Retention;
+
+    fn record(seq: u64, hops: Option<i32>) -> Record {
+        let mut envelope = Envelope::new(format!("m-{seq}"), "/test", "t");
+        let class = AttrValue::String("internal".to_owned());
+        let extensions = &mut envelope.extensions;
+        extensions.insert("dataclassification".to_owned(), class);
+        extensions.extend(hops.map(|hops| ("qchops".to_owned(), AttrValue::Integer(hops))));
+        let mut head = Vec::new();
+        encode_envelope(&envelope, &mut head);
+        let mut header = RecordHeader::new(RecordKind::Message);
+        header.seq = Seq(seq);
+        Record {
+            header,
+            head: head.into(),
+            body: Bytes::from_static(b"x"),
+        }
+    }
+
+    #[test]
+    fn relays_are_counted_and_what_passes_too_many_is_kept_apart() {
+        let peer = Peer {
+            node: "relay-2.site-a.acme".parse().unwrap(),
+            address: String::new(),
+        };
+        let open = Open {
+            channel: 1,
+            kind: ChannelKind::Forward,
+            stream: "acme/x".parse().unwrap(),
+            lane: Lane::Normal,
+            epoch: Epoch(1),
+            first: Seq(1),
+            last: Seq(9),
+            consumer: None,
+        };
+        let rule = StreamRule {
+            name: open.stream.clone(),
+            class: "internal".parse().unwrap(),
+            publish: Vec::new(),
+            subscribe: Vec::new(),
+            retention: Retention::of(&Limits::default(), None),
+            uplink: Direction::None,
+        };
+        let records = || vec![record(1, None), record(2, Some(3)), record(3, Some(16))];
+        let hops = |sorted: &Sorted| {
+            let heads = sorted.kept.iter().map(|draft| draft.head.clone());
+            heads
+                .map(|head| EnvelopeRef::parse(&head).unwrap().hops)
+                .collect::<Vec<_>>()
+        };
+        let now = Timestamp::default();
+        let from_edge = Sorted::of(&peer, &open, records(), &rule, (now, false)).unwrap();
+        assert_eq!(hops(&from_edge), [0, 3, 16]);
+        let from_relay = Sorted::of(&peer, &open, records(), &rule, (now, true)).unwrap();
+        assert_eq!(hops(&from_relay), [1, 4]);
+        let dead: Vec<_> = from_relay.dead.iter().map(|dead| &dead.note).collect();
+        assert_eq!((dead.len(), dead[0].seq), (1, Seq(3)));
+        assert_eq!(dead[0].code, CIRCLES);
+        assert!(dead[0].reason.contains("17 relays"), "{}", dead[0].reason);
     }
 }

@@ -7,9 +7,12 @@ pub(crate) mod access;
 mod callers;
 mod consumers;
 mod door;
+pub(crate) mod drains;
 pub(crate) mod fleet;
+mod lanes;
 mod link;
 mod parent;
+mod presence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -21,7 +24,8 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
+use qc_core::link::{Handed, had_link};
+use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::account_row;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
@@ -33,8 +37,11 @@ use access::{Access, Direction, StreamRule, Verb};
 use callers::Callers;
 pub(crate) use consumers::EndError;
 use consumers::Readers;
+use drains::Drains;
 use fleet::Fleet;
+use lanes::Fronts;
 pub(crate) use parent::Parent;
+use presence::Presence;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
@@ -54,6 +61,12 @@ struct Inner {
     reconfigured: watch::Sender<u64>,
     readers: Mutex<Readers>,
     callers: Mutex<Callers>,
+    drains: Drains,
+    presence: Mutex<Presence>,
+    /// How far the channels of every reader have come.
+    fronts: Mutex<Fronts>,
+    /// What went to whom over links.
+    handed: Handed,
     own_rate: Mutex<OwnRate>,
     http: Limits,
     drain: Drain,
@@ -96,6 +109,8 @@ pub(crate) struct HubParts {
     pub drain: Drain,
     /// The link to its parent, if one is configured.
     pub uplink: Option<Monitor>,
+    /// The number of this process.
+    pub instance: u64,
 }
 
 impl Hub {
@@ -103,6 +118,9 @@ impl Hub {
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
         let known = known_nodes(parts.streams.as_ref()).await;
+        let drains = Drains::load(parts.streams.as_ref()).await;
+        let had = had_link(parts.streams.as_ref()).await;
+        let handed = Handed::new(at_start(parts.streams.as_ref()), had);
         let inner = Inner {
             fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
             started: parts.clock.instant(),
@@ -115,6 +133,10 @@ impl Hub {
             reconfigured: watch::Sender::new(0),
             readers: Mutex::default(),
             callers: Mutex::default(),
+            drains,
+            fronts: Mutex::default(),
+            presence: Mutex::new(Presence::new(parts.instance)),
+            handed,
             own_rate: Mutex::default(),
             http: parts.http,
             drain: parts.drain,
@@ -236,6 +258,17 @@ impl Hub {
     fn readers(&self) -> MutexGuard<'_, Readers> {
         let readers = self.inner.readers.lock();
         readers.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is sent away.
+    fn drains(&self) -> &Drains {
+        &self.inner.drains
+    }
+
+    /// How far the channels of every reader have come.
+    fn fronts(&self) -> MutexGuard<'_, Fronts> {
+        let fronts = self.inner.fronts.lock();
+        fronts.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who can be called.
@@ -443,6 +476,7 @@ impl Hub {
         match own.state {
             NodeState::Ok => totals.ok += 1,
             NodeState::Warn => totals.warn += 1,
+            NodeState::Drain => totals.drain += 1,
             _ => totals.crit += 1,
         }
         nodes.insert(0, own);
@@ -470,6 +504,10 @@ impl Hub {
             (Some(error), ..) => (NodeState::Crit, text("QC3002"), Some(error)),
             (None, Some(full), _) => (NodeState::Crit, text("QC3302"), Some(full)),
             (None, None, Some((code, why))) => (NodeState::Warn, Some(code), Some(why)),
+            (None, None, None) if self.is_drained() => {
+                let reason = "it is drained: it takes no links until qc-relay resume";
+                (NodeState::Drain, text("QC2240"), Some(reason.to_owned()))
+            }
             (None, None, None) => (NodeState::Ok, None, None),
         };
         FleetNode {
@@ -510,6 +548,17 @@ async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendErro
         }
     }
     Ok(())
+}
+
+/// The newest numbers of everything that is there to be sent.
+fn at_start(streams: &dyn Streams) -> impl Iterator<Item = ((StreamName, Lane), Seq)> {
+    let streams = streams.streams().into_iter();
+    let hub = streams.filter(|info| info.key.role == Role::Hub);
+    // a reader has a channel for what is urgent, and one for the rest
+    hub.flat_map(|info| {
+        let name = info.key.name;
+        [Lane::Critical, Lane::Normal].map(|lane| ((name.clone(), lane), info.last))
+    })
 }
 
 /// Nodes below this relay that the store remembers: those that sent, and those that read.

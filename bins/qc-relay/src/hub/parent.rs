@@ -12,7 +12,7 @@ use qc_core::admin::RemoteAdmin;
 use qc_core::admin::api::LinkStatus;
 use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
-    PeerHeartbeat,
+    PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::service::Drain;
@@ -20,13 +20,13 @@ use qc_core::store::{AppendError, DeadLetter, DeadNote, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, EnvelopeRef, Mark, Open, Record, Refusal, Start, Status,
-    Subscribe, Target,
+    Backlog, ChannelKind, Consumer, EnvelopeRef, Greeting, MAX_CHANNELS, Mark, Open, Record,
+    Refusal, Start, Status, Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 
-use super::Hub;
 use super::access::{Direction, STAYS, StreamRule};
+use super::{Hub, lanes};
 
 /// The consumer for which a stream is kept until the parent has it. No node's: theirs have a slash.
 pub(super) const UPLINK: &str = "uplink";
@@ -234,10 +234,14 @@ impl LinkApp for Parent {
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         self.monitor.received(records.len() as u64);
         let rule = self.rule(&open.stream, Direction::Receive);
-        self.hub.take_in(peer, open, records, rule)
+        self.hub.take_in(peer, open, records, rule, true)
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        _peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let reason = format!(
             "a parent reads nothing of a relay below it; {} comes by itself if it may",
             subscribe.stream
@@ -250,20 +254,34 @@ impl LinkApp for Parent {
         // known as at work before anything is sent: nobody takes it away meanwhile
         let reads = streams.iter().map(|name| (name.clone(), UPLINK.to_owned()));
         self.hub.readers().set(peer, reads.collect());
+        let is_split = streams.len() <= MAX_CHANNELS / 2;
         let channel = |name: StreamName| {
             let info = self.hub.streams().info(&StreamKey::hub(name.clone()))?;
             Some(OutboundChannel {
                 kind: ChannelKind::Forward,
+                sent: Seq::ZERO,
+                had: None,
                 after: self.position(&name),
                 stream: name,
                 lane: Lane::Normal,
+                share: Share::All,
                 epoch: info.epoch,
                 first: info.first,
                 last: info.last,
                 consumer: None,
             })
         };
-        streams.into_iter().filter_map(channel).collect()
+        let channels = streams.into_iter().filter_map(channel);
+        let channels = channels.flat_map(|channel| {
+            if !is_split {
+                return vec![channel];
+            }
+            let mut fronts = self.hub.fronts();
+            fronts.begin(&channel.stream, UPLINK, channel.after);
+            lanes::split(channel).to_vec()
+        });
+        let handed = &self.hub.inner.handed;
+        channels.map(|channel| handed.told(peer, channel)).collect()
     }
 
     fn subscriptions(&self, _peer: &Peer) -> Vec<Subscribe> {
@@ -279,6 +297,7 @@ impl LinkApp for Parent {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -290,15 +309,21 @@ impl LinkApp for Parent {
             records: max_records,
             bytes: max_bytes,
         };
-        if self.staying.met().get(stream) == Some(&after.next()) {
+        let is_urgent = channel.share == Share::Urgent;
+        if !is_urgent && self.staying.met().get(stream) == Some(&after.next()) {
             return Ok(Chunk::default());
         }
         let records = self.hub.at_hand(stream, after, bounds)?;
         let (access, passed) = (self.hub.access(), self.position(stream));
+        let came_from = self.hub.came_from(peer);
         let mut chunk = Chunk::default();
         for record in records {
             let seq = record.header.seq;
             match stays(&access, &record) {
+                _ if came_from(&record) => {}
+                None if !lanes::carries(channel.share, &record) => {}
+                // what stays is moved in its turn, by the channel that has the turn
+                Some(_) if is_urgent => {}
                 None if self.staying.was_buried(stream, seq) => {}
                 None => chunk.records.push(record),
                 Some(_) if seq <= passed => {}
@@ -310,11 +335,16 @@ impl LinkApp for Parent {
             }
             chunk.through = seq;
         }
+        if let Some(last) = chunk.records.last() {
+            self.hub.inner.handed.sent(peer, channel, last.header.seq);
+        }
         Ok(chunk)
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
-        let passed = self.hub.taken(&channel.stream, UPLINK, seq);
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.hub.inner.handed.acked(peer, channel, seq);
+        let reached = self.hub.fronts().acked(channel, UPLINK, seq);
+        let passed = self.hub.taken(&channel.stream, UPLINK, reached);
         self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {
             self.staying.more.notify_one();
@@ -330,6 +360,9 @@ impl LinkApp for Parent {
     }
 
     fn backlog(&self, channel: &OutboundChannel) -> Backlog {
+        if channel.share == Share::Urgent {
+            return Backlog::default(); // it counts with the rest
+        }
         self.hub
             .waits(&channel.stream, self.position(&channel.stream))
     }
@@ -343,13 +376,18 @@ impl LinkApp for Parent {
 
     fn peer_status(&self, _peer: &Peer, _status: Status) {}
 
-    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
-        self.monitor.heartbeat(heartbeat.rtt);
+    fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.monitor.heartbeat(peer, &heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
         self.hub.remember_parent(&peer.node);
+        self.hub.keep_first_link();
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
@@ -357,6 +395,10 @@ impl LinkApp for Parent {
             Some(admin) => admin.called(peer, target, stream),
             None => Err(Refusal::new(link::NO_TARGET, "nothing can be called here")),
         }
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.hub.begin_epoch(peer, channel);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

@@ -150,7 +150,7 @@ fn certificate(end: Timestamp, seconds: i64) -> String {
 /// The command that tells more. Commands of this release only.
 fn next(row: &Row) -> String {
     let n = &row.numbers;
-    let daemon = if row.role == "relay" {
+    let daemon = if row.role.starts_with("relay") {
         "qc-relay"
     } else {
         "qc-edge"

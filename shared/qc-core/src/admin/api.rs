@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{NodeName, Timestamp};
+pub use super::drained::{DrainOrder, Drained, DrainedNode};
+pub use super::reply::Reply;
 use crate::safe_text::safe;
 
 /// The schema of [`Fleet`].
@@ -20,39 +21,6 @@ pub const EDGE_STATUS_SCHEMA: &str = "qc.edge-status/1";
 pub const STREAM_LIST_SCHEMA: &str = "qc.stream-list/1";
 /// The schema of [`Ledger`].
 pub const LEDGER_SCHEMA: &str = "qc.ledger/1";
-
-/// The envelope around every answer and every `--json` result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply<T> {
-    /// What `data` is, with its version: `qc.fleet/1`.
-    pub schema: String,
-    /// When it was made.
-    pub generated_at: String,
-    /// The node or program that made it.
-    pub source: String,
-    /// How old the newest number in it is.
-    #[serde(default)]
-    pub stale_s: u64,
-    /// The answer itself.
-    pub data: T,
-    /// What the reader should know beside the answer.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-impl<T> Reply<T> {
-    /// An answer that `source` has made `now`.
-    pub fn new(schema: &str, source: &NodeName, now: Timestamp, data: T) -> Self {
-        Self {
-            schema: schema.to_owned(),
-            generated_at: now.to_string(),
-            source: source.to_string(),
-            stale_s: 0,
-            data,
-            warnings: Vec::new(),
-        }
-    }
-}
 
 /// Everything one relay knows about the nodes below it, itself included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -252,6 +220,8 @@ pub struct RelayStatus {
     pub state_dir: String,
     /// Whether it takes no new work.
     pub draining: bool,
+    /// Which nodes it sends away, if any.
+    pub drained: Option<Drained>,
     /// Where it listens, one address an entry: `link 0.0.0.0:7443`.
     pub listeners: Vec<String>,
     /// Its store.

@@ -9,10 +9,12 @@ mod client;
 pub mod disk;
 #[cfg(feature = "store")]
 pub mod dlq;
+mod drained;
 pub mod keys;
 pub mod letters;
 mod problem;
 mod remote;
+mod reply;
 mod server;
 mod socket;
 

@@ -1,14 +1,15 @@
 //! What a link asks of the program around it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
 use super::calls::{CallStream, Caller};
 use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
 use crate::wire::{
-    Backlog, ChannelKind, Consumer, Mark, Open, Record, Refusal, Status, Subscribe, Target,
+    Backlog, ChannelKind, Consumer, Greeting, Mark, Open, Record, Refusal, Status, Subscribe,
+    Target,
 };
 
 /// The node at the other end, as its certificate names it.
@@ -29,16 +30,36 @@ pub struct OutboundChannel {
     pub stream: StreamName,
     /// Its lane.
     pub lane: Lane,
+    /// Which of its records go over this channel.
+    pub share: Share,
     /// The epoch of its numbers, never 0.
     pub epoch: Epoch,
     /// The oldest seq that is kept.
     pub first: Seq,
     /// The newest seq.
     pub last: Seq,
-    /// Where to begin when the receiver has nothing of this epoch.
+    /// The newest seq that this node may have sent to the receiver. One that has more of the epoch has
+    /// it of another history: the store of one of the two was brought back from an older state.
+    pub sent: Seq,
+    /// What the receiver is known to have had; it lost some if it says that it has less.
+    pub had: Option<Seq>,
+    /// Where to begin when the receiver has nothing of this epoch: up to here somebody has it all.
     pub after: Seq,
     /// Whose subscription this answers; none for a forward.
     pub consumer: Option<Consumer>,
+}
+
+/// Which records of a stream a channel carries: those that are urgent may go ahead of the rest, on a
+/// channel of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Share {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of the lane critical.
+    Urgent,
+    /// All others.
+    Rest,
 }
 
 impl OutboundChannel {
@@ -68,8 +89,12 @@ pub struct PeerHeartbeat {
     pub time: Timestamp,
     /// Time there and back, once measured.
     pub rtt: Option<Duration>,
+    /// When the heartbeat was sent that this one answers: the peer was alive after that.
+    pub echoed: Option<Instant>,
     /// What waits at the peer on each channel that it sends on.
     pub backlog: Vec<(Open, Backlog)>,
+    /// What the peer says that this node should know of itself.
+    pub notice: Option<Refusal>,
 }
 
 /// How a link stands.
@@ -110,8 +135,12 @@ pub trait LinkApp: Send + Sync + 'static {
         records: Vec<Record>,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static;
 
-    /// A peer asks for a stream: what to send, or why not.
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal>;
+    /// A peer asks for a stream: over which channels it is sent, each of another lane, or why not.
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal>;
 
     /// What this node hands on to `peer` unasked. Asked again when [`LinkApp::changed`] fires, at
     /// most ten times a second.
@@ -120,10 +149,11 @@ pub trait LinkApp: Send + Sync + 'static {
     /// What this node wants from `peer`. Asked as often as [`LinkApp::outbound`].
     fn subscriptions(&self, peer: &Peer) -> Vec<Subscribe>;
 
-    /// Records after `after`: at most `max_records`, and no more than `max_bytes` unless the first
+    /// Records after `after` for `peer`: at most `max_records`, and no more than `max_bytes` unless the first
     /// one alone is longer. Empty when there is nothing yet.
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -155,12 +185,20 @@ pub trait LinkApp: Send + Sync + 'static {
     /// What the peer's heartbeat tells.
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat);
 
-    /// Both sides have greeted each other: `caller` makes calls to the peer as long as the link lasts.
-    fn linked(&self, peer: &Peer, caller: Caller);
+    /// What `peer` should know of itself, as long as it holds.
+    fn notice(&self, peer: &Peer) -> Option<Refusal>;
+
+    /// Both sides have greeted each other: `caller` makes calls to the peer as long as the link lasts,
+    /// and `greeting` is the peer's.
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller);
 
     /// The peer calls `target`: who answers takes `stream` and goes on in a task of its own. A refusal
     /// reaches the caller.
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal>;
+
+    /// The receiver of `channel` has more of its epoch than this node ever sent: a new epoch is to
+    /// begin, with which the channel is listed again.
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel);
 
     /// The link changed its state.
     fn state(&self, peer: &Peer, state: &LinkState);

@@ -182,16 +182,22 @@ impl Channels {
     }
 
     fn reopen<A: LinkApp>(&mut self, app: &A, peer: &Peer, session: &mut Session, now: Instant) {
+        let mut gone = Vec::new();
         self.sending.retain_mut(|sending| {
             if sending.number.is_some() || !sending.retry.is_due(now) {
                 return true;
             }
             if let Some((number, subscribe)) = &sending.answers {
+                let lane = sending.channel.lane;
                 match app.subscribe(peer, subscribe) {
-                    Ok(channel) => sending.channel = channel,
+                    Ok(channels) => match channels.into_iter().find(|one| one.lane == lane) {
+                        Some(channel) => sending.channel = channel,
+                        None => return false,
+                    },
                     Err(refusal) => {
                         app.refused(peer, &subscribe.stream, &refusal);
                         session.refuse(*number, refusal);
+                        gone.push(*number);
                         return false;
                     }
                 }
@@ -200,6 +206,9 @@ impl Channels {
             sending.listening = app.listen(&sending.channel, &self.bell);
             true
         });
+        for number in gone {
+            self.give_up(number, session);
+        }
         for asking in &mut self.asking {
             if asking.number.is_none() && asking.retry.is_due(now) {
                 asking.number = session.subscribe(asking.subscribe.clone());
@@ -214,24 +223,26 @@ impl Channels {
         peer: &Peer,
         session: &mut Session,
         number: u32,
-        subscribe: Subscribe,
+        subscribe: &Subscribe,
     ) {
-        match app.subscribe(peer, &subscribe) {
-            Ok(channel) => {
+        match app.subscribe(peer, subscribe) {
+            Ok(channels) => {
                 session.allow(number);
-                let opened = session.open(&channel);
-                let listening = app.listen(&channel, &self.bell);
-                let sending = Sending {
-                    channel: OutboundChannel {
-                        kind: ChannelKind::Deliver,
-                        ..channel
-                    },
-                    answers: Some((number, subscribe)),
-                    number: opened,
-                    retry: self.fresh_retry(),
-                    listening: listening,
-                };
-                self.sending.push(sending);
+                for channel in channels {
+                    let opened = session.open(&channel);
+                    let listening = app.listen(&channel, &self.bell);
+                    let sending = Sending {
+                        channel: OutboundChannel {
+                            kind: ChannelKind::Deliver,
+                            ..channel
+                        },
+                        answers: Some((number, subscribe.clone())),
+                        number: opened,
+                        retry: self.fresh_retry(),
+                        listening,
+                    };
+                    self.sending.push(sending);
+                }
             }
             Err(refusal) => {
                 app.refused(peer, &subscribe.stream, &refusal);
@@ -260,16 +271,7 @@ impl Channels {
         (number, refusal): (u32, &Refusal),
         now: Instant,
     ) {
-        self.sending.retain(|sending| {
-            let given_up = sending
-                .answers
-                .as_ref()
-                .is_some_and(|(subscription, _)| *subscription == number);
-            if let (true, Some(channel)) = (given_up, sending.number) {
-                session.refuse(channel, Refusal::new(ENDED, "no longer subscribed"));
-            }
-            !given_up
-        });
+        self.give_up(number, session);
         let sending = self
             .sending
             .iter_mut()
@@ -301,6 +303,25 @@ impl Channels {
         }
     }
 
+    /// A subscription is no more, nor are the channels that answer it.
+    fn give_up(&mut self, number: u32, session: &mut Session) {
+        self.sending.retain(|sending| {
+            let answers = sending.answers.as_ref();
+            let given_up = answers.is_some_and(|(subscription, _)| *subscription == number);
+            if let (true, Some(channel)) = (given_up, sending.number) {
+                session.refuse(channel, Refusal::new(ENDED, "no longer subscribed"));
+            }
+            !given_up
+        });
+    }
+
+    /// The receiver of a channel has more than was ever sent.
+    pub(super) fn rewound<A: LinkApp>(&mut self, app: &A, peer: &Peer, number: u32) {
+        if let Some(sending) = self.find(number) {
+            app.rewound(peer, &sending.channel);
+        }
+    }
+
     pub(super) fn acked<A: LinkApp>(&mut self, app: &A, peer: &Peer, number: u32, seq: Seq) {
         if let Some(sending) = self.find(number) {
             sending.retry.backoff.reset();
@@ -323,6 +344,7 @@ impl Channels {
             return false;
         };
         match app.read(
+            peer,
             &sending.channel,
             permit.after,
             permit.max_records,

@@ -48,5 +48,7 @@ pub const NO_CALLS: Code = Code::new(2230);
 pub const NO_TARGET: Code = Code::new(2231);
 /// There is no such stream here.
 pub const NO_STREAM: Code = Code::new(2219);
+/// The relay is drained: it sends its peers away, and takes none until it is resumed.
+pub const DRAINED: Code = Code::new(2240);
 /// Two machines take turns with one identity.
 pub const DUPLICATE: Code = Code::new(2225);

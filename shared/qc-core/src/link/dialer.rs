@@ -1,12 +1,15 @@
 //! Keeps one link up: relay after relay, with backoff and jitter, until it is told to stop.
 //!
 //! On a lesser relay it tries the preferred ones beside the standing link, and moves only when one of
-//! them has greeted: the old link drains first, so that nothing is sent to both.
+//! them has greeted: the old link drains first, so that nothing is sent to both. A relay that is
+//! drained sends it away, after everything is acknowledged; it goes where it is sent only within
+//! its own list.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,13 +17,14 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::app::{LinkApp, Peer};
-use super::codes::{DUPLICATE, GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
+use super::codes::{DRAINED, DUPLICATE, GOING_AWAY, NOT_ALLOWED, UNREACHABLE, WRONG_NODE};
+use super::course::Course;
 use super::driver::{Ended, LinkOptions, Stop, run};
 use super::gate::Gate;
 use super::session::Side;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::model::Timestamp;
+use crate::model::{HostPort, Timestamp};
 use crate::wire::Refusal;
 
 /// Makes authenticated connections. The name in [`Peer`] was verified when it returns.
@@ -126,7 +130,8 @@ pub struct DialerOptions {
     /// The window over which the first attempt after a lost link is spread, so that a fleet does not
     /// return in one moment.
     pub reconnect_spread: Duration,
-    /// How long a link to a lesser relay stands before the preferred ones are tried again, about.
+    /// How long a link to a lesser relay stands before the preferred ones are tried again, about; and
+    /// how long a relay that sent this node away is left alone.
     pub prefer_after: Duration,
     /// How to run the link.
     pub link: LinkOptions,
@@ -243,11 +248,20 @@ struct Standing<'a, A> {
     run: Pin<Box<dyn Future<Output = Ended> + Send + 'a>>,
 }
 
+/// A link that is over.
+struct Stood {
+    /// The place of the relay it was with at last.
+    place: usize,
+    ended: Ended,
+    lasted: Duration,
+}
+
 impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     /// Keeps a link up. Returns once `stop` says drain or close and the link has ended.
     pub async fn run(mut self, stop: watch::Receiver<Stop>) {
+        let course = Mutex::new(Course::default());
         while !is_stopped(&stop) {
-            let wait = self.round(&stop).await;
+            let wait = self.round(&course, &stop).await;
             if is_stopped(&stop) {
                 break;
             }
@@ -261,11 +275,17 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
         self.tell(DialerState::Stopped);
     }
 
-    /// Tries each relay once, from the preferred one on, until a link was up and ended; returns how
+    /// Tries each relay once, in the order of `course`, until a link was up and ended; returns how
     /// long to wait.
-    async fn round(&mut self, stop: &watch::Receiver<Stop>) -> Duration {
+    async fn round(&mut self, course: &Mutex<Course>, stop: &watch::Receiver<Stop>) -> Duration {
         let (mut lasting, mut was_up) = (false, false);
-        for (place, address) in self.options.addresses.clone().into_iter().enumerate() {
+        let now = self.clock.instant();
+        let mut left = lock(course).order(self.options.addresses.len(), now);
+        let (tried, mut away) = (left.len(), 0);
+        while let Some(place) = left.pop_front() {
+            let Some(address) = self.options.addresses.get(place).cloned() else {
+                continue;
+            };
             self.status.send_modify(|status| {
                 status.address.clone_from(&address);
                 status.attempts = status.attempts.saturating_add(1);
@@ -285,7 +305,9 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             };
             self.tell(DialerState::Connected(standing.peer.clone()));
             let rng = self.rng.fork();
-            let (ended, lasted) = self.stand(standing, stop, rng).await;
+            let stood = self.stand(standing, course, stop, rng).await;
+            away += usize::from(self.sent_away(course, &stood, &mut left));
+            let Stood { ended, lasted, .. } = stood;
             lasting = is_lasting(&ended.refusal);
             // where two take turns, a turn that lasted is no reason to come back sooner
             let contested = ended.refusal.code == DUPLICATE;
@@ -300,7 +322,8 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 break;
             }
         }
-        let backoff = if lasting {
+        // where every relay sends it away, it asks ever more slowly whether one takes it again
+        let backoff = if lasting || (away == tried && !was_up) {
             &mut self.options.identity_backoff
         } else {
             &mut self.options.backoff
@@ -366,18 +389,19 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
     }
 
     /// Runs a link to its end, and moves to a preferred relay when one is there. Tells how the last
-    /// link ended, and how long it had lasted.
+    /// link ended.
     async fn stand(
         &self,
         mut standing: Standing<'a, A>,
+        course: &Mutex<Course>,
         stop: &watch::Receiver<Stop>,
         mut rng: fastrand::Rng,
-    ) -> (Ended, Duration) {
+    ) -> Stood {
         let ended = loop {
             let better = tokio::select! {
                 ended = &mut standing.run => break ended,
                 () = stopped(stop.clone()) => break finish(&mut standing, stop).await,
-                better = self.better(standing.place, &mut rng), if standing.place > 0 => better,
+                better = self.better(standing.place, course, &mut rng), if standing.place > 0 => better,
             };
             match self.change(&mut standing, better, stop).await {
                 Ok(better) => standing = better,
@@ -385,17 +409,66 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             }
         };
         let now = self.clock.instant();
-        (ended, now.saturating_duration_since(standing.began))
+        Stood {
+            place: standing.place,
+            ended,
+            lasted: now.saturating_duration_since(standing.began),
+        }
+    }
+
+    /// Takes note if a relay has sent this node away; whether it has.
+    fn sent_away(&self, course: &Mutex<Course>, stood: &Stood, left: &mut VecDeque<usize>) -> bool {
+        let Ended {
+            refusal,
+            by_peer,
+            established,
+        } = &stood.ended;
+        if *established {
+            lock(course).arrived();
+        }
+        if !by_peer || refusal.code != DRAINED {
+            return false;
+        }
+        // a relay names a place, and only the own list makes it one
+        let is_named = |address: &String| {
+            let address = address.parse::<HostPort>().ok();
+            address.is_some() && address == refusal.to
+        };
+        let to = self.options.addresses.iter().position(is_named);
+        let until = self.clock.instant() + self.options.prefer_after;
+        let is_news = lock(course).sent_away(stood.place, to, until, left);
+        if is_news {
+            let relay = self.options.addresses.get(stood.place).map(String::as_str);
+            let (relay, reason) = (relay.unwrap_or_default(), refusal.reason.as_str());
+            tracing::info!(code = "QC2240", relay, reason, "Sent away by its relay.");
+            if let (None, Some(to)) = (to, &refusal.to) {
+                tracing::warn!(
+                    code = "QC2241",
+                    relay,
+                    %to,
+                    "It names a relay that is not in [uplink] relay; the next of the list is taken."
+                );
+            }
+        }
+        true
     }
 
     /// A link to a relay before `place` that has greeted, as soon as there is one.
-    async fn better(&self, place: usize, rng: &mut fastrand::Rng) -> Standing<'a, A> {
+    async fn better(
+        &self,
+        place: usize,
+        course: &Mutex<Course>,
+        rng: &mut fastrand::Rng,
+    ) -> Standing<'a, A> {
         loop {
             // a whole fleet was moved here at one time, and is not to return at one time
             let after = self.options.prefer_after;
             let spread = self.options.reconnect_spread.max(after / 10);
             sleep(after + spread.mul_f64(rng.f64())).await;
             for (better, address) in self.options.addresses.iter().take(place).enumerate() {
+                if lock(course).is_held(better, self.clock.instant()) {
+                    continue;
+                }
                 let (stream, peer) = match self.try_connect(address).await {
                     Ok(connected) => connected,
                     Err(error) => {
@@ -406,7 +479,15 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 let mut standing = self.start(better, stream, peer, false);
                 let gate = Arc::clone(&standing.gate);
                 tokio::select! {
-                    ended = &mut standing.run => self.failed(ended.refusal),
+                    ended = &mut standing.run => {
+                        let stood = Stood {
+                            place: better,
+                            ended,
+                            lasted: Duration::ZERO,
+                        };
+                        self.sent_away(course, &stood, &mut VecDeque::new());
+                        self.failed(stood.ended.refusal);
+                    }
                     () = gate.greeted() => return standing,
                 }
             }
@@ -431,6 +512,7 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
             _drained = &mut old.run => {}
             ended = &mut new.run => {
                 (&mut old.run).await;
+                old.place = new.place;
                 return Err(ended);
             }
             () = stopped(stop.clone()) => {
@@ -479,6 +561,10 @@ async fn finish<A>(standing: &mut Standing<'_, A>, stop: &watch::Receiver<Stop>)
             },
         }
     }
+}
+
+fn lock(course: &Mutex<Course>) -> std::sync::MutexGuard<'_, Course> {
+    course.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_stopped(stop: &watch::Receiver<Stop>) -> bool {

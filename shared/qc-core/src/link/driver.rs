@@ -65,6 +65,8 @@ pub enum Stop {
     Run,
     /// End when everything sent is acknowledged and everything received is on disk.
     Drain,
+    /// The same, and tell the peer this: it is sent away.
+    Leave(Refusal),
     /// End now, for this reason.
     Close(Refusal),
 }
@@ -123,6 +125,8 @@ pub(super) struct Driver<'a, A> {
     pub(super) ended: Option<Ended>,
     write_stalled: Option<Instant>,
     drain_until: Option<Instant>,
+    /// What the peer is told when this side ends the link in good order.
+    goodbye: Refusal,
 }
 
 /// A channel on which the peer sends.
@@ -176,6 +180,7 @@ impl<'a, A: LinkApp> Driver<'a, A> {
             ended: None,
             write_stalled: None,
             drain_until: None,
+            goodbye: Refusal::new(GOING_AWAY, "the node is shutting down"),
         }
     }
 
@@ -326,10 +331,10 @@ impl<'a, A: LinkApp> Driver<'a, A> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Established(_) => {
+            Event::Established(greeting) => {
                 self.established = true;
                 self.channels.look_again();
-                self.app.linked(self.peer, self.calls.caller());
+                self.app.linked(self.peer, &greeting, self.calls.caller());
                 self.app.state(self.peer, &LinkState::Up);
             }
             Event::Opened(open) => match self.app.open_inbound(self.peer, &open) {
@@ -385,16 +390,29 @@ impl<'a, A: LinkApp> Driver<'a, A> {
                     );
                 }
             }
-            Event::Subscribe(number, subscribe) => {
+            Event::Rewound(number, refusal) => {
+                self.channels.rewound(self.app, self.peer, number);
+                let now = self.clock.instant();
+                let ended = (number, &refusal);
                 self.channels
-                    .subscribed(self.app, self.peer, &mut self.session, number, subscribe);
+                    .refused(self.app, self.peer, &mut self.session, ended, now);
+            }
+            Event::Subscribe(number, subscribe) => {
+                self.channels.subscribed(
+                    self.app,
+                    self.peer,
+                    &mut self.session,
+                    number,
+                    &subscribe,
+                );
             }
             Event::Subscribed(number) => self.channels.granted(number),
             Event::HeartbeatDue => {
                 self.session.shrink();
                 let backlog = self.channels.backlog(self.app);
                 let now = Now::of(self.clock);
-                self.session.heartbeat(backlog, self.app.status(), now);
+                let (status, notice) = (self.app.status(), self.app.notice(self.peer));
+                self.session.heartbeat(backlog, status, notice, now);
             }
             Event::Heartbeat(heartbeat) => self.app.peer_heartbeat(self.peer, heartbeat),
             Event::Status(status) => self.app.peer_status(self.peer, status),
@@ -530,18 +548,27 @@ impl<'a, A: LinkApp> Driver<'a, A> {
     pub(super) fn obey(&mut self, wanted: &Stop) {
         match wanted {
             Stop::Run => {}
-            Stop::Drain if self.session.is_open() => {
-                self.drain_until = Some(self.clock.instant() + self.options.drain_timeout);
-                self.session.drain();
+            Stop::Drain => self.drain(),
+            Stop::Leave(goodbye) => {
+                self.goodbye = goodbye.clone();
+                self.drain();
             }
-            Stop::Drain => self.go_away(),
             Stop::Close(refusal) => self.session.close(refusal.clone()),
         }
     }
 
+    fn drain(&mut self) {
+        if self.session.is_open() {
+            let until = self.clock.instant() + self.options.drain_timeout;
+            self.drain_until.get_or_insert(until);
+            self.session.drain();
+        } else {
+            self.go_away();
+        }
+    }
+
     fn go_away(&mut self) {
-        self.session
-            .close(Refusal::new(GOING_AWAY, "the node is shutting down"));
+        self.session.close(self.goodbye.clone());
     }
 
     pub(super) fn lost(&mut self, error: &io::Error) {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat};
 use super::calls::{CallStream, Caller};
 use crate::model::{Seq, StreamName};
-use crate::wire::{Backlog, Mark, Open, Record, Refusal, Status, Subscribe, Target};
+use crate::wire::{Backlog, Greeting, Mark, Open, Record, Refusal, Status, Subscribe, Target};
 
 /// The program around one link, with a gate in front of what is sent and asked for.
 pub(super) struct Gate<A> {
@@ -76,7 +76,11 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         self.app.store(peer, open, records)
     }
 
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         self.app.subscribe(peer, subscribe)
     }
 
@@ -98,12 +102,13 @@ impl<A: LinkApp> LinkApp for Gate<A> {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
         max_bytes: usize,
     ) -> Result<Chunk, Refusal> {
-        self.app.read(channel, after, max_records, max_bytes)
+        self.app.read(peer, channel, after, max_records, max_bytes)
     }
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
@@ -138,12 +143,20 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         self.app.peer_heartbeat(peer, heartbeat);
     }
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
-        self.app.linked(peer, caller);
+    fn notice(&self, peer: &Peer) -> Option<Refusal> {
+        self.app.notice(peer)
+    }
+
+    fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.app.linked(peer, greeting, caller);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
         self.app.called(peer, target, stream)
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.app.rewound(peer, channel);
     }
 
     fn state(&self, peer: &Peer, state: &LinkState) {

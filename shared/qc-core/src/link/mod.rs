@@ -14,9 +14,11 @@ mod app;
 mod calls;
 mod channels;
 mod codes;
+mod course;
 mod dialer;
 mod driver;
 mod gate;
+mod handed;
 mod pending;
 mod session;
 #[cfg(feature = "store")]
@@ -24,13 +26,14 @@ mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat};
+pub use app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat, Share};
 pub use calls::{CallStream, Caller};
 pub use codes::*;
 pub use dialer::{
     Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
 };
 pub use driver::{Ended, LinkOptions, Stop, run};
+pub use handed::Handed;
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
-pub use stored::{draft, received};
+pub use stored::{draft, had_link, has_link, received, tell_epoch};

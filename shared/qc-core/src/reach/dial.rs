@@ -17,7 +17,7 @@ use super::{Reach, ReachError, Route, Target, Way, Ways};
 use crate::clock::Clock;
 use crate::link::{Connect, ConnectError, Distrust, Peer};
 use crate::model::NodeName;
-use crate::pki::PeerRefusal;
+use crate::pki::{PeerRefusal, Role};
 use crate::safe_text::safe;
 use crate::tls::{self, Credentials, Shown};
 use crate::wire::{Code, Refusal};
@@ -56,6 +56,8 @@ impl std::str::FromStr for WebSocketMode {
 pub struct Dial {
     /// What is shown, and whom we believe.
     pub credentials: Credentials,
+    /// What a relay must be by its certificate.
+    pub roles: &'static [Role],
     /// The only relay that is accepted.
     pub expected: Option<NodeName>,
     /// Opens streams.
@@ -91,6 +93,7 @@ impl Dial {
     pub fn new(credentials: Credentials, reach: Reach, clock: Arc<dyn Clock>) -> Self {
         Self {
             credentials,
+            roles: tls::RELAYS,
             expected: None,
             reach,
             websocket: WebSocketMode::default(),
@@ -206,7 +209,9 @@ impl Dial {
     async fn direct(&self, address: &str, target: &Target) -> Result<(LinkStream, Peer), Missed> {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
-        let config = self.credentials.link_client_config(self.expected.clone());
+        let config = self
+            .credentials
+            .link_client_config(self.roles, self.expected.clone());
         let (stream, peer, shown) = self.judged(stream, address, target, end, config).await?;
         let stream = LinkStream {
             shown,
@@ -218,7 +223,9 @@ impl Dial {
     async fn inside(&self, address: &str, target: &Target) -> Result<(LinkStream, Peer), Missed> {
         let end = self.clock.instant() + self.reach.deadline;
         let (stream, route) = self.open(address, target, end).await?;
-        let config = self.credentials.http_client_config(self.expected.clone());
+        let config = self
+            .credentials
+            .http_client_config(self.roles, self.expected.clone());
         let (stream, peer, shown) = self.judged(stream, address, target, end, config).await?;
         let left = end.saturating_duration_since(self.clock.instant());
         let upgraded = match timeout(left, WebSocket::ask(stream, target)).await {

@@ -28,12 +28,12 @@ mod no_proxy;
 mod open;
 mod proxy;
 mod socks5;
-mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod way;
 pub mod websocket;
 
+pub use crate::model::{BadHostPort as BadTarget, HostPort as Target};
 pub use codes::*;
 pub use dial::{Dial, LinkStream, WebSocketMode};
 pub use error::ReachError;
@@ -42,7 +42,6 @@ pub use names::{Found, Lookup, Names, Resolve, SystemResolver};
 pub use no_proxy::{NoProxy, Pattern};
 pub use open::{Reach, Route, Socket};
 pub use proxy::{Proxy, ProxyKind};
-pub use target::{BadTarget, Target};
 pub use way::{Way, Ways};
 
 #[cfg(test)]

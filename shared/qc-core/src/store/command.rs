@@ -6,7 +6,7 @@ use super::{
     AppendError, CursorMove, Draft, Limits, NodeKey, Outcome, ReliefStep, StreamKey, Value,
     ValueError,
 };
-use crate::model::{Seq, Timestamp};
+use crate::model::{Epoch, Seq, Timestamp};
 
 /// A question to the writer.
 pub(super) enum Command {
@@ -22,6 +22,12 @@ pub(super) enum Command {
     Define {
         stream: StreamKey,
         limits: Option<Limits>,
+        done: Reply<()>,
+    },
+    /// A new epoch begins, unless one after `past` has begun already.
+    Epoch {
+        stream: StreamKey,
+        past: Epoch,
         done: Reply<()>,
     },
     Trim {

@@ -378,6 +378,13 @@ impl Log {
         .await
     }
 
+    /// Begins a new epoch of a stream whose epoch is `past`, or of an older one; its numbers go on. What
+    /// is stored keeps the epoch that it has.
+    pub async fn begin_epoch(&self, stream: &StreamKey, past: Epoch) -> Result<(), AppendError> {
+        let stream = stream.clone();
+        self.ask(|done| Command::Epoch { stream, past, done }).await
+    }
+
     /// Changes a value of the registry, or deletes it. With `expected` only if that is the revision
     /// that is there (zero: none). `until` zero means for ever.
     pub async fn put(
@@ -515,6 +522,14 @@ impl Log {
             .find(|(_, name)| *name == node)
             .map(|(number, _)| *number)?;
         view.marks.get(&(*id, node, lane)).copied()
+    }
+
+    /// The number by which records name `node` as their origin, if it ever was one.
+    pub fn origin(&self, node: &NodeName) -> Option<u32> {
+        let view = self.view();
+        let mut origins = view.origins.iter();
+        let found = origins.find(|(_, name)| *name == node);
+        found.map(|(number, _)| *number)
     }
 
     /// What lies beyond `after` in a stream.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::dense::DenseMap;
 use super::view::{MarkKey, StreamView, View};
 use super::{Draft, StreamKey};
-use crate::model::{Epoch, NodeName, Seq};
+use crate::model::{Epoch, NodeName, Seq, Timestamp};
 
 /// The writer's own positions, ahead of what readers see by the commit that is under way.
 pub(super) struct Numbers {
@@ -63,6 +63,20 @@ impl Numbers {
     /// The last number that was given in a stream.
     pub(super) fn last_of(&self, id: u32) -> Seq {
         self.positions.get(&id).map_or(Seq::ZERO, |at| at.last)
+    }
+
+    /// A new epoch for a stream whose epoch is `past` or earlier, and the last number of the one before.
+    pub(super) fn begin_epoch(
+        &mut self,
+        id: u32,
+        past: Epoch,
+        now: Timestamp,
+    ) -> Option<(Epoch, Seq)> {
+        let position = self.positions.get_mut(&id)?;
+        (position.epoch <= past).then(|| {
+            position.epoch = Epoch(now.as_millis().max(past.0.saturating_add(1)));
+            (position.epoch, position.last)
+        })
     }
 
     /// Whether the node that a draft comes from has handed over what came after it.

@@ -145,6 +145,12 @@ impl Writer {
                 writer.policies.set(id, limits);
                 Answer::Unit(done)
             }),
+            Command::Epoch { stream, past, done } => {
+                self.with_room(TABLES, done, |writer, done| {
+                    writer.stage_epoch(&stream, past);
+                    Answer::Unit(done)
+                });
+            }
             Command::Trim { stream, seq, done } => {
                 self.with_room(TABLES, done, |writer, done| {
                     let id = writer.stream_id(stream);
@@ -616,6 +622,20 @@ impl Writer {
         self.staged.changes.push(Change::Stream(id, stream));
         self.repeat.streams.push(id);
         id
+    }
+
+    /// Numbers go on, under an epoch that was never before: whoever compares them with what it has of
+    /// an earlier one compares nothing.
+    fn stage_epoch(&mut self, key: &StreamKey, past: Epoch) {
+        let Some(id) = self.numbers.streams.get(key).copied() else {
+            return;
+        };
+        let Some((epoch, last)) = self.numbers.begin_epoch(id, past, self.clock.now()) else {
+            return;
+        };
+        let stream = StreamView::new(key.clone(), epoch, last, Seq::ZERO);
+        self.put(|frame| tables::put_stream(frame, id, &stream));
+        self.staged.changes.push(Change::Stream(id, stream));
     }
 
     fn origin_id(&mut self, name: &NodeName) -> u32 {

@@ -139,6 +139,7 @@ impl View {
     pub(super) fn define(&mut self, id: u32, stream: StreamView) {
         let trim = stream.trim;
         if let Some(known) = self.streams.get_mut(&id) {
+            known.epoch = known.epoch.max(stream.epoch);
             known.last = known.last.max(stream.last);
             known.duplicates = known.duplicates.max(stream.duplicates);
         } else {

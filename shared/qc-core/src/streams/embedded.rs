@@ -200,6 +200,18 @@ impl Streams for Embedded {
         Box::pin(self.inner.log.define_with(stream, limits))
     }
 
+    fn begin_epoch<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        past: Epoch,
+    ) -> Answer<'a, Result<(), AppendError>> {
+        Box::pin(self.inner.log.begin_epoch(stream, past))
+    }
+
+    fn origin(&self, node: &NodeName) -> Option<u32> {
+        self.inner.log.origin(node)
+    }
+
     fn purge<'a>(&'a self, stream: &'a StreamKey, seq: Seq) -> Answer<'a, Result<(), AppendError>> {
         Box::pin(async move {
             // what was acknowledged before is not purged

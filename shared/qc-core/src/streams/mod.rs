@@ -83,6 +83,18 @@ pub trait Streams: Send + Sync {
         limits: Option<Limits>,
     ) -> Answer<'a, Result<(), AppendError>>;
 
+    /// Begins a new epoch of a stream whose epoch is `past` or an earlier one; its numbers go on and
+    /// consumers stay where they are. For a stream that went back in time with its engine: others
+    /// have more of its epoch than it has. One of those who notice it together is enough.
+    fn begin_epoch<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        past: Epoch,
+    ) -> Answer<'a, Result<(), AppendError>>;
+
+    /// The number by which records name `node` as their origin, if it ever was one. At hand.
+    fn origin(&self, node: &NodeName) -> Option<u32>;
+
     /// Takes away everything up to `seq`. Consumers that were not there yet count what they will not
     /// get as purged.
     fn purge<'a>(&'a self, stream: &'a StreamKey, seq: Seq) -> Answer<'a, Result<(), AppendError>>;

@@ -1,8 +1,7 @@
 //! The embedded engine against the suite, and the suite against engines that each break one promise.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
-
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::conformance::{Ground, RULES, all};
 use super::*;
@@ -70,6 +69,7 @@ enum Flaw {
     ForgetsIds,
     ForgetsHops,
     GivesNumbersAnew,
+    KeepsItsEpoch,
     SwapsSubmissions,
     DropsTheOldestAtTheLimit,
     DropsWhatNobodyReads,
@@ -109,6 +109,7 @@ const FLAWS: &[(Flaw, &str)] = &[
         Flaw::GivesNumbersAnew,
         "numbers_rise_by_one_within_an_epoch",
     ),
+    (Flaw::KeepsItsEpoch, "numbers_go_on_under_a_new_epoch"),
     (Flaw::SwapsSubmissions, "submitted_is_stored_in_call_order"),
     (
         Flaw::DropsTheOldestAtTheLimit,
@@ -372,6 +373,21 @@ impl Streams for Flawed {
             }
             self.engine.define(&stream, limits).await
         })
+    }
+
+    fn begin_epoch<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        past: Epoch,
+    ) -> Answer<'a, Result<(), AppendError>> {
+        if self.has(Flaw::KeepsItsEpoch) {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        self.engine.begin_epoch(stream, past)
+    }
+
+    fn origin(&self, node: &NodeName) -> Option<u32> {
+        self.engine.origin(node)
     }
 
     fn purge<'a>(&'a self, stream: &'a StreamKey, seq: Seq) -> Answer<'a, Result<(), AppendError>> {

@@ -44,7 +44,7 @@ pub enum AcceptError {
     #[error("{0}")]
     Refused(PeerRefusal),
     /// The peer did not accept us.
-    #[error("{0}")]
+    #[error("{0}{hint}", hint = .0.hint_for_servers())]
     RefusedByPeer(super::PeerAlert),
     /// It broke off or did not speak TLS as we do.
     #[error("the TLS handshake failed")]

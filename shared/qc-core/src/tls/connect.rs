@@ -122,6 +122,18 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAlert(AlertDescription);
 
+impl PeerAlert {
+    /// What a server has to add: only one whose role can be the reason gets a next step.
+    pub(super) fn hint_for_servers(self) -> &'static str {
+        if self.0 == AlertDescription::AccessDenied {
+            "; a relay takes as its parent only a relay-parent: \
+             qc-pki token new NODE --role relay-parent for this one"
+        } else {
+            ""
+        }
+    }
+}
+
 impl fmt::Display for PeerAlert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the peer refused us: ")?;

@@ -20,9 +20,12 @@ use crate::pki::{
     TrustError, Usage,
 };
 
-/// Who may dial a link, who may answer one, and who may knock at the front door.
+/// Who may answer the link of an edge.
+pub const RELAYS: &[Role] = &[Role::Relay, Role::RelayParent];
+/// Who may answer the link of a relay: what it keeps goes there.
+pub const PARENTS: &[Role] = &[Role::RelayParent];
+/// Who may dial a link, and who may knock at the front door.
 const LINK_CLIENTS: &[Role] = &[Role::Edge, Role::Relay, Role::RelayParent];
-const LINK_SERVERS: &[Role] = &[Role::Relay, Role::RelayParent];
 const FRONT_CLIENTS: &[Role] = &Role::ALL;
 
 /// Why credentials could not be loaded.
@@ -357,25 +360,28 @@ impl Credentials {
         Ok((Arc::new(config), verdict))
     }
 
-    /// Dials links; with `expected` only that node is accepted.
+    /// Dials links to nodes of these roles; with `expected` only that node is accepted.
     pub fn link_client_config(
         &self,
+        roles: &'static [Role],
         expected: Option<NodeName>,
     ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
-        self.client_config(expected, ALPN_LINK, None)
+        self.client_config(roles, expected, ALPN_LINK, None)
     }
 
-    /// Dials a relay for HTTP as a node: it is asked for its node certificate, and shown our own.
+    /// Dials such a node for HTTP as a node: it is asked for its node certificate, and shown our own.
     pub fn http_client_config(
         &self,
+        roles: &'static [Role],
         expected: Option<NodeName>,
     ) -> Result<(Arc<ClientConfig>, Verdict), rustls::Error> {
         let hints = root_names(&self.current().trust);
-        self.client_config(expected, b"http/1.1", Some(hints))
+        self.client_config(roles, expected, b"http/1.1", Some(hints))
     }
 
     fn client_config(
         &self,
+        roles: &'static [Role],
         expected: Option<NodeName>,
         alpn: &[u8],
         hints: Option<Vec<DistinguishedName>>,
@@ -388,7 +394,7 @@ impl Credentials {
             clock: Arc::clone(&self.clock),
             rules: Rules {
                 usage: Usage::Server,
-                roles: LINK_SERVERS,
+                roles,
                 expected,
             },
             optional: false,

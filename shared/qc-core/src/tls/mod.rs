@@ -13,7 +13,7 @@ mod verifier;
 
 pub use accept::{AcceptError, Accepted, accept};
 pub use connect::{ConnectError, Connected, PeerAlert, connect, peek, peer_alert};
-pub use credentials::{Credentials, CredentialsError, Loaded, Reload, may_link};
+pub use credentials::{Credentials, CredentialsError, Loaded, PARENTS, RELAYS, Reload, may_link};
 pub use files::{FileWatch, Look, watch_files};
 pub use shown::{Shown, as_refusal};
 pub use verifier::{Verdict, front_client_config_pinned};

@@ -10,7 +10,7 @@ use super::Probed;
 use crate::admin::api::{LastError, LinkState as Shown, LinkStatus, LinkWay};
 use crate::clock::Clock;
 use crate::failure::Failure;
-use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer};
+use crate::link::{Caller, DUPLICATE, DialerState, DialerStatus, LinkState, Peer, PeerHeartbeat};
 use crate::model::{StreamName, Timestamp};
 use crate::reach::Ways;
 use crate::safe_text::safe;
@@ -46,6 +46,8 @@ struct Seen {
     callers: BTreeMap<String, Caller>,
     /// The newest probe that came back.
     probed: Option<(Timestamp, u64)>,
+    /// What the peer says that this node should know of itself, and since when.
+    notice: Option<(Timestamp, Refusal)>,
     /// Why a later one did not.
     lost: Option<(Timestamp, &'static str, String)>,
 }
@@ -80,9 +82,25 @@ impl Monitor {
         });
     }
 
-    /// A heartbeat took this long there and back, if it was measured.
-    pub fn heartbeat(&self, rtt: Option<Duration>) {
-        self.change(|seen| seen.rtt = rtt.or(seen.rtt));
+    /// A heartbeat of `peer` has come; what it says of this node is logged once.
+    pub fn heartbeat(&self, peer: &Peer, heartbeat: &PeerHeartbeat) {
+        let now = self.clock.now();
+        self.change(|seen| {
+            seen.rtt = heartbeat.rtt.or(seen.rtt);
+            let known = seen.notice.take();
+            let is_known = |refusal: &Refusal| {
+                let code = known.as_ref().map(|(_, known)| known.code);
+                code == Some(refusal.code)
+            };
+            if let Some(refusal) = &heartbeat.notice {
+                if !is_known(refusal) {
+                    let (code, reason) = (refusal.code.to_string(), refusal.reason.as_str());
+                    tracing::warn!(code, relay = %peer.node, reason, "The relay says of this node.");
+                }
+                let since = known.map_or(now, |(since, _)| since);
+                seen.notice = Some((since, refusal.clone()));
+            }
+        });
     }
 
     /// A link is up, with what makes calls on it.
@@ -146,7 +164,8 @@ impl Monitor {
         self.change(|seen| match state {
             LinkState::Stale | LinkState::Unacked => seen.stale = Some(peer.address.clone()),
             LinkState::Up => {
-                // what is still refused is said again
+                // what is still refused or to be known is said again
+                seen.notice = None;
                 (seen.stale, seen.refusal, seen.lost) = (None, None, None);
             }
             LinkState::Fresh => seen.is_well(&peer.address),
@@ -177,6 +196,9 @@ impl Monitor {
         if seen.stale.is_some() {
             let reason = "nothing is heard of the parent, or nothing acknowledged";
             return Some(("QC2221".to_owned(), reason.to_owned()));
+        }
+        if let Some((_, refusal)) = &seen.notice {
+            return Some(told(refusal));
         }
         let lost = seen.lost.map(|(_, code, reason)| (code.to_owned(), reason));
         let of_stream = seen.refusal.map(|(_, stream, refusal)| {
@@ -218,6 +240,8 @@ impl Monitor {
             };
             (*at, lost)
         });
+        let notice = seen.notice.as_ref();
+        let notice = notice.map(|(at, why)| (*at, error(at, why, why.reason.clone())));
         let newest = |errors: [Option<(Timestamp, LastError)>; 3]| {
             let newest = errors.into_iter().flatten().max_by_key(|(at, _)| *at);
             newest.map(|(_, error)| error)
@@ -226,7 +250,8 @@ impl Monitor {
         let (state, peer, next_try_s) = match &dialer.state {
             DialerState::Connected(peer) => {
                 // a link that is up may still have a stream that the other side does not take
-                last_error = newest([of_link, of_stream, lost]);
+                let newest = newest([of_link, of_stream, lost]);
+                last_error = notice.map(|(_, error)| error).or(newest);
                 let state = if seen.stale.is_some() {
                     Shown::Stalled
                 } else {

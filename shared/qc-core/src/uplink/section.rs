@@ -22,7 +22,7 @@ pub const UPLINK: Section = Section {
         Key::new("relay", Kind::List(&Kind::Addr), "Relays as HOST:PORT, tried in this order. Empty: stay alone.")
             .default("[]")
             .example("[\"relay-1.dc.example:7443\", \"relay-2.dc.example:7443\"]"),
-        Key::new("name", Kind::NodeName, "Accept only this relay. Without it any relay of the trust domain.")
+        Key::new("name", Kind::NodeName, "Accept only this relay. Without it any that has the role: an edge takes relay and relay-parent, a relay only relay-parent.")
             .example("\"relay-1.hq.acme\""),
         Key::new("heartbeat", Kind::Duration, "Time between heartbeats; after two missing ones the link is stale.")
             .default("\"5s\""),

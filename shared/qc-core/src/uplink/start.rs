@@ -12,6 +12,7 @@ use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
 use crate::link::{Dialer, DialerOptions, LinkApp, LinkOptions, SessionConfig, Stop};
 use crate::model::NodeName;
+use crate::pki::Role;
 use crate::reach::{Dial, LastGood, Names, Reach, Socket, SystemResolver};
 use crate::streams::Streams;
 use crate::tls::Credentials;
@@ -25,6 +26,8 @@ pub struct Around {
     pub node: NodeName,
     /// What it shows, and whom it believes.
     pub credentials: Credentials,
+    /// What the other end must be by its certificate.
+    pub roles: &'static [Role],
     /// Its state directory, where addresses that worked are remembered.
     pub state: PathBuf,
     /// Its time.
@@ -81,6 +84,7 @@ pub fn start<A: LinkApp>(
     around.drain.spawn("steer", steer.run(around.drain.clone()));
     let session = SessionConfig {
         heartbeat: uplink.heartbeat,
+        instance: fastrand::u64(1..),
         ..SessionConfig::new(around.node)
     };
     let options = DialerOptions {
@@ -133,6 +137,7 @@ fn dial(uplink: &UplinkSection, around: &Around) -> Result<Dial, Failure> {
         deadline: uplink.connect_timeout,
     };
     let mut dial = Dial::new(around.credentials.clone(), reach, Arc::clone(&around.clock));
+    dial.roles = around.roles;
     dial.expected.clone_from(&uplink.name);
     dial.websocket = uplink.websocket;
     dial.ways = around.monitor.ways.clone();

@@ -10,6 +10,8 @@
 //!   value
 //! ```
 
+use bytes::Bytes;
+
 use super::{Reader, WireError};
 use crate::model::{AttrValue, Envelope, MAX_ATTR_VALUE, MAX_EXTENSIONS};
 
@@ -21,6 +23,9 @@ const KEY_TIME: u8 = 4;
 const KEY_SUBJECT: u8 = 5;
 const KEY_CONTENT_TYPE: u8 = 6;
 const KEY_SCHEMA: u8 = 7;
+
+/// The extension that counts relays.
+const HOPS: &str = "qchops";
 
 const TYPE_STRING: u8 = 0;
 const TYPE_INTEGER: u8 = 1;
@@ -37,6 +42,10 @@ pub struct EnvelopeRef<'a> {
     pub kind: &'a str,
     /// `dataclassification`
     pub data_class: Option<&'a str>,
+    /// `qchops`: how many relays have taken it from another relay.
+    pub hops: u32,
+    /// Where `qchops` stands, or would.
+    hops_at: (usize, usize),
 }
 
 impl<'a> EnvelopeRef<'a> {
@@ -47,8 +56,18 @@ impl<'a> EnvelopeRef<'a> {
             source: "",
             kind: "",
             data_class: None,
+            hops: 0,
+            hops_at: (bytes.len(), bytes.len()),
         };
-        walk(bytes, |key, name, value| {
+        walk(bytes, |(from, to), key, name, value| {
+            if key == KEY_EXTENSION && name == HOPS {
+                found.hops_at = (from, to);
+                if let Value::Integer(hops) = value {
+                    found.hops = u32::try_from(hops).unwrap_or(0);
+                }
+            } else if key == KEY_EXTENSION && name > HOPS && found.hops_at.0 == bytes.len() {
+                found.hops_at = (from, from);
+            }
             if let Value::String(text) = value {
                 match key {
                     KEY_ID => found.id = text,
@@ -64,6 +83,31 @@ impl<'a> EnvelopeRef<'a> {
             return Err(WireError::Malformed("envelope without id, source or type"));
         }
         Ok(found)
+    }
+
+    /// The same encoding, `head`, with `hops` as its `qchops`; unchanged if it has no room for another
+    /// attribute.
+    pub fn with_hops(&self, head: &Bytes, hops: u32) -> Bytes {
+        let (from, to) = self.hops_at;
+        let count = head
+            .first_chunk()
+            .map_or(0, |count| u16::from_le_bytes(*count));
+        let count = count + u16::from(from == to);
+        let parts = (head.get(2..from), head.get(to..));
+        let (Some(before), Some(behind)) = parts else {
+            return head.clone();
+        };
+        if usize::from(count) > MAX_EXTENSIONS + 7 {
+            return head.clone();
+        }
+        let mut out = Vec::with_capacity(head.len() + HOPS.len() + 9);
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(before);
+        put_name(&mut out, HOPS);
+        let hops = i32::try_from(hops).unwrap_or(i32::MAX);
+        put_value(&mut out, TYPE_INTEGER, &hops.to_le_bytes());
+        out.extend_from_slice(behind);
+        out.into()
     }
 }
 
@@ -93,9 +137,7 @@ pub fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
         }
     }
     for (name, value) in &envelope.extensions {
-        out.push(KEY_EXTENSION);
-        out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-        out.extend_from_slice(name.as_bytes());
+        put_name(out, name);
         match value {
             AttrValue::String(text) => put_value(out, TYPE_STRING, text.as_bytes()),
             AttrValue::Integer(number) => put_value(out, TYPE_INTEGER, &number.to_le_bytes()),
@@ -107,7 +149,7 @@ pub fn encode_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
 /// Decodes an envelope and checks it against CloudEvents and the bounds of the product.
 pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, WireError> {
     let mut envelope = Envelope::default();
-    walk(bytes, |key, name, value| {
+    walk(bytes, |_place, key, name, value| {
         let text = |what| match value {
             Value::String(text) => Ok(text.to_owned()),
             Value::Integer(_) | Value::Boolean(_) => Err(WireError::Malformed(what)),
@@ -152,7 +194,7 @@ enum Value<'a> {
 
 fn walk<'a>(
     bytes: &'a [u8],
-    mut each: impl FnMut(u8, &'a str, Value<'a>) -> Result<(), WireError>,
+    mut each: impl FnMut((usize, usize), u8, &'a str, Value<'a>) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
     let mut reader = Reader(bytes);
     let count = reader.u16()?;
@@ -161,6 +203,7 @@ fn walk<'a>(
     }
     let mut last = None;
     for _ in 0..count {
+        let from = bytes.len() - reader.0.len();
         let key = reader.u8()?;
         let name = if key == KEY_EXTENSION {
             let length = reader.u8()?;
@@ -190,7 +233,7 @@ fn walk<'a>(
             (TYPE_BOOLEAN, &[truth @ (0 | 1)]) => Value::Boolean(truth == 1),
             _ => return Err(WireError::Malformed("attribute value")),
         };
-        each(key, name, value)?;
+        each((from, bytes.len() - reader.0.len()), key, name, value)?;
     }
     if reader.0.is_empty() {
         Ok(())
@@ -201,6 +244,12 @@ fn walk<'a>(
 
 fn utf8(bytes: &[u8]) -> Result<&str, WireError> {
     std::str::from_utf8(bytes).map_err(|_| WireError::Malformed("attribute that is not UTF-8"))
+}
+
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    out.push(KEY_EXTENSION);
+    out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(name.as_bytes());
 }
 
 fn put_value(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
@@ -246,6 +295,39 @@ mod tests {
             prop_assert_eq!(decode_envelope(&bytes).unwrap(), envelope.clone());
             let view = EnvelopeRef::parse(&bytes).unwrap();
             prop_assert_eq!((view.id, view.source), (envelope.id.as_str(), envelope.source.as_str()));
+        }
+
+        #[test]
+        fn a_hop_is_counted_in_its_place(
+            envelope in any_envelope(),
+            was in proptest::option::of(prop_oneof![
+                Just(AttrValue::Integer(7)),
+                Just(AttrValue::Integer(-1)),
+                Just(AttrValue::String("x".to_owned())),
+            ]),
+            others in 0..3_usize,
+        ) {
+            let mut envelope = envelope;
+            // extensions that come before it by their names, and behind
+            for name in ["partitionkey", "traceparent"].iter().take(others) {
+                envelope.extensions.insert((*name).to_owned(), AttrValue::Boolean(true));
+            }
+            let hops = u32::from(was == Some(AttrValue::Integer(7))) * 7;
+            if let Some(was) = was {
+                envelope.extensions.insert(HOPS.to_owned(), was);
+            }
+            let encoded = |envelope: &Envelope| {
+                let mut bytes = Vec::new();
+                encode_envelope(envelope, &mut bytes);
+                Bytes::from(bytes)
+            };
+            let bytes = encoded(&envelope);
+            let view = EnvelopeRef::parse(&bytes).unwrap();
+            prop_assert_eq!(view.hops, hops);
+            let counted = view.with_hops(&bytes, hops + 1);
+            let number = AttrValue::Integer(i32::try_from(hops + 1).unwrap());
+            envelope.extensions.insert(HOPS.to_owned(), number);
+            prop_assert_eq!(counted, encoded(&envelope));
         }
 
         #[test]

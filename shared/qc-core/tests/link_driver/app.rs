@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use qc_core::link::{
-    CallStream, Caller, Chunk, LinkApp, LinkState, Listening, NO_STREAM, NO_TARGET,
-    OutboundChannel, Peer, PeerHeartbeat,
+    CallStream, Caller, Chunk, Handed, LinkApp, LinkState, Listening, NO_STREAM, NO_TARGET,
+    OutboundChannel, Peer, PeerHeartbeat, Share,
 };
 use qc_core::model::{Epoch, Lane, Seq, StreamName};
 use qc_core::wire::{
-    Backlog, ChannelKind, Code, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
-    Subscribe, Target,
+    Backlog, ChannelKind, Code, Greeting, Mark, Open, Record, RecordHeader, RecordKind, Refusal,
+    Status, Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -27,11 +27,18 @@ pub(crate) struct App {
     pub(crate) streams: Mutex<BTreeMap<Key, (OutboundChannel, Vec<Record>)>>,
     pub(crate) subscriptions: Mutex<Vec<Subscribe>>,
     pub(crate) stored: Arc<Mutex<BTreeMap<Key, Vec<u64>>>>,
+    /// How far each stream is stored here, in its sender's numbers.
+    pub(crate) marks: Arc<Mutex<BTreeMap<Key, Mark>>>,
+    pub(crate) handed: Handed,
     pub(crate) arrivals: Arc<Mutex<Vec<Lane>>>,
     pub(crate) acked: Mutex<BTreeMap<Key, Seq>>,
     pub(crate) states: Mutex<Vec<LinkState>>,
     pub(crate) refusals: Mutex<Vec<Code>>,
     pub(crate) beats: AtomicUsize,
+    pub(crate) echoes: AtomicUsize,
+    pub(crate) notice: Mutex<Option<Refusal>>,
+    pub(crate) noticed: Mutex<Vec<Option<Refusal>>>,
+    pub(crate) instances: Mutex<Vec<u64>>,
     pub(crate) statuses: AtomicUsize,
     pub(crate) bytes_read: AtomicUsize,
     pub(crate) full: AtomicBool,
@@ -47,11 +54,17 @@ impl App {
             streams: Mutex::default(),
             subscriptions: Mutex::default(),
             stored: Arc::default(),
+            marks: Arc::default(),
+            handed: Handed::default(),
             arrivals: Arc::default(),
             acked: Mutex::default(),
             states: Mutex::default(),
             refusals: Mutex::default(),
             beats: AtomicUsize::new(0),
+            echoes: AtomicUsize::new(0),
+            notice: Mutex::default(),
+            noticed: Mutex::default(),
+            instances: Mutex::default(),
             statuses: AtomicUsize::new(0),
             bytes_read: AtomicUsize::new(0),
             full: AtomicBool::new(false),
@@ -60,6 +73,20 @@ impl App {
             calls: Mutex::default(),
             called: Notify::new(),
         })
+    }
+
+    /// A node that began with `last` messages of a stream, of which `acked` were acknowledged.
+    pub(crate) fn restored(stream: &str, lane: Lane, last: u64, acked: u64) -> Arc<Self> {
+        let at_start = [((stream.parse().unwrap(), lane), Seq(last))];
+        let app = Arc::into_inner(Self::new()).unwrap();
+        let app = Arc::new(Self {
+            handed: Handed::new(at_start, true),
+            ..app
+        });
+        app.produce(ChannelKind::Forward, stream, lane, last, 10);
+        let key = (stream.to_owned(), lane);
+        app.acked.lock().unwrap().insert(key, Seq(acked));
+        app
     }
 
     pub(crate) fn produce(
@@ -76,9 +103,12 @@ impl App {
                 kind,
                 stream: stream.parse().unwrap(),
                 lane,
+                share: Share::All,
                 epoch: Epoch(5),
                 first: Seq(1),
                 last: Seq::ZERO,
+                sent: Seq::ZERO,
+                had: None,
                 after: Seq::ZERO,
                 consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
             };
@@ -114,11 +144,9 @@ impl App {
 
 impl LinkApp for App {
     fn open_inbound(&self, _peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
-        let stored = self.stored(open.stream.as_str(), open.lane);
-        Ok(stored.last().map_or_else(Mark::default, |seq| Mark {
-            epoch: open.epoch,
-            seq: Seq(*seq),
-        }))
+        let marks = self.marks.lock().unwrap();
+        let mark = marks.get(&(open.stream.to_string(), open.lane));
+        Ok(mark.copied().unwrap_or_default())
     }
 
     fn store(
@@ -129,35 +157,46 @@ impl LinkApp for App {
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static {
         let key = (open.stream.to_string(), open.lane);
         let (stored, arrivals) = (Arc::clone(&self.stored), Arc::clone(&self.arrivals));
+        let marks = Arc::clone(&self.marks);
         let full = self.full.load(Ordering::SeqCst);
         async move {
             sleep(Duration::from_millis(2)).await;
             if full {
                 return Err(Refusal::new(DISK_FULL, "the disk is full"));
             }
-            let mut stored = stored.lock().unwrap();
+            let (mut stored, mut marks) = (stored.lock().unwrap(), marks.lock().unwrap());
             let seqs = stored.entry(key.clone()).or_default();
+            let mark = marks.entry(key.clone()).or_default();
             for record in records {
-                let seq = record.header.seq.0;
-                if seqs.last().is_none_or(|last| seq > *last) {
-                    seqs.push(seq);
+                let (epoch, seq) = (record.header.epoch, record.header.seq);
+                if mark.epoch != epoch || seq > mark.seq {
+                    *mark = Mark { epoch, seq };
+                    seqs.push(seq.0);
                     arrivals.lock().unwrap().push(key.1);
                 }
             }
-            Ok(Seq(*seqs.last().unwrap()))
+            Ok(mark.seq)
         }
     }
 
-    fn subscribe(&self, _peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let streams = self.streams.lock().unwrap();
-        streams
+        let of_stream = streams
             .values()
-            .find(|(channel, _)| channel.stream == subscribe.stream)
-            .map(|(channel, _)| channel.clone())
-            .ok_or_else(|| Refusal::new(NO_STREAM, "no such stream"))
+            .filter(|(channel, _)| channel.stream == subscribe.stream)
+            .map(|(channel, _)| self.handed.told(peer, channel.clone()));
+        let channels: Vec<_> = of_stream.collect();
+        if channels.is_empty() {
+            return Err(Refusal::new(NO_STREAM, "no such stream"));
+        }
+        Ok(channels)
     }
 
-    fn outbound(&self, _peer: &Peer) -> Vec<OutboundChannel> {
+    fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
         let streams = self.streams.lock().unwrap();
         let acked = self.acked.lock().unwrap();
         streams
@@ -167,6 +206,7 @@ impl LinkApp for App {
                 after: acked.get(key).copied().unwrap_or_default(),
                 ..channel.clone()
             })
+            .map(|channel| self.handed.told(peer, channel))
             .collect()
     }
 
@@ -176,6 +216,7 @@ impl LinkApp for App {
 
     fn read(
         &self,
+        peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -196,15 +237,21 @@ impl LinkApp for App {
             .collect();
         let bytes: usize = records.iter().map(Record::encoded_len).sum();
         self.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+        if let Some(last) = records.last() {
+            self.handed.sent(peer, channel, last.header.seq);
+        }
         Ok(Chunk {
             records,
             through: Seq::ZERO,
         })
     }
 
-    fn acked(&self, _peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+    fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
+        self.handed.acked(peer, channel, seq);
         let mut acked = self.acked.lock().unwrap();
-        acked.insert((channel.stream.to_string(), channel.lane), seq);
+        let acked = acked.entry((channel.stream.to_string(), channel.lane));
+        let acked = acked.or_default();
+        *acked = seq.max(*acked);
     }
 
     fn changed(&self) -> watch::Receiver<u64> {
@@ -230,11 +277,19 @@ impl LinkApp for App {
         self.statuses.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {
+    fn peer_heartbeat(&self, _peer: &Peer, heartbeat: PeerHeartbeat) {
+        self.noticed.lock().unwrap().push(heartbeat.notice);
+        self.echoes
+            .fetch_add(usize::from(heartbeat.echoed.is_some()), Ordering::SeqCst);
         self.beats.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn linked(&self, _peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        self.notice.lock().unwrap().clone()
+    }
+
+    fn linked(&self, _peer: &Peer, greeting: &Greeting, caller: Caller) {
+        self.instances.lock().unwrap().push(greeting.instance);
         *self.caller.lock().unwrap() = Some(caller);
     }
 
@@ -245,6 +300,18 @@ impl LinkApp for App {
         self.calls.lock().unwrap().push(stream);
         self.called.notify_one();
         Ok(())
+    }
+
+    fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+        self.handed.rewound(peer, channel);
+        let mut streams = self.streams.lock().unwrap();
+        let key = (channel.stream.to_string(), channel.lane);
+        let (known, _) = streams.get_mut(&key).unwrap();
+        if known.epoch == channel.epoch {
+            known.epoch.0 += 1;
+        }
+        drop(streams);
+        self.changed.send_modify(|commits| *commits += 1);
     }
 
     fn state(&self, _peer: &Peer, state: &LinkState) {

@@ -16,7 +16,7 @@ use qc_core::pki::{
     Authority, CaPlan, CertRequest, Identity, KeyAndChain, LEAF_LIFETIME, PrivateKey, Profile,
     Role, TrustAnchors,
 };
-use qc_core::tls::{Accepted, Credentials, accept, connect};
+use qc_core::tls::{Accepted, Credentials, RELAYS, accept, connect};
 use qc_core::wire::{ChannelKind, Start, Subscribe};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::watch;
@@ -192,7 +192,7 @@ impl Nodes {
         let never = watch::channel(Stop::Run).1;
         let [edge, relay] = &self.credentials;
         let config = edge
-            .link_client_config(Some(RELAY.parse().unwrap()))
+            .link_client_config(RELAYS, Some(RELAY.parse().unwrap()))
             .unwrap();
         let dialling = async {
             if let Ok(connected) = connect(cut, "relay.example", config, DEADLINE).await {

@@ -1,5 +1,6 @@
 //! The dialer: connections that break, relays that are down, strangers.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::time::Duration;
 use qc_core::backoff::Backoff;
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
-    CUT, Connect, ConnectError, DUPLICATE, Dialer, DialerOptions, DialerState, DialerStatus,
-    Distrust, LinkState, Peer, Side, Stop,
+    CUT, Connect, ConnectError, DRAINED, DUPLICATE, Dialer, DialerOptions, DialerState,
+    DialerStatus, Distrust, LinkState, Peer, Stop,
 };
 use qc_core::model::Lane;
 use qc_core::wire::{ChannelKind, Code, Refusal};
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::app::App;
-use crate::site::{EDGE, RELAY, link, options, peer, until};
+use crate::site::{EDGE, RELAY, link_as, options, peer, until};
 
 /// A connection that breaks after some bytes in either direction.
 struct Fragile {
@@ -75,6 +76,8 @@ struct Network {
     relay: Arc<App>,
     /// The relay at `better:1`, once it is there.
     better: Mutex<Option<Arc<App>>>,
+    /// What each relay wants of its links, by its address.
+    wanted: Mutex<BTreeMap<String, watch::Sender<Stop>>>,
     links: Mutex<JoinSet<()>>,
     attempts: Mutex<Vec<String>>,
     sturdy_after: usize,
@@ -88,6 +91,7 @@ impl Network {
         Self {
             relay: Arc::clone(relay),
             better: Mutex::default(),
+            wanted: Mutex::default(),
             links: Mutex::default(),
             attempts: Mutex::default(),
             sturdy_after,
@@ -95,6 +99,25 @@ impl Network {
             rng: Mutex::new(fastrand::Rng::with_seed(7)),
         }
     }
+
+    /// What the relay at `address` wants of the links it has and gets.
+    fn wants(&self, address: &str, stop: Stop) {
+        let mut wanted = self.wanted.lock().unwrap();
+        let wanted = wanted.entry(address.to_owned()).or_default();
+        wanted.send_replace(stop);
+    }
+
+    /// How often `address` was tried.
+    fn tried(&self, address: &str) -> usize {
+        let attempts = self.attempts.lock().unwrap();
+        attempts.iter().filter(|one| *one == address).count()
+    }
+}
+
+/// A drained relay's order, to go `to` another one.
+fn away(to: Option<&str>) -> Stop {
+    let to = to.map(|to| to.parse().unwrap());
+    Stop::Leave(Refusal::new(DRAINED, "it is drained").towards(to))
 }
 
 impl Connect for Network {
@@ -132,7 +155,7 @@ impl Connect for Network {
                 let (a, b) = duplex(8 * 1024);
                 let better = self.better.lock().unwrap().clone();
                 let relay = match (address, better) {
-                    ("better:1", Some(better)) => better,
+                    ("better:1" | "BETTER:1", Some(better)) => better,
                     ("better:1", None) => {
                         return Err(ConnectError::Unreachable {
                             address: address.to_owned(),
@@ -141,16 +164,24 @@ impl Connect for Network {
                     }
                     _ => Arc::clone(&self.relay),
                 };
-                let never = watch::channel(Stop::Run).1;
+                // each its own node: what one has acknowledged the other has not
+                let node = match address {
+                    "better:1" | "BETTER:1" => "relay-2.hub.acme",
+                    _ => RELAY,
+                };
+                let stop = {
+                    let mut wanted = self.wanted.lock().unwrap();
+                    wanted.entry(address.to_owned()).or_default().subscribe()
+                };
                 self.links.lock().unwrap().spawn(async move {
-                    link(b, Side::Acceptor, relay, never).await;
+                    link_as(node, b, relay, stop).await;
                 });
                 let left = if made > self.sturdy_after {
                     usize::MAX
                 } else {
                     self.rng.lock().unwrap().usize(100..60_000)
                 };
-                Ok((Fragile { inner: a, left }, peer(RELAY)))
+                Ok((Fragile { inner: a, left }, peer(node)))
             }
         }
     }
@@ -397,6 +428,129 @@ async fn the_preferred_relay_is_returned_to_with_nothing_sent_twice() {
     dialing.stop.send(Stop::Drain).unwrap();
     let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+/// Sends until `there` has a hundred; gives how many were sent in all.
+async fn send_until_there(edge: &App, there: &App, mut sent: u64) -> u64 {
+    let before = there.stored("acme/up", Lane::Normal).len();
+    while there.stored("acme/up", Lane::Normal).len() < before + 100 {
+        assert!(sent < 400_000, "never moved");
+        edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 10, 100);
+        sent += 10;
+        sleep(Duration::from_millis(1)).await;
+    }
+    until("everything is acknowledged", || {
+        edge.acked("acme/up", Lane::Normal) == sent
+    })
+    .await;
+    sent
+}
+
+/// A relay sends the edge to another one of its list while it sends: nothing is lost, doubled or
+/// overtaken, there and back.
+#[tokio::test]
+async fn sent_to_another_relay_and_back_nothing_is_lost_or_doubled() {
+    let (edge, first, second) = (App::new(), App::new(), App::new());
+    let network = Network::new(&first, 0);
+    *network.better.lock().unwrap() = Some(Arc::clone(&second));
+    let addresses = ["relay:1", "down:1", "BETTER:1", "stranger:1"];
+    let mut dialing = dial(&addresses, Arc::clone(&edge), network);
+    let sent = send_until_there(&edge, &first, 0).await;
+    // there is no such host in the list, but there is one by this name
+    dialing.network.wants("relay:1", away(Some("better:1")));
+    let sent = send_until_there(&edge, &second, sent).await;
+    assert_eq!(dialing.network.tried("down:1"), 0, "it went straight there");
+    assert_eq!(dialing.status.borrow().address, "BETTER:1");
+
+    // the relay it came from is preferred: asked again later, it still sends it away
+    until("it was asked again", || {
+        dialing.network.tried("relay:1") > 2
+    })
+    .await;
+    let here = |status: &DialerStatus| status.address == "BETTER:1";
+    assert!(here(&dialing.status.borrow()));
+    assert_eq!(
+        dialing.network.tried("BETTER:1"),
+        1,
+        "the standing link stands"
+    );
+    dialing.network.wants("relay:1", Stop::Run);
+    let before = first.stored("acme/up", Lane::Normal).len();
+    let sent = send_until_there(&edge, &first, sent).await;
+    assert!(before > 0);
+    let mut all = [
+        first.stored("acme/up", Lane::Normal),
+        second.stored("acme/up", Lane::Normal),
+    ]
+    .concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(1..=sent), "none lost, none twice");
+    dialing.stop.send(Stop::Drain).unwrap();
+    let ended = timeout(Duration::from_secs(5), dialing.task.join_next()).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+/// No relay sends an edge where its own list does not: it takes the next one.
+#[tokio::test]
+async fn a_relay_that_is_not_in_the_list_is_not_gone_to() {
+    let (edge, first, next) = (App::new(), App::new(), App::new());
+    let network = Network::new(&first, 0);
+    *network.better.lock().unwrap() = Some(Arc::clone(&next));
+    let dialing = dial(&["relay:1", "better:1"], Arc::clone(&edge), network);
+    let sent = send_until_there(&edge, &first, 0).await;
+    dialing
+        .network
+        .wants("relay:1", away(Some("evil.example:443")));
+    send_until_there(&edge, &next, sent).await;
+    assert_eq!(dialing.network.tried("evil.example:443"), 0);
+}
+
+/// The only relay is drained: what the edge has waits, and it comes back. It asks ever more slowly.
+#[tokio::test]
+async fn a_drained_relay_without_another_is_come_back_to() {
+    let (edge, relay) = (App::new(), App::new());
+    let dialing = dial(&["relay:1"], Arc::clone(&edge), Network::new(&relay, 0));
+    let sent = send_until_there(&edge, &relay, 0).await;
+    dialing.network.wants("relay:1", away(None));
+    let refused = |status: &DialerStatus| {
+        let error = status.last_error.as_ref();
+        matches!(status.state, DialerState::Waiting(_))
+            && error.is_some_and(|(_, refusal)| refusal.code == DRAINED)
+    };
+    until("it was sent away, and refused at the door", || {
+        dialing.network.tried("relay:1") == 2 && refused(&dialing.status.borrow())
+    })
+    .await;
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 10, 100);
+    let DialerState::Waiting(next) = dialing.status.borrow().state else {
+        panic!("it waits");
+    };
+    // the kit's slow wait is a minute: it does not hammer at the door
+    let since = dialing.status.borrow().since;
+    assert!(next.since(since) >= Duration::from_secs(29));
+    assert_eq!(relay.stored("acme/up", Lane::Normal).len() as u64, sent);
+}
+
+/// Two relays that send an edge to each other: it asks both once, and then slowly.
+#[tokio::test]
+async fn two_relays_that_name_each_other_are_not_run_between() {
+    let network = Network::new(&App::new(), 0);
+    *network.better.lock().unwrap() = Some(App::new());
+    network.wants("relay:1", away(Some("better:1")));
+    network.wants("better:1", away(Some("relay:1")));
+    let mut dialing = dial(&["relay:1", "better:1"], App::new(), network);
+    let waiting = |status: &DialerStatus| matches!(status.state, DialerState::Waiting(_));
+    let status = timeout(Duration::from_secs(5), dialing.status.wait_for(waiting)).await;
+    let status = status.unwrap().unwrap().clone();
+    let DialerState::Waiting(next) = status.state else {
+        panic!("{status:?}");
+    };
+    assert!(next.since(status.since) >= Duration::from_secs(29));
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(
+        *dialing.network.attempts.lock().unwrap(),
+        ["relay:1", "better:1"]
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Messages cross, wait and overtake.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use qc_core::link::{GOING_AWAY, LinkState, NO_STREAM, REPLACED, Stop};
-use qc_core::model::Lane;
+use qc_core::link::{DUPLICATE, GOING_AWAY, LinkState, NO_STREAM, REPLACED, REWOUND, Stop};
+use qc_core::model::{Epoch, Lane, Seq};
 use qc_core::wire::{ChannelKind, MAX_BODY, Refusal, Start, Subscribe};
 
 use crate::app::{App, DISK_FULL};
@@ -163,4 +164,81 @@ async fn an_alarm_overtakes_the_backlog() {
         .unwrap();
     // Ahead of it is at most a window that is in the store's hands and a batch on its way.
     assert!(place >= before && place < before + 5500, "{before} {place}");
+}
+
+/// A sender whose store was brought back from an older state, and took in more before it was linked
+/// again: nothing of that is stuck or passed over, whatever numbers it got.
+#[tokio::test]
+async fn a_restored_sender_begins_a_new_epoch() {
+    let (edge, relay) = (App::new(), App::new());
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 120, 10);
+    let site = Site::with(Arc::clone(&edge), Arc::clone(&relay), 64 * 1024);
+    until("all is there", || {
+        edge.acked("acme/up", Lane::Normal) == 120
+    })
+    .await;
+    drop(site);
+
+    // as of when it had 50 and knew of 40 that they were acknowledged; 150 more came since
+    let restored = App::restored("acme/up", Lane::Normal, 50, 40);
+    restored.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 150, 10);
+    let _site = Site::with(Arc::clone(&restored), Arc::clone(&relay), 64 * 1024);
+    until("all of its own is acknowledged", || {
+        restored.acked("acme/up", Lane::Normal) == 200
+    })
+    .await;
+    let expected: Vec<u64> = (1..=120).chain(41..=200).collect();
+    assert_eq!(relay.stored("acme/up", Lane::Normal), expected);
+    assert_eq!(*restored.refusals.lock().unwrap(), [REWOUND]);
+    let mark = relay.marks.lock().unwrap()[&("acme/up".to_owned(), Lane::Normal)];
+    assert_eq!((mark.epoch, mark.seq), (Epoch(6), Seq(200)));
+}
+
+/// A receiver whose store was brought back from an older state gets again what it lost, as far as it is
+/// kept, although it was acknowledged.
+#[tokio::test]
+async fn a_restored_receiver_gets_again_what_it_lost() {
+    let (edge, relay) = (App::new(), App::new());
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 120, 10);
+    let site = Site::with(Arc::clone(&edge), Arc::clone(&relay), 64 * 1024);
+    until("all is there", || {
+        edge.acked("acme/up", Lane::Normal) == 120
+    })
+    .await;
+    drop(site);
+
+    let key = ("acme/up".to_owned(), Lane::Normal);
+    relay
+        .stored
+        .lock()
+        .unwrap()
+        .insert(key.clone(), (1..=30).collect());
+    relay.marks.lock().unwrap().get_mut(&key).unwrap().seq = Seq(30);
+    edge.produce(ChannelKind::Forward, "acme/up", Lane::Normal, 30, 10);
+    let _site = Site::with(Arc::clone(&edge), Arc::clone(&relay), 64 * 1024);
+    until("the new is there", || {
+        edge.acked("acme/up", Lane::Normal) == 150
+    })
+    .await;
+    assert_eq!(
+        relay.stored("acme/up", Lane::Normal),
+        (1..=150).collect::<Vec<_>>()
+    );
+    assert!(edge.refusals.lock().unwrap().is_empty());
+}
+
+/// A greeting tells the process, a heartbeat that it lived and what it should know of itself.
+#[tokio::test]
+async fn a_notice_is_told_as_long_as_it_holds() {
+    let (edge, relay) = (App::new(), App::new());
+    let _site = Site::with(Arc::clone(&edge), Arc::clone(&relay), 64 * 1024);
+    until("echoes came", || relay.echoes.load(Ordering::SeqCst) > 1).await;
+    assert_eq!(*relay.instances.lock().unwrap(), [77]);
+    let newest = |app: &App| app.noticed.lock().unwrap().last().cloned().flatten();
+    assert_eq!(newest(&edge), None);
+    let notice = Refusal::new(DUPLICATE, "two machines use its identity");
+    *relay.notice.lock().unwrap() = Some(notice.clone());
+    until("it is told", || newest(&edge).as_ref() == Some(&notice)).await;
+    *relay.notice.lock().unwrap() = None;
+    until("it is over", || newest(&edge).is_none()).await;
 }

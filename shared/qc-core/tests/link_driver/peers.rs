@@ -68,6 +68,7 @@ fn greeting(node: &str, heartbeat: Duration) -> Greeting {
         time: SystemClock::default().now(),
         heartbeat,
         window: 1 << 30,
+        instance: 0,
     }
 }
 

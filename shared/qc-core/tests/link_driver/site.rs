@@ -23,6 +23,7 @@ pub(crate) fn options(node: &str) -> LinkOptions {
         ..LinkOptions::new(SessionConfig {
             heartbeat: Duration::from_millis(100),
             hello_timeout: Duration::from_millis(300),
+            instance: 77,
             ..SessionConfig::new(node.parse().unwrap())
         })
     }
@@ -59,6 +60,21 @@ where
         stop,
     )
     .await
+}
+
+/// As the acceptor's end of [`link`], of a relay called `node`.
+pub(crate) async fn link_as<S>(
+    node: &str,
+    stream: S,
+    app: Arc<App>,
+    stop: watch::Receiver<Stop>,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (clock, options) = (SystemClock::default(), options(node));
+    let (with, side) = (peer(EDGE), Side::Acceptor);
+    run(stream, &with, side, app.as_ref(), &clock, &options, stop).await
 }
 
 /// Two nodes and the link between them.

@@ -198,7 +198,7 @@ fn a_heartbeat_tells_of_the_smallest_piece() {
     pair.piece(1, &[7; 60]);
     assert!(pair.nodes[1].to_send().is_empty());
     let now = Now::of(&pair.clock);
-    pair.nodes[1].heartbeat(Vec::new(), Status::default(), now);
+    pair.nodes[1].heartbeat(Vec::new(), Status::default(), None, now);
     let told = waiting(&mut pair)
         .iter()
         .any(|frame| Control::decode(frame).is_ok_and(|control| control == Control::Received(60)));

@@ -1,7 +1,7 @@
 //! Names, records and streams that the stories share.
 
 use bytes::Bytes;
-use qc_core::link::{Now, OutboundChannel, Session, SessionConfig, Side};
+use qc_core::link::{Now, OutboundChannel, Session, SessionConfig, Share, Side};
 use qc_core::model::{Epoch, Lane, NodeName, Seq};
 use qc_core::wire::{ChannelKind, Record, RecordHeader, RecordKind, Start, Subscribe};
 
@@ -37,9 +37,12 @@ pub(crate) fn stream(kind: ChannelKind, text: &str, lane: Lane) -> OutboundChann
         kind,
         stream: text.parse().unwrap(),
         lane,
+        share: Share::All,
         epoch: Epoch(77),
         first: Seq(1),
         last: Seq::ZERO,
+        sent: Seq(u64::MAX),
+        had: None,
         after: Seq::ZERO,
         consumer: (kind == ChannelKind::Deliver).then(|| "mill7".parse().unwrap()),
     }

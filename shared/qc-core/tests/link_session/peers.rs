@@ -33,25 +33,42 @@ fn a_refused_channel_ends_alone() {
 #[test]
 fn a_sender_that_went_back_in_time_is_noticed() {
     let mut pair = Pair::greeted();
+    // it has taken in more by now; three were sent
     let channel = OutboundChannel {
-        last: Seq(3),
+        last: Seq(9),
+        sent: Seq(3),
         ..stream(ChannelKind::Forward, "acme/back", Lane::Normal)
     };
     pair.nodes[1].open(&channel);
-    pair.say(&Control::OpenAck(OpenAck {
-        channel: 2,
-        mark: Mark {
-            epoch: Epoch(77),
-            seq: Seq(4),
-        },
-        window: 1000,
-    }));
+    let answer = |channel| {
+        Control::OpenAck(OpenAck {
+            channel,
+            mark: Mark {
+                epoch: Epoch(77),
+                seq: Seq(4),
+            },
+            window: 1000,
+        })
+    };
+    pair.say(&answer(2));
     let events = pair.events(1);
     assert!(
-        matches!(&events[..], [Event::Refused(2, refusal)] if refusal.code == REWOUND),
+        matches!(&events[..], [Event::Rewound(2, refusal)] if refusal.code == REWOUND),
         "{events:?}"
     );
     assert!(pair.nodes[1].is_open());
+
+    // under a new epoch it sends what its own books say
+    let channel = OutboundChannel {
+        epoch: Epoch(78),
+        after: Seq(2),
+        ..channel
+    };
+    pair.nodes[1].open(&channel);
+    pair.say(&answer(4));
+    let permit = pair.nodes[1].next_read(pair.clock.instant()).unwrap();
+    assert_eq!((permit.channel, permit.after), (4, Seq(2)));
+    assert_eq!(pair.events(1), []);
 }
 
 #[test]
@@ -84,6 +101,7 @@ fn greetings_are_checked() {
         time: Timestamp::from_millis(1),
         heartbeat: Duration::from_secs(1),
         window: 1000,
+        instance: 0,
     };
     let impostor = Greeting {
         node: name("edge-2.mill7.acme"),
@@ -204,7 +222,7 @@ fn heartbeats_measure_the_way() {
     for round in 0..3 {
         for at in 0..2 {
             let now = Now::of(&pair.clock);
-            pair.nodes[at].heartbeat(Vec::new(), Status::default(), now);
+            pair.nodes[at].heartbeat(Vec::new(), Status::default(), None, now);
             pair.clock.advance(Duration::from_millis(20));
             pair.carry();
             pair.clock.advance(Duration::from_millis(500));

@@ -13,7 +13,7 @@ use qc_core::pki::{
     Authority, CaPlan, CertRequest, Identity, KeyAndChain, LEAF_LIFETIME, PrivateKey, Profile,
     Role, TrustAnchors,
 };
-use qc_core::tls::{Accepted, Credentials, accept, connect, install_crypto_provider};
+use qc_core::tls::{Accepted, Credentials, RELAYS, accept, connect, install_crypto_provider};
 use qc_core::wire::{ChannelKind, Start, Subscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -121,7 +121,7 @@ fn an_idle_link_is_small() {
         let address = listener.local_addr().unwrap();
         for _ in 0..LINKS {
             let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-            let config = edge.link_client_config(None).unwrap();
+            let config = edge.link_client_config(RELAYS, None).unwrap();
             let (near, far) = tokio::join!(
                 connect(near.unwrap(), "relay", config, DEADLINE),
                 accept(far.unwrap().0, &relay, DEADLINE)

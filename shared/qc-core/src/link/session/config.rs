@@ -62,6 +62,8 @@ pub struct SessionConfig {
     /// Bytes of lanes below critical that may always be under way, however slow the line is. A batch goes
     /// in pieces of at least half of it.
     pub least_under_way: u64,
+    /// The number of this process among those of this node, 0 for none.
+    pub instance: u64,
     /// The most bytes of one batch, unless one record alone is longer.
     pub batch_bytes: usize,
     /// The most records of one batch.
@@ -81,6 +83,7 @@ impl SessionConfig {
             window: 2 * MAX_FRAME as u64,
             channel_window: 4 * 1024 * 1024,
             least_under_way: 8 * 1024,
+            instance: 0,
             batch_bytes: 256 * 1024,
             batch_records: 512,
         }
@@ -101,6 +104,8 @@ pub enum Event {
     Acked(u32, Seq),
     /// A channel, subscription or call ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
+    /// A channel of ours ended because the peer has more of its epoch than was ever sent.
+    Rewound(u32, Refusal),
     /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or
     /// [`Session::refuse`](super::Session::refuse).
     Subscribe(u32, Subscribe),

@@ -9,7 +9,14 @@ use crate::wire::{CALLS, ChannelBacklog, Control, Greeting, Heartbeat, Refusal, 
 
 impl Session {
     /// Sends a heartbeat with what waits here, and how this node fares.
-    pub fn heartbeat(&mut self, backlog: Vec<ChannelBacklog>, status: Status, now: Now) {
+    /// As long as there is a `notice` for the peer, it goes along.
+    pub fn heartbeat(
+        &mut self,
+        backlog: Vec<ChannelBacklog>,
+        status: Status,
+        notice: Option<Refusal>,
+        now: Now,
+    ) {
         if self.phase != Phase::Open {
             return;
         }
@@ -28,6 +35,7 @@ impl Session {
                 .map(|inbound| inbound.position())
                 .collect(),
             backlog,
+            notice,
         };
         self.tell_received();
         self.put(&Control::Heartbeat(beat));
@@ -96,6 +104,7 @@ impl Session {
             time: now.wall,
             heartbeat: self.config.heartbeat,
             window: self.config.window,
+            instance: self.config.instance,
         }
     }
 
@@ -151,6 +160,8 @@ impl Session {
             .then(|| mine.checked_sub(beat.echo_us)?.checked_sub(beat.held_us))
             .flatten()
             .map(Duration::from_micros);
+        let is_echo = (1..=mine).contains(&beat.echo_us);
+        let echoed = is_echo.then(|| self.started + Duration::from_micros(beat.echo_us));
         self.echo = Some((beat.sent_us, now.instant));
         for durable in beat.durable {
             let answered = self
@@ -172,7 +183,9 @@ impl Session {
         self.events.push_back(Event::Heartbeat(PeerHeartbeat {
             time: beat.time,
             rtt,
+            echoed,
             backlog,
+            notice: beat.notice,
         }));
         Ok(())
     }

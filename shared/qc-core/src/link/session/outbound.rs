@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::link::app::OutboundChannel;
 use crate::link::codes::{FORGED_ACK, REWOUND};
 use crate::model::{Lane, Seq};
 use crate::wire::{FrameHeader, FrameKind, Mark, Open, OpenAck, Refusal};
@@ -17,6 +18,10 @@ pub(super) struct Outbound {
     pub(super) open: Open,
     /// Where to begin when the receiver has nothing of this epoch.
     after: Seq,
+    /// The newest seq that the receiver can have of this epoch.
+    most: Seq,
+    /// What it is known to have had.
+    had: Option<Seq>,
     /// Whether the receiver has answered.
     pub(super) ready: bool,
     /// Whether the store may have more than was read.
@@ -67,10 +72,12 @@ pub(super) struct Rest {
 }
 
 impl Outbound {
-    pub(super) fn new(open: Open, after: Seq) -> Self {
+    pub(super) fn new(open: Open, channel: &OutboundChannel) -> Self {
         Self {
             open,
-            after,
+            after: channel.after,
+            most: channel.sent,
+            had: channel.had,
             ready: false,
             more: true,
             read: Seq::ZERO,
@@ -86,26 +93,33 @@ impl Outbound {
     }
 
     /// The receiver says where it stands; sending goes on from there, with at most `most` bytes under
-    /// way.
+    /// way. What it has of this epoch is acknowledged.
     pub(super) fn resume(&mut self, ack: &OpenAck, most: u64) -> Result<Seq, Refusal> {
-        let after = if ack.mark.epoch == self.open.epoch {
-            if ack.mark.seq > self.open.last {
+        let is_known = ack.mark.epoch == self.open.epoch;
+        let after = if is_known {
+            if ack.mark.seq > self.most {
                 return Err(Refusal::new(
                     REWOUND,
                     format!(
-                        "the receiver has {} up to seq {}, the sender only up to {}",
-                        self.open.stream, ack.mark.seq, self.open.last
+                        "the receiver has {} up to seq {}, the sender has sent it only up to {}",
+                        self.open.stream, ack.mark.seq, self.most
                     ),
                 ));
             }
-            ack.mark.seq
+            let lost_nothing = self.had.is_some_and(|had| had <= ack.mark.seq);
+            if lost_nothing {
+                // what it lacks, another receiver has
+                ack.mark.seq.max(self.after)
+            } else {
+                ack.mark.seq
+            }
         } else {
             self.after
         };
         self.ready = true;
         self.window = ack.window.min(most);
         (self.read, self.sent, self.acked) = (after, after, after);
-        Ok(after)
+        Ok(if is_known { ack.mark.seq } else { Seq::ZERO })
     }
 
     /// Takes a cumulative acknowledgement: how far everything is done now, if that is further than
@@ -271,10 +285,16 @@ pub(super) fn share(window: u64, lane: Lane) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::app::Share;
     use crate::model::Epoch;
     use crate::wire::ChannelKind;
 
     fn channel() -> Outbound {
+        known(None, 0)
+    }
+
+    /// A channel whose receiver had this much, while others have everything up to `after`.
+    fn known(had: Option<u64>, after: u64) -> Outbound {
         let open = Open {
             channel: 1,
             kind: ChannelKind::Forward,
@@ -285,7 +305,20 @@ mod tests {
             last: Seq(100),
             consumer: None,
         };
-        Outbound::new(open, Seq::ZERO)
+        let channel = OutboundChannel {
+            kind: open.kind,
+            stream: open.stream.clone(),
+            lane: open.lane,
+            share: Share::All,
+            epoch: open.epoch,
+            first: open.first,
+            last: open.last,
+            sent: Seq(90),
+            had: had.map(Seq),
+            after: Seq(after),
+            consumer: None,
+        };
+        Outbound::new(open, &channel)
     }
 
     fn mark(epoch: u64, seq: u64) -> Mark {
@@ -318,13 +351,30 @@ mod tests {
             Ok(Seq(0))
         );
         assert_eq!(
-            channel().resume(&answered(mark(9, 100)), u64::MAX),
-            Ok(Seq(100))
+            channel().resume(&answered(mark(9, 90)), u64::MAX),
+            Ok(Seq(90))
         );
+        // there are a hundred, but ninety were sent: it has others
         let rewound = channel()
-            .resume(&answered(mark(9, 101)), u64::MAX)
+            .resume(&answered(mark(9, 91)), u64::MAX)
             .unwrap_err();
         assert_eq!(rewound.code, REWOUND);
+    }
+
+    #[test]
+    fn what_another_receiver_has_goes_only_to_one_that_lost_some() {
+        for (had, after, says, begins) in [
+            (Some(40), 70, 40, 70),
+            (Some(40), 70, 45, 70),
+            (Some(40), 30, 45, 45),
+            (Some(40), 70, 39, 39),
+            (None, 70, 39, 39),
+        ] {
+            let mut channel = known(had, after);
+            let acked = channel.resume(&answered(mark(9, says)), u64::MAX);
+            assert_eq!(acked, Ok(Seq(says)));
+            assert_eq!(channel.read, Seq(begins), "{had:?} {after} {says}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Session {
         };
         self.put(&Control::Open(open.clone()));
         self.outbound
-            .insert(number, Box::new(Outbound::new(open, channel.after)));
+            .insert(number, Box::new(Outbound::new(open, channel)));
         Some(number)
     }
 
@@ -202,7 +202,7 @@ impl Session {
             Ok(_) => {}
             Err(refusal) => {
                 self.events
-                    .push_back(Event::Refused(ack.channel, refusal.clone()));
+                    .push_back(Event::Rewound(ack.channel, refusal.clone()));
                 self.refuse(ack.channel, refusal);
             }
         }

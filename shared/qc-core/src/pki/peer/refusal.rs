@@ -143,12 +143,14 @@ impl fmt::Display for PeerRefusal {
                 found,
                 wanted,
                 above_ceiling: false,
-            } => write!(
-                f,
-                "the role is {}, wanted is {}",
-                list(found, "none"),
-                list(wanted, "none")
-            ),
+            } => {
+                let (found, wanted) = (list(found, "none"), list(wanted, "none"));
+                write!(f, "the role is {found}, wanted is {wanted}")?;
+                if wanted == Role::RelayParent.as_str() {
+                    f.write_str(": qc-pki token new NODE --role relay-parent for it")?;
+                }
+                Ok(())
+            }
             Self::WrongRole { wanted, .. } => write!(
                 f,
                 "the role {} is above the ceiling of the CA that gave it",

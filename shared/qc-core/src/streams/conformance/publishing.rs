@@ -156,6 +156,47 @@ pub(super) fn numbers_rise_by_one_within_an_epoch(make: Make<'_>) -> Verdict {
     Ok(())
 }
 
+/// A new epoch is another one for good, after a power cut too; it is begun once by those who ask
+/// together, and numbers, consumers and what is known of ids stay.
+pub(super) fn numbers_go_on_under_a_new_epoch(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let to = stream("acme/a");
+    let engine = ground.open();
+    publish(engine.as_ref(), &to, [1, 2, 3])?;
+    engine.advance(&to, "sink", Seq(2));
+    get("flush", engine.flush())?;
+    let epoch = |engine: &dyn Streams| engine.info(&to).map(|info| info.epoch).unwrap_or_default();
+    let first = epoch(engine.as_ref());
+    for _ in 0..2 {
+        get("begin_epoch", engine.begin_epoch(&to, first))?;
+    }
+    let second = epoch(engine.as_ref());
+    ensure!(second > first, "after {first} the epoch is {second}");
+    let outcomes = publish(engine.as_ref(), &to, [3, 4])?;
+    let expected = [
+        Outcome::Duplicate { seq: Seq(3) },
+        Outcome::Stored { seq: Seq(4) },
+    ];
+    ensure!(outcomes == expected, "{outcomes:?}");
+    let engine = cut(ground.as_ref(), engine);
+    let there = epoch(engine.as_ref());
+    ensure!(
+        there == second,
+        "a power cut leads from {second} to {there}"
+    );
+    publish(engine.as_ref(), &to, [5])?;
+    let records = everything(engine.as_ref(), &to)?;
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| (record.header.epoch, record.header.seq.0))
+        .collect();
+    let expected = [(first, 1), (first, 2), (first, 3), (second, 4), (second, 5)];
+    ensure!(numbers == expected, "the numbers are {numbers:?}");
+    let at = engine.position(&to, "sink");
+    ensure!(at == Seq(2), "the consumer is at {at}");
+    Ok(())
+}
+
 /// Calls that do not wait for each other are stored in their order.
 pub(super) fn submitted_is_stored_in_call_order(make: Make<'_>) -> Verdict {
     let ground = make();

@@ -83,7 +83,7 @@ type Outcome = (
 async fn meet(client: &Credentials, server: &Credentials, expected: Option<&str>) -> Outcome {
     let expected = expected.map(|name| name.parse().unwrap());
     let (near, far) = duplex(64 * 1024);
-    let config = client.link_client_config(expected).unwrap();
+    let config = client.link_client_config(RELAYS, expected).unwrap();
     tokio::join!(
         connect(near, "hub.example", config, DEADLINE),
         accept(far, server, DEADLINE)
@@ -196,19 +196,47 @@ async fn both_sides_name_why_the_server_refuses() {
 }
 
 #[tokio::test]
+async fn a_relay_takes_only_a_relay_parent_as_its_parent() {
+    let house = house();
+    let child = house.credentials("relay-2.mill7.acme", Role::Relay);
+    for (role, is_taken) in [(Role::Relay, false), (Role::RelayParent, true)] {
+        let hub = house.credentials("hub-1.hq.acme", role);
+        for config in [
+            child.link_client_config(PARENTS, None).unwrap(),
+            child.http_client_config(PARENTS, None).unwrap(),
+        ] {
+            let (near, far) = duplex(64 * 1024);
+            let (dialled, accepted) = tokio::join!(
+                connect(near, "hub.example", config, DEADLINE),
+                accept(far, &hub, DEADLINE)
+            );
+            assert_eq!(dialled.is_ok(), is_taken, "{role}");
+            let (Err(here), Err(there)) = (dialled, accepted) else {
+                continue;
+            };
+            assert_eq!((here.code(), there.code()), ("QC2005", "QC2032"));
+            let next = "qc-pki token new NODE --role relay-parent";
+            for said in [here.to_string(), there.to_string()] {
+                assert!(said.contains(next), "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn trap_7_no_session_is_ever_resumed() {
     let house = house();
     let edge = house.credentials("edge-07.mill7.acme", Role::Edge);
     let hub = house.credentials("hub-1.hq.acme", Role::Relay);
     // a client that would like to resume
-    let (config, _) = edge.link_client_config(None).unwrap();
+    let (config, _) = edge.link_client_config(RELAYS, None).unwrap();
     let mut config = ClientConfig::clone(&config);
     config.resumption = rustls::client::Resumption::in_memory_sessions(8);
     config.enable_early_data = true;
     let config = Arc::new(config);
     for _ in 0..3 {
         let (near, far) = duplex(64 * 1024);
-        let verdict = edge.link_client_config(None).unwrap().1;
+        let verdict = edge.link_client_config(RELAYS, None).unwrap().1;
         let name = "hub.example".to_owned().try_into().unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
         let (dialled, accepted) =
@@ -235,7 +263,7 @@ async fn the_same_port_serves_http_with_and_without_a_certificate() {
     let hub = house.credentials("hub-1.hq.acme", Role::Relay);
     let edge = house.credentials("edge-07.mill7.acme", Role::Edge);
     let (near, far) = duplex(64 * 1024);
-    let config = edge.http_client_config(None).unwrap();
+    let config = edge.http_client_config(RELAYS, None).unwrap();
     let (_client, accepted) = tokio::join!(
         connect(near, "hub.example", config, DEADLINE),
         accept(far, &hub, DEADLINE)
@@ -287,7 +315,7 @@ async fn a_node_sees_the_nodes_certificate_where_others_see_the_fronts() {
 
     let edge = house.credentials("edge-07.mill7.acme", Role::Edge);
     let (near, far) = duplex(64 * 1024);
-    let config = edge.http_client_config(None).unwrap();
+    let config = edge.http_client_config(RELAYS, None).unwrap();
     let (dialled, accepted) = tokio::join!(
         connect(near, "hub.example", config, DEADLINE),
         accept(far, &hub, DEADLINE)

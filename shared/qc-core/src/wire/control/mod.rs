@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use call::{CALL_WINDOW, CALLS, Call, MAX_CALLS, Target};
 
 use super::{Code, Frame, FrameHeader, FrameKind, WireError};
-use crate::model::{Epoch, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
+use crate::model::{Epoch, HostPort, Lane, NameError, NodeName, Seq, StreamName, Timestamp};
 use crate::safe_text::safe;
 
 /// The newest protocol version this build speaks.
@@ -49,6 +49,9 @@ pub struct Greeting {
     pub heartbeat: Duration,
     /// Bytes of records it takes unacknowledged, over all channels.
     pub window: u64,
+    /// A number that its process drew when it began, 0 if it tells none: two of one node that live at
+    /// the same time are two machines.
+    pub instance: u64,
 }
 
 /// Why a session, a channel or a subscription does not go on.
@@ -59,6 +62,8 @@ pub struct Refusal {
     pub code: Code,
     /// One sentence for people, safe to show.
     pub reason: String,
+    /// The relay to go to instead, in the Close of one that sends its peer away.
+    pub to: Option<HostPort>,
 }
 
 impl Refusal {
@@ -67,7 +72,14 @@ impl Refusal {
         Self {
             code,
             reason: safe(reason.as_ref(), MAX_REASON),
+            to: None,
         }
+    }
+
+    /// The same, with the relay to go to instead.
+    #[must_use]
+    pub fn towards(self, to: Option<HostPort>) -> Self {
+        Self { to, ..self }
     }
 }
 
@@ -209,6 +221,8 @@ pub struct Heartbeat {
     pub durable: Vec<Durable>,
     /// What waits, per channel.
     pub backlog: Vec<ChannelBacklog>,
+    /// What the receiver should know of itself, as long as it holds.
+    pub notice: Option<Refusal>,
 }
 
 /// Where a subscription without a position begins. The numbers are sent.

@@ -38,6 +38,8 @@ pub(super) struct Greeting {
     heartbeat_ms: u32,
     #[prost(uint64, tag = "8")]
     window: u64,
+    #[prost(uint64, tag = "9")]
+    instance: u64,
 }
 
 impl From<&super::Greeting> for Greeting {
@@ -51,6 +53,7 @@ impl From<&super::Greeting> for Greeting {
             time_ms: greeting.time.as_millis(),
             heartbeat_ms: u32::try_from(greeting.heartbeat.as_millis()).unwrap_or(u32::MAX),
             window: greeting.window,
+            instance: greeting.instance,
         }
     }
 }
@@ -77,6 +80,7 @@ impl TryFrom<Greeting> for super::Greeting {
             time: Timestamp::from_millis(pb.time_ms),
             heartbeat: Duration::from_millis(u64::from(pb.heartbeat_ms)),
             window: pb.window,
+            instance: pb.instance,
         })
     }
 }
@@ -87,6 +91,8 @@ pub(super) struct Refusal {
     code: u32,
     #[prost(string, tag = "2")]
     reason: String,
+    #[prost(string, tag = "3")]
+    to: String,
 }
 
 impl From<&super::Refusal> for Refusal {
@@ -94,6 +100,10 @@ impl From<&super::Refusal> for Refusal {
         Self {
             code: u32::from(refusal.code.number()),
             reason: refusal.reason.clone(),
+            to: refusal
+                .to
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
         }
     }
 }
@@ -102,7 +112,9 @@ impl TryFrom<Refusal> for super::Refusal {
     type Error = WireError;
 
     fn try_from(pb: Refusal) -> Result<Self, WireError> {
-        Ok(Self::new(Code::from_wire(pb.code)?, pb.reason))
+        let to = (!pb.to.is_empty()).then(|| pb.to.parse()).transpose();
+        let to = to.map_err(|_| WireError::Malformed("relay to go to"))?;
+        Ok(Self::new(Code::from_wire(pb.code)?, pb.reason).towards(to))
     }
 }
 
@@ -280,6 +292,8 @@ pub(super) struct Heartbeat {
     durable: Vec<Durable>,
     #[prost(message, repeated, tag = "6")]
     backlog: Vec<Waiting>,
+    #[prost(message, optional, tag = "7")]
+    notice: Option<Refusal>,
 }
 
 impl From<&super::Heartbeat> for Heartbeat {
@@ -308,12 +322,13 @@ impl From<&super::Heartbeat> for Heartbeat {
                     oldest_ms: waiting.backlog.oldest.map_or(0, Timestamp::as_millis),
                 })
                 .collect(),
+            notice: beat.notice.as_ref().map(Into::into),
         }
     }
 }
 
 /// A heartbeat without its lists.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 struct Times {
     #[prost(uint64, tag = "1")]
     time_ms: u64,
@@ -323,6 +338,8 @@ struct Times {
     echo_us: u64,
     #[prost(uint64, tag = "4")]
     held_us: u64,
+    #[prost(message, optional, tag = "7")]
+    notice: Option<Refusal>,
 }
 
 /// Reads a heartbeat. Its lists are counted before anything is allocated for them: an entry of two bytes
@@ -343,6 +360,7 @@ pub(super) fn heartbeat(payload: &[u8]) -> Result<super::Heartbeat, WireError> {
         held_us: times.held_us,
         durable: Vec::with_capacity(positions),
         backlog: Vec::with_capacity(backlogs),
+        notice: times.notice.map(TryInto::try_into).transpose()?,
     };
     let mut result = Ok(());
     each(payload, 5, |entry| match Durable::decode(entry) {

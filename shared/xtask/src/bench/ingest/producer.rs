@@ -12,13 +12,13 @@ use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
     self, Chunk, LinkApp, LinkOptions, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat,
-    SessionConfig, Side, Stop,
+    SessionConfig, Share, Side, Stop,
 };
 use qc_core::model::{AttrValue, Envelope, Epoch, Lane, NodeName, Seq, StreamName};
 use qc_core::tls::{self, Connected, Credentials};
 use qc_core::wire::{
-    Backlog, ChannelKind, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status, Subscribe,
-    Target, encode_envelope,
+    Backlog, ChannelKind, Greeting, Mark, Open, Record, RecordHeader, RecordKind, Refusal, Status,
+    Subscribe, Target, encode_envelope,
 };
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -157,7 +157,7 @@ async fn connect(credentials: &Credentials, address: &str) -> Result<Connected<T
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
     let config = credentials
-        .link_client_config(None)
+        .link_client_config(tls::RELAYS, None)
         .map_err(|error| error.to_string())?;
     tls::connect(stream, "127.0.0.1", config, Duration::from_secs(10))
         .await
@@ -251,7 +251,7 @@ impl LinkApp for Producer {
         )))
     }
 
-    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<Vec<OutboundChannel>, Refusal> {
         Err(Refusal::new(link::NO_STREAM, "a producer serves nothing"))
     }
 
@@ -262,9 +262,12 @@ impl LinkApp for Producer {
             kind: ChannelKind::Forward,
             stream,
             lane: Lane::Normal,
+            share: Share::All,
             epoch: self.epoch,
             first: Seq(1),
             last: Seq(acked + self.in_flight),
+            sent: Seq(acked + self.in_flight),
+            had: None,
             after: Seq(acked),
             consumer: None,
         }]
@@ -276,6 +279,7 @@ impl LinkApp for Producer {
 
     fn read(
         &self,
+        _peer: &Peer,
         _channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -331,7 +335,11 @@ impl LinkApp for Producer {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
 
-    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, _peer: &Peer, _greeting: &Greeting, _caller: link::Caller) {}
 
     fn called(
         &self,
@@ -341,6 +349,8 @@ impl LinkApp for Producer {
     ) -> Result<(), Refusal> {
         Err(Refusal::new(link::NO_TARGET, "a producer takes no calls"))
     }
+
+    fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, _state: &LinkState) {}
 

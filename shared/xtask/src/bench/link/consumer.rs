@@ -14,7 +14,9 @@ use qc_core::reach::{
     Dial, LinkStream, Names, NoProxy, Reach, Socket, SystemResolver, WebSocketMode,
 };
 use qc_core::tls::Credentials;
-use qc_core::wire::{Backlog, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target};
+use qc_core::wire::{
+    Backlog, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::arrivals::Arrivals;
@@ -148,7 +150,7 @@ impl LinkApp for Taker {
         std::future::ready(Ok(last))
     }
 
-    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(&self, _peer: &Peer, _: &Subscribe) -> Result<Vec<OutboundChannel>, Refusal> {
         Err(Refusal::new(link::NO_STREAM, "it serves nothing"))
     }
 
@@ -167,6 +169,7 @@ impl LinkApp for Taker {
 
     fn read(
         &self,
+        _peer: &Peer,
         _channel: &OutboundChannel,
         _after: Seq,
         _max_records: usize,
@@ -197,7 +200,11 @@ impl LinkApp for Taker {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
 
-    fn linked(&self, _peer: &Peer, _caller: link::Caller) {}
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, _peer: &Peer, _greeting: &Greeting, _caller: link::Caller) {}
 
     fn called(
         &self,
@@ -207,6 +214,8 @@ impl LinkApp for Taker {
     ) -> Result<(), Refusal> {
         Err(Refusal::new(link::NO_TARGET, "a consumer takes no calls"))
     }
+
+    fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, state: &LinkState) {
         let is_up = !matches!(state, LinkState::Down(_));

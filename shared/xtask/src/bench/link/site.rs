@@ -60,7 +60,7 @@ impl Node {
              [[stream]]\nname = \"{STREAM}\"\nclass = \"bench\"\npublish = [\"*.site.bench\"]\n\
              subscribe = [\"*.far.bench\"]\n{stream}"
         );
-        Self::start(bench, "qc-relay", name, Role::Relay, &more, address)
+        Self::start(bench, "qc-relay", name, Role::RelayParent, &more, address)
     }
 
     /// Starts an edge of this name with a webhook, linked to `relay`.

@@ -11,11 +11,11 @@ use crate::link::testing::messages::{Key, Message};
 use crate::link::testing::plan::Break;
 use crate::link::{
     CallStream, Caller, Chunk, ENDED, LinkApp, LinkState, Listening, NO_STREAM, NOT_ALLOWED,
-    OutboundChannel, Peer, PeerHeartbeat,
+    OutboundChannel, Peer, PeerHeartbeat, REWOUND,
 };
 use crate::model::{Seq, StreamName};
 use crate::wire::{
-    Backlog, ChannelKind, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
 };
 
 impl LinkApp for Node {
@@ -67,7 +67,11 @@ impl LinkApp for Node {
         })
     }
 
-    fn subscribe(&self, peer: &Peer, subscribe: &Subscribe) -> Result<OutboundChannel, Refusal> {
+    fn subscribe(
+        &self,
+        peer: &Peer,
+        subscribe: &Subscribe,
+    ) -> Result<Vec<OutboundChannel>, Refusal> {
         let mut state = self.state();
         if state.refuses {
             return Err(Refusal::new(NOT_ALLOWED, "not now"));
@@ -79,7 +83,7 @@ impl LinkApp for Node {
         let key = served
             .find(|key| key.name() == subscribe.stream.as_str())
             .ok_or_else(|| Refusal::new(NO_STREAM, "no such stream"))?;
-        Ok(state.channel(peer, key))
+        Ok(vec![state.channel(peer, key)])
     }
 
     fn outbound(&self, peer: &Peer) -> Vec<OutboundChannel> {
@@ -106,6 +110,7 @@ impl LinkApp for Node {
 
     fn read(
         &self,
+        _peer: &Peer,
         channel: &OutboundChannel,
         after: Seq,
         max_records: usize,
@@ -190,7 +195,11 @@ impl LinkApp for Node {
 
     fn peer_heartbeat(&self, _peer: &Peer, _heartbeat: PeerHeartbeat) {}
 
-    fn linked(&self, peer: &Peer, caller: Caller) {
+    fn notice(&self, _peer: &Peer) -> Option<Refusal> {
+        None
+    }
+
+    fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         let heard = Heard::Linked(place_of(peer), caller);
         self.state().heard.push(heard);
     }
@@ -202,6 +211,10 @@ impl LinkApp for Node {
         }
         state.heard.push(Heard::Called(stream));
         Ok(())
+    }
+
+    fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {
+        self.state().heard.push(Heard::Refused(REWOUND));
     }
 
     fn state(&self, _peer: &Peer, _state: &LinkState) {}

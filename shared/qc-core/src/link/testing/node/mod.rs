@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::messages::{Key, Message};
 use super::plan::Break;
-use crate::link::{CallStream, Caller, OutboundChannel, Peer};
+use crate::link::{CallStream, Caller, OutboundChannel, Peer, Share};
 use crate::model::{Epoch, Seq};
 use crate::wire::{ChannelKind, Code, Consumer, Mark, Refusal};
 
@@ -237,9 +237,12 @@ impl State {
             kind: key.kind(),
             stream: key.name().parse().unwrap(),
             lane: key.lane(),
+            share: Share::All,
             epoch: held.epoch,
             first: Seq(held.base + 1),
             last: Seq(held.last()),
+            sent: Seq(held.last()),
+            had: None,
             after: after.map_or(Seq(held.base), |mark| mark.seq.max(Seq(held.base))),
             consumer: (key.kind() == ChannelKind::Deliver).then(consumer),
         }

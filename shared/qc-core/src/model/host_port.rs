@@ -8,7 +8,7 @@ use crate::safe_text::safe;
 
 /// Where to connect to: a name or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub struct HostPort {
     /// A host name, or an address without brackets.
     pub host: String,
     /// The port, never 0.
@@ -18,20 +18,20 @@ pub struct Target {
 /// Text that is not `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not HOST:PORT")]
-pub struct BadTarget(String);
+pub struct BadHostPort(String);
 
-impl Target {
+impl HostPort {
     /// The address, if the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 }
 
-impl FromStr for Target {
-    type Err = BadTarget;
+impl FromStr for HostPort {
+    type Err = BadHostPort;
 
-    fn from_str(text: &str) -> Result<Self, BadTarget> {
-        let bad = || BadTarget(safe(text, 200));
+    fn from_str(text: &str) -> Result<Self, BadHostPort> {
+        let bad = || BadHostPort(safe(text, 200));
         if let Ok(address) = text.parse::<SocketAddr>() {
             let (host, port) = (address.ip().to_string(), address.port());
             return (port > 0).then_some(Self { host, port }).ok_or_else(bad);
@@ -52,7 +52,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for HostPort {
     /// As it was written: an IPv6 address in brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Option<(&str, u16)>) {
-        let parsed = text.parse::<Target>().ok();
+        let parsed = text.parse::<HostPort>().ok();
         let found = parsed.as_ref().map(|t| (t.host.as_str(), t.port));
         assert_eq!(found, expected, "{text}");
         if let Some(target) = parsed {
