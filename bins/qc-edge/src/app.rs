@@ -7,7 +7,7 @@ use std::time::Duration;
 use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
-use qc_core::node::{KeyOptions, NodeState, key_routes};
+use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, control_routes, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::streams::Embedded;
@@ -59,6 +59,15 @@ pub(crate) async fn run(
     let monitor = Monitor::new(Arc::clone(&clock));
     let (reload, wishes) = mpsc::channel(4);
 
+    let control = Control::open(ControlParts {
+        node: node.name.clone(),
+        state: dir.clone(),
+        credentials: node.credentials.clone(),
+        clock: Arc::clone(&clock),
+        accept: config.control.accept.clone(),
+        carries: false,
+    });
+
     let connectors = Connectors::start(&config, &buffer, &clock, &service.drain).await?;
     let api = Admin {
         buffer: buffer.clone(),
@@ -66,6 +75,7 @@ pub(crate) async fn run(
         started: clock.instant(),
         upkeep: Upkeep::of(&node, &dir, Arc::clone(&clock), slowest),
         credentials: node.credentials.clone(),
+        control: control.clone(),
         connectors,
         link: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
         netdeps: Arc::new(dependencies(&config)?),
@@ -94,6 +104,7 @@ pub(crate) async fn run(
     );
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
+        .merge(control_routes(control.clone()))
         .merge(keys)
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
@@ -109,6 +120,7 @@ pub(crate) async fn run(
             router,
             drain: service.drain.clone(),
         },
+        control,
     };
     uplink::start(&config.uplink, uplink, around, steer)?;
     service.drain.spawn(

@@ -9,6 +9,7 @@ use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName};
+use qc_core::node::Control;
 use qc_core::store::{Draft, Role, StreamKey, dedupe_key};
 use qc_core::streams::ReadError;
 use qc_core::tls::Credentials;
@@ -34,6 +35,8 @@ pub(crate) struct Uplink {
     pub monitor: Monitor,
     /// What the relay may ask this edge.
     pub admin: RemoteAdmin,
+    /// What the relay hands on to it.
+    pub control: Control,
 }
 
 impl LinkApp for Uplink {
@@ -169,6 +172,7 @@ impl LinkApp for Uplink {
             },
             messages_in,
             messages_out,
+            control: Some(self.control.applied()),
         }
     }
 
@@ -183,6 +187,9 @@ impl LinkApp for Uplink {
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if Control::is_called(target) {
+            return self.control.called(peer, stream, &self.admin.drain);
+        }
         self.admin.called(peer, target, stream)
     }
 

@@ -290,6 +290,8 @@ pub struct EdgeStatus {
     pub sources: Vec<ConnectorStatus>,
     /// What it gives messages to.
     pub sinks: Vec<ConnectorStatus>,
+    /// The control objects that it has taken.
+    pub control: super::control::ControlList,
 }
 
 /// A node's store.

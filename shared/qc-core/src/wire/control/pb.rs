@@ -3,7 +3,7 @@
 
 use super::{
     Backlog, ChannelKind, Code, Duration, Epoch, HEARTBEATS, Lane, MAX_CHANNELS, MAX_SOFTWARE, Seq,
-    Start, Timestamp, WireError, safe, stream, time_if_set,
+    Start, Timestamp, WireError, applied, safe, stream, time_if_set,
 };
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -410,6 +410,8 @@ pub(super) struct Status {
     messages_in: u64,
     #[prost(uint64, tag = "9")]
     messages_out: u64,
+    #[prost(message, optional, tag = "10")]
+    control: Option<applied::Control>,
 }
 
 impl From<&super::Status> for Status {
@@ -424,6 +426,7 @@ impl From<&super::Status> for Status {
             backlog_oldest_ms: status.backlog.oldest.map_or(0, Timestamp::as_millis),
             messages_in: status.messages_in,
             messages_out: status.messages_out,
+            control: status.control.as_deref().map(applied::Control::from),
         }
     }
 }
@@ -447,6 +450,7 @@ impl TryFrom<Status> for super::Status {
             },
             messages_in: pb.messages_in,
             messages_out: pb.messages_out,
+            control: pb.control.map(TryInto::try_into).transpose()?,
         })
     }
 }
