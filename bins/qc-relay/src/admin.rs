@@ -12,7 +12,7 @@
 //! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
-//! The routes of keys are merged in: `qc_core::node::key_routes`.
+//! The routes of nodes and control objects are merged in: `crate::nodes`. Those of keys, too: `qc_core::node::key_routes`.
 
 use std::time::Duration;
 
@@ -174,7 +174,7 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let links = admin.hub.fleet().links(admin.hub.clock().instant());
+    let links = admin.hub.fleet().links(now, admin.hub.clock().instant());
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
         && let Some(end) = Timestamp::parse_rfc3339(&certificate.not_after)

@@ -11,7 +11,7 @@ use qc_core::clock::SystemClock;
 use qc_core::door;
 use qc_core::est::{self, EstService};
 use qc_core::link::{LinkOptions, SessionConfig};
-use qc_core::node::{KeyOptions, NodeState, certificate_status, key_routes};
+use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, certificate_status, key_routes};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
@@ -67,6 +67,14 @@ pub(crate) async fn run(
         http: http_limits(&config),
         drain: service.drain.clone(),
         uplink: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
+        control: Control::open(ControlParts {
+            node: node.name.clone(),
+            state: dir.clone(),
+            credentials: credentials.clone(),
+            clock: clock.clone(),
+            accept: config.control.accept.clone(),
+            carries: true,
+        }),
     })
     .await
     .map_err(|error| not_writable(&error))?;
@@ -84,6 +92,7 @@ pub(crate) async fn run(
     let (reload, wishes) = mpsc::channel(4);
     let metrics = RelayMetrics::new();
     let front = Front::new(front_limits(&config), clock.clone(), metrics.front.clone());
+    front.remember(hub.fleet().addresses());
     let api = Admin {
         hub: hub.clone(),
         upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
@@ -117,6 +126,7 @@ pub(crate) async fn run(
     );
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
+        .merge(crate::nodes::router(hub.clone()))
         .merge(keys)
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
@@ -148,6 +158,13 @@ pub(crate) async fn run(
         parent.clone().bury_what_stays(service.drain.clone()),
     );
     uplink::start(&config.uplink, parent, around, steer)?;
+    service
+        .drain
+        .spawn("registry", hub.clone().keep_registry(service.drain.clone()));
+    service.drain.spawn(
+        "control push",
+        hub.clone().push_control(service.drain.clone()),
+    );
     service.drain.spawn(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),
@@ -175,6 +192,7 @@ pub(crate) async fn run(
         .status(&format!("{} on {address}", hub.node()));
     let ended = service.serve_until_drained(GRACE).await;
     hub.flush_positions().await;
+    hub.save_all_nodes().await;
     let stopped = hub.streams().health().stopped;
     hub.streams().close();
     match stopped {

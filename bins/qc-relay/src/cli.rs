@@ -6,7 +6,9 @@ use qc_core::cli::{
     LinkCommand, ProbeCommand,
 };
 
-use crate::commands::{consumer, fleet, publish, reload, retention, run, status, streams, tail};
+use crate::commands::{
+    consumer, control, fleet, node, publish, reload, retention, run, status, streams, tail,
+};
 
 /// The durable hub: accepts links, keeps streams, delivers
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Tail(tail::Args),
     Publish(publish::Args),
     Fleet(fleet::Args),
+    Node(node::Args),
+    Control(control::Args),
     Ledger(LedgerCommand),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),

@@ -135,7 +135,10 @@ impl LinkApp for Hub {
 
     fn peer_status(&self, peer: &Peer, status: Status) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
-        self.fleet().status(peer, status, now, at);
+        let has_moved = self.fleet().status(peer, status, now, at);
+        if has_moved {
+            self.inner.due.add(&peer.node, false);
+        }
     }
 
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
@@ -145,6 +148,7 @@ impl LinkApp for Hub {
 
     fn linked(&self, peer: &Peer, caller: Caller) {
         self.callers().begin(peer, caller);
+        self.inner.due.add(&peer.node, true);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {

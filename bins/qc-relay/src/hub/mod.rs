@@ -9,9 +9,11 @@ mod consumers;
 mod door;
 pub(crate) mod fleet;
 mod link;
+mod nodes;
 mod parent;
+mod push;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -22,7 +24,7 @@ use qc_core::admin::api::{
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
-use qc_core::node::account_row;
+use qc_core::node::{Control, account_row};
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
@@ -34,7 +36,9 @@ use callers::Callers;
 pub(crate) use consumers::EndError;
 use consumers::Readers;
 use fleet::Fleet;
+pub(crate) use nodes::NodeError;
 pub(crate) use parent::Parent;
+use push::Due;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
@@ -54,6 +58,10 @@ struct Inner {
     reconfigured: watch::Sender<u64>,
     readers: Mutex<Readers>,
     callers: Mutex<Callers>,
+    /// Held while the registry's values of nodes are written.
+    saving: tokio::sync::Mutex<()>,
+    control: Control,
+    due: Due,
     own_rate: Mutex<OwnRate>,
     http: Limits,
     drain: Drain,
@@ -66,8 +74,6 @@ struct Inner {
 
 /// The keys of the registry under which parents are remembered.
 const PARENTS: &str = "parent/";
-/// More parents than a relay has in its life.
-const MAX_PARENTS: usize = 1000;
 
 /// Messages a second through this relay.
 #[derive(Debug, Default, Clone, Copy)]
@@ -96,15 +102,17 @@ pub(crate) struct HubParts {
     pub drain: Drain,
     /// The link to its parent, if one is configured.
     pub uplink: Option<Monitor>,
+    /// The control objects that it has.
+    pub control: Control,
 }
 
 impl Hub {
     /// A hub over an open engine. Every declared stream is made to exist.
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
-        let known = known_nodes(parts.streams.as_ref()).await;
+        let fleet = nodes::remembered(parts.streams.as_ref(), parts.clock.now()).await;
         let inner = Inner {
-            fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
+            fleet: Mutex::new(fleet),
             started: parts.clock.instant(),
             node: parts.node,
             region: parts.region,
@@ -115,6 +123,9 @@ impl Hub {
             reconfigured: watch::Sender::new(0),
             readers: Mutex::default(),
             callers: Mutex::default(),
+            saving: tokio::sync::Mutex::default(),
+            control: parts.control,
+            due: Due::default(),
             own_rate: Mutex::default(),
             http: parts.http,
             drain: parts.drain,
@@ -236,6 +247,11 @@ impl Hub {
     fn readers(&self) -> MutexGuard<'_, Readers> {
         let readers = self.inner.readers.lock();
         readers.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The control objects that this relay has.
+    pub(crate) fn control(&self) -> &Control {
+        &self.inner.control
     }
 
     /// Who can be called.
@@ -510,30 +526,6 @@ async fn define(streams: &dyn Streams, access: &Access) -> Result<(), AppendErro
         }
     }
     Ok(())
-}
-
-/// Nodes below this relay that the store remembers: those that sent, and those that read.
-async fn known_nodes(streams: &dyn Streams) -> Vec<NodeName> {
-    let mut known = streams.origins();
-    for info in streams.streams() {
-        for consumer in streams.positions(&info.key).into_keys() {
-            let node = consumer
-                .split('/')
-                .next()
-                .and_then(|node| node.parse().ok());
-            known.extend(node);
-        }
-    }
-    let parents = streams.values(PARENTS, "", MAX_PARENTS).await;
-    let parents: BTreeSet<String> = parents
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(key, _)| key.strip_prefix(PARENTS).map(str::to_owned))
-        .collect();
-    known.retain(|node| !parents.contains(node.as_str()));
-    known.sort();
-    known.dedup();
-    known
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
