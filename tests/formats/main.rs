@@ -9,6 +9,7 @@
 )]
 
 mod bytes;
+mod control;
 mod newer;
 mod records;
 mod sparse;

@@ -9,6 +9,7 @@
 
 mod ack_order;
 mod bad_input;
+mod control;
 mod crossing;
 mod curl;
 mod dead_letters;
