@@ -104,6 +104,15 @@ pub(crate) fn sign(args: &Sign, context: &Context<'_>) -> Result<(), Failure> {
         payload,
         created: context.now,
     };
+    // what no node would take uses up no number
+    let trial = Draft {
+        revision: 1,
+        ..draft.clone()
+    };
+    let trial = trial
+        .sign(&identity.node)
+        .map_err(|error| not_signed(&error))?;
+    judge(&trial, &trust).map_err(|rejection| rejected(&rejection))?;
     // the number is on disk before an object with it exists, so that none is given twice
     let lock = house.lock().map_err(failure::dir)?;
     let state = count(&house, &mut draft, args.revision.is_some())?;
@@ -111,8 +120,6 @@ pub(crate) fn sign(args: &Sign, context: &Context<'_>) -> Result<(), Failure> {
     let object = draft
         .sign(&identity.node)
         .map_err(|error| not_signed(&error))?;
-    // what no node would take is not written
-    judge(&object, &trust).map_err(|rejection| rejected(&rejection))?;
     write_file(&args.out, object.bytes())?;
     let data = data(&object, state, Some(&args.out));
     context
