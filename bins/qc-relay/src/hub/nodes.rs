@@ -469,14 +469,15 @@ mod tests {
             .labels
             .insert("env".parse().unwrap(), "prod".parse().unwrap());
         let value = (theirs.encode(), Timestamp::default());
-        let put = hub.streams().put(&registry::key(&name), None, Some(value));
+        let key = registry::key(&name);
+        let put = hub.streams().put(&key, None, Some(value));
         put.await.unwrap();
         hub.fleet().admitted(&name, Role::Edge, clock.now());
         assert_eq!(hub.save_nodes().await, Some(0), "theirs came first");
         assert_eq!(hub.save_nodes().await, Some(1));
         let ours = changes(&[("ring", Some("canary"))]);
         assert_eq!(hub.label(&name, &ours, Some(7)).await.unwrap(), 8);
-        let stored = hub.streams().value(&registry::key(&name)).await.unwrap();
+        let stored = hub.streams().value(&key).await.unwrap();
         let stored = NodeEntry::decode(&stored.unwrap().bytes).unwrap();
         assert_eq!((stored.role, stored.labels.len()), (Some(Role::Edge), 2));
     }
