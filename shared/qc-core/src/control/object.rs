@@ -128,12 +128,12 @@ impl Draft {
             .filter(|cert| !is_root(cert))
             .cloned()
             .collect();
-        let mut longest = chain.iter().map(|cert| cert.len());
+        let longest = chain.iter().map(|cert| cert.len()).max();
         for (what, length, max) in [
             ("payload", self.payload.len(), MAX_PAYLOAD),
             ("audience", self.audience.len(), MAX_AUDIENCE),
             ("chain", chain.len(), MAX_CHAIN),
-            ("certificate", longest.by_ref().max().unwrap_or(0), MAX_CERT),
+            ("certificate", longest.unwrap_or(0), MAX_CERT),
         ] {
             if length > max {
                 return Err(SignError::TooLong { what, length, max });
