@@ -54,6 +54,7 @@ complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "show" -d 'Show a cert
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "verify" -d 'Judge a chain as a peer would'
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "revoke" -d 'Revoke a certificate by name or serial'
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "crl" -d 'Revocation lists'
+complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "control" -d 'Signed objects that relays hand on to the nodes'
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "trust" -d 'What nodes trust'
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "explain" -d 'Explain an error or event code'
 complete -c qc-pki -n "__fish_qc_pki_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -419,6 +420,72 @@ complete -c qc-pki -n "__fish_qc_pki_using_subcommand crl; and __fish_seen_subco
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand crl; and __fish_seen_subcommand_from resign" -s V -l version -d 'Print version'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand crl; and __fish_seen_subcommand_from help" -f -a "resign" -d 'Sign the revocation list of a CA again, with the next number'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand crl; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -l no-headers -d 'Print tables without their header'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s q -l quiet -d 'Print errors only'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -s V -l version -d 'Print version'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -f -a "sign" -d 'Sign an object for relays to hand on to their nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -f -a "show" -d 'Judge an object as a node would, and show what it says'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and not __fish_seen_subcommand_from sign show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l kind -d 'What it is about' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l crl -d 'A revocation list in DER or PEM (can be repeated); all lists of the authority by default' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l signer -d 'The state directory of the signer, whose certificate has the role trust-publisher' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l for -d 'Only for these nodes, such as \'*.mill7.acme\' (can be repeated); for all by default' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l revision -d 'Its revision; one more than the last one that was signed here by default' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l out -d 'Write the object to this file' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l dir -d 'The authority\'s directory' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l no-headers -d 'Print tables without their header'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s q -l quiet -d 'Print errors only'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -l no-input -d 'Never ask; fail instead'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from sign" -s V -l version -d 'Print version'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l trust -d 'Judge by this trust directory (`trust` of a state directory) instead of the authority\'s own' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l dir -d 'The authority\'s directory' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "sign" -d 'Sign an object for relays to hand on to their nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "show" -d 'Judge an object as a node would, and show what it says'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand trust; and not __fish_seen_subcommand_from show help" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand trust; and not __fish_seen_subcommand_from show help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -476,24 +543,27 @@ complete -c qc-pki -n "__fish_qc_pki_using_subcommand explain" -s v -l verbose -
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "init" -d 'Create a root for an organisation'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "ca" -d 'Create authorities below the root'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "serve" -d 'Serve enrollment, revocation lists and trust to nodes'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "token" -d 'Invite nodes'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "enroll" -d 'Enroll this node with a token'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "request" -d 'Ask for a certificate without a network'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "sign" -d 'Sign requests that came by file'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "install" -d 'Install a signed response on this node'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "list" -d 'List what was issued'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "show" -d 'Show a certificate by name, serial, file or host:port'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "verify" -d 'Judge a chain as a peer would'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "revoke" -d 'Revoke a certificate by name or serial'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "crl" -d 'Revocation lists'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "trust" -d 'What nodes trust'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl trust explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "init" -d 'Create a root for an organisation'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "ca" -d 'Create authorities below the root'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "serve" -d 'Serve enrollment, revocation lists and trust to nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "token" -d 'Invite nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "enroll" -d 'Enroll this node with a token'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "request" -d 'Ask for a certificate without a network'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "sign" -d 'Sign requests that came by file'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "install" -d 'Install a signed response on this node'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "list" -d 'List what was issued'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "show" -d 'Show a certificate by name, serial, file or host:port'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "verify" -d 'Judge a chain as a peer would'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "revoke" -d 'Revoke a certificate by name or serial'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "crl" -d 'Revocation lists'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "control" -d 'Signed objects that relays hand on to the nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "trust" -d 'What nodes trust'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and not __fish_seen_subcommand_from init ca serve token enroll request sign install list show verify revoke crl control trust explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "create" -d 'Create an authority below another one'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "new" -d 'Invite one node: prints a token that is shown once'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from request" -f -a "new" -d 'Make a key here and write a request to carry to the authority'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from crl" -f -a "resign" -d 'Sign the revocation list of a CA again, with the next number'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from control" -f -a "sign" -d 'Sign an object for relays to hand on to their nodes'
+complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from control" -f -a "show" -d 'Judge an object as a node would, and show what it says'
 complete -c qc-pki -n "__fish_qc_pki_using_subcommand help; and __fish_seen_subcommand_from trust" -f -a "show" -d 'Show roots, authorities and revocation lists'

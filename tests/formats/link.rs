@@ -290,6 +290,7 @@ impl Play {
                 backlog,
                 messages_in: 1000,
                 messages_out: 740,
+                ..Status::default()
             };
             let now = self.now();
             self.sessions[from].heartbeat(vec![waiting], status.clone(), None, now);

@@ -9,6 +9,7 @@
 )]
 
 mod bytes;
+mod control;
 mod link;
 mod newer;
 mod records;

@@ -10,6 +10,7 @@
 mod ack_order;
 mod bad_input;
 mod bad_lines;
+mod control;
 mod crossing;
 mod curl;
 mod dead_letters;

@@ -9,7 +9,7 @@
 //! GET  /v1/disk      POST /v1/disk/relieve                   see `qc_core::upkeep`
 //! ```
 //!
-//! The routes of keys are merged in: `qc_core::node::key_routes`.
+//! The routes of keys and control objects are merged in: `qc_core::node::key_routes`, `control_routes`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +30,7 @@ use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
 use qc_core::link::DialerState;
 use qc_core::model::{DataClass, Lane, StreamName};
-use qc_core::node::certificate_status;
+use qc_core::node::{Control, certificate_status};
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
 use qc_core::streams::Embedded;
@@ -56,6 +56,7 @@ pub(crate) struct Admin {
     pub(crate) started: Instant,
     pub(crate) upkeep: Upkeep,
     pub(crate) credentials: Credentials,
+    pub(crate) control: Control,
     pub(crate) connectors: Connectors,
     pub(crate) link: Option<Monitor>,
     pub(crate) netdeps: Arc<Vec<Dependency>>,
@@ -228,6 +229,7 @@ impl Admin {
             certificate: Some(certificate_status(&self.credentials, now)),
             sources: self.connectors.sources(self.clock.as_ref()),
             sinks: self.connectors.sinks(self.clock.as_ref()),
+            control: self.control.list(),
         }
     }
 

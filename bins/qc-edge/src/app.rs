@@ -8,7 +8,7 @@ use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
 use qc_core::link::{self, Handed};
-use qc_core::node::{KeyOptions, NodeState, key_routes};
+use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, control_routes, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
 use qc_core::streams::Embedded;
@@ -60,6 +60,15 @@ pub(crate) async fn run(
     let monitor = Monitor::new(Arc::clone(&clock));
     let (reload, wishes) = mpsc::channel(4);
 
+    let control = Control::open(ControlParts {
+        node: node.name.clone(),
+        state: dir.clone(),
+        credentials: node.credentials.clone(),
+        clock: Arc::clone(&clock),
+        accept: config.control.accept.clone(),
+        carries: false,
+    });
+
     let connectors = Connectors::start(&config, &buffer, &clock, &service.drain).await?;
     let api = Admin {
         buffer: buffer.clone(),
@@ -67,6 +76,7 @@ pub(crate) async fn run(
         started: clock.instant(),
         upkeep: Upkeep::of(&node, &dir, Arc::clone(&clock), slowest),
         credentials: node.credentials.clone(),
+        control: control.clone(),
         connectors,
         link: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
         netdeps: Arc::new(dependencies(&config)?),
@@ -96,6 +106,7 @@ pub(crate) async fn run(
     );
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
+        .merge(control_routes(control.clone()))
         .merge(keys)
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
@@ -115,6 +126,7 @@ pub(crate) async fn run(
             router,
             drain: service.drain.clone(),
         },
+        control,
     };
     uplink::start(&config.uplink, uplink, around, steer)?;
     service.drain.spawn(

@@ -2,8 +2,8 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{
-    ConfigCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand, LedgerCommand,
-    LinkCommand, ProbeCommand,
+    ConfigCommand, ControlCommand, DiskCommand, DlqCommand, ExplainCommand, Globals, KeyCommand,
+    LedgerCommand, LinkCommand, ProbeCommand,
 };
 
 use qc_core::model::NodeName;
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Ledger(LedgerCommand),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),
+    Control(ControlCommand),
     Key(KeyCommand),
     Disk(DiskCommand),
     Netdeps(netdeps::Args),

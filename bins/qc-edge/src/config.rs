@@ -8,7 +8,7 @@ use qc_core::config::{
     STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, Variant, de,
 };
 use qc_core::model::{DataClass, Lane, StreamName};
-use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
+use qc_core::node::{CONTROL, ControlSection, PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::uplink::{UPLINK, UplinkSection};
 use serde::Deserialize;
 
@@ -49,6 +49,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             ],
             ..ADMIN
         },
+        CONTROL,
         Section {
             name: "store",
             shape: Shape::One,
@@ -182,6 +183,8 @@ pub(crate) struct EdgeConfig {
     pub uplink: UplinkSection,
     /// `[admin]`
     pub admin: AdminSection,
+    /// `[control]`
+    pub control: ControlSection,
     /// `[store]`
     pub store: StoreSection,
     /// `[[tenant_key]]`

@@ -53,6 +53,7 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Streams(args) => commands::streams::run(&context, &args),
         Command::Ledger(verb) => verb.run(&context),
         Command::Dlq(verb) => verb.run(&context),
+        Command::Control(verb) => verb.run(&context),
         Command::Key(verb) => verb.run(&context),
         Command::Disk(args) => args.run(&context),
         Command::Netdeps(args) => commands::netdeps::run(&context, &args),

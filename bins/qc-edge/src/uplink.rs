@@ -10,6 +10,7 @@ use qc_core::link::{
     PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
+use qc_core::node::Control;
 use qc_core::service::Drain;
 use qc_core::store::{Draft, Log, Role, StreamKey, dedupe_key};
 use qc_core::streams::{ReadError, Streams};
@@ -43,6 +44,8 @@ pub(crate) struct Uplink {
     pub streams: Arc<dyn Streams>,
     /// What begins new epochs.
     pub drain: Drain,
+    /// What the relay hands on to it.
+    pub control: Control,
 }
 
 impl LinkApp for Uplink {
@@ -195,6 +198,7 @@ impl LinkApp for Uplink {
             },
             messages_in,
             messages_out,
+            control: Some(self.control.applied()),
         }
     }
 
@@ -218,6 +222,9 @@ impl LinkApp for Uplink {
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if Control::is_called(target) {
+            return self.control.called(peer, stream, &self.admin.drain);
+        }
         self.admin.called(peer, target, stream)
     }
 

@@ -6,7 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use qc_core::cli::{ExplainCommand, Globals};
 
 use crate::commands::{
-    ca, crl, enroll, init, install, list, request, revoke, serve, show, sign, token, trust, verify,
+    ca, control, crl, enroll, init, install, list, request, revoke, serve, show, sign, token,
+    trust, verify,
 };
 
 /// Certificates: create CAs, enroll nodes, sign requests offline
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// Revocation lists
     #[command(subcommand)]
     Crl(crl::Command),
+    /// Signed objects that relays hand on to the nodes
+    #[command(subcommand)]
+    Control(control::Command),
     /// What nodes trust
     #[command(subcommand)]
     Trust(trust::Command),

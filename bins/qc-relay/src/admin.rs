@@ -12,8 +12,8 @@
 //! GET  /v1/consumers?stream=TENANT/NAME                            POST /v1/consumers/remove
 //! ```
 //!
-//! Merged in are the routes of keys, `qc_core::node::key_routes`, and those of nodes that are sent away,
-//! `crate::drain_routes`.
+//! Merged in are the routes of keys, `qc_core::node::key_routes`, those of nodes and control objects,
+//! `crate::nodes`, and those of nodes that are sent away, `crate::drain_routes`.
 
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ pub(crate) struct PublishReceipt {
 
 async fn status(State(admin): State<Admin>) -> Json<Reply<RelayStatus>> {
     let now = admin.hub.clock().now();
-    let links = admin.hub.fleet().links(admin.hub.clock().instant());
+    let links = admin.hub.fleet().links(now, admin.hub.clock().instant());
     let mut certificate = admin.certificate.borrow().clone();
     if let Some(certificate) = &mut certificate
         && let Some(end) = Timestamp::parse_rfc3339(&certificate.not_after)

@@ -11,7 +11,7 @@ use qc_core::clock::SystemClock;
 use qc_core::door;
 use qc_core::est::{self, EstService};
 use qc_core::link::{LinkOptions, SessionConfig};
-use qc_core::node::{KeyOptions, NodeState, certificate_status, key_routes};
+use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, certificate_status, key_routes};
 use qc_core::secret::Secret;
 use qc_core::service::{self, Service};
 use qc_core::store::{AppendError, Log, RealDisk, StreamKey};
@@ -69,6 +69,14 @@ pub(crate) async fn run(
         drain: service.drain.clone(),
         uplink: (!config.uplink.relay.is_empty()).then(|| monitor.clone()),
         instance: fastrand::u64(1..),
+        control: Control::open(ControlParts {
+            node: node.name.clone(),
+            state: dir.clone(),
+            credentials: credentials.clone(),
+            clock: clock.clone(),
+            accept: config.control.accept.clone(),
+            carries: true,
+        }),
     })
     .await
     .map_err(|error| not_writable(&error))?;
@@ -86,6 +94,7 @@ pub(crate) async fn run(
     let (reload, wishes) = mpsc::channel(4);
     let metrics = RelayMetrics::new();
     let front = Front::new(front_limits(&config), clock.clone(), metrics.front.clone());
+    front.remember(hub.fleet().addresses());
     let api = Admin {
         hub: hub.clone(),
         upkeep: Upkeep::of(&node, &dir, clock.clone(), slowest),
@@ -120,6 +129,7 @@ pub(crate) async fn run(
     );
     let steer = around.steer(&config.uplink)?;
     let router = crate::admin::router(api)
+        .merge(crate::nodes::router(hub.clone()))
         .merge(keys)
         .merge(crate::drain_routes::router(hub.clone()))
         .merge(uplink::router(around.prober(), steer.clone()));
@@ -161,6 +171,13 @@ pub(crate) async fn run(
         ),
     );
     uplink::start(&config.uplink, parent, around, steer)?;
+    service
+        .drain
+        .spawn("registry", hub.clone().keep_registry(service.drain.clone()));
+    service.drain.spawn(
+        "control push",
+        hub.clone().push_control(service.drain.clone()),
+    );
     service.drain.spawn(
         "sampler",
         sample(hub.clone(), node.log.clone(), dir, service.clone()),
@@ -188,6 +205,7 @@ pub(crate) async fn run(
         .status(&format!("{} on {address}", hub.node()));
     let ended = service.serve_until_drained(GRACE).await;
     hub.flush_positions().await;
+    hub.save_all_nodes().await;
     let stopped = hub.streams().health().stopped;
     hub.streams().close();
     match stopped {

@@ -7,7 +7,8 @@ use qc_core::cli::{
 };
 
 use crate::commands::{
-    consumer, drain, fleet, publish, reload, resume, retention, run, status, streams, tail,
+    consumer, control, drain, fleet, node, publish, reload, resume, retention, run, status,
+    streams, tail,
 };
 
 /// The durable hub: accepts links, keeps streams, delivers
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Tail(tail::Args),
     Publish(publish::Args),
     Fleet(fleet::Args),
+    Node(node::Args),
+    Control(control::Args),
     Ledger(LedgerCommand),
     #[command(alias = "dead-letters")]
     Dlq(DlqCommand),

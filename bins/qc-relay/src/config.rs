@@ -9,15 +9,15 @@ use qc_core::config::{
     ADMIN, ADMIN_GROUP, ADMIN_REMOTE, ADMIN_SOCKET, AdminSection, Key, Kind, Loaded, Problem,
     STORE_MAX, STORE_MIN_FREE, STORE_SEGMENT, Schema, Section, Shape, StoreSection, de,
 };
-use qc_core::model::{DataClass, NodeName, Region, StreamName};
-use qc_core::node::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
+use qc_core::model::{DataClass, NodeName, NodePattern, Region, StreamName};
+use qc_core::node::{CONTROL, ControlSection, PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
 use qc_core::uplink::{UPLINK, UplinkSection};
 use qc_core::wire::MAX_CHANNELS;
 use serde::Deserialize;
 
 use crate::circles::{comes_back, own_parent};
-use crate::hub::access::{Access, Direction, NodePattern, StreamRule};
+use crate::hub::access::{Access, Direction, StreamRule};
 use crate::retention::{ClassSection, Retention};
 
 /// The main file where `-c` does not name another.
@@ -117,6 +117,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             ],
             ..ADMIN
         },
+        CONTROL,
         Section {
             name: "store",
             shape: Shape::One,
@@ -319,6 +320,8 @@ pub(crate) struct RelayConfig {
     pub listen: ListenSection,
     /// `[admin]`
     pub admin: AdminSection,
+    /// `[control]`
+    pub control: ControlSection,
     /// `[store]`
     pub store: StoreSection,
     /// `[http]`

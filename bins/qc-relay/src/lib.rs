@@ -12,6 +12,7 @@ mod front;
 mod hub;
 mod listener;
 mod metrics;
+mod nodes;
 mod presence;
 mod retention;
 mod upgrade;
@@ -53,6 +54,8 @@ fn dispatch(cli: cli::Cli, out: &Output) -> Result<(), Failure> {
         Command::Tail(args) => commands::tail::run(&context, &args),
         Command::Publish(args) => commands::publish::run(&context, &args),
         Command::Fleet(args) => commands::fleet::run(&context, &args),
+        Command::Node(args) => commands::node::run(&context, &args),
+        Command::Control(args) => commands::control::run(&context, &args),
         Command::Ledger(verb) => verb.run(&context),
         Command::Dlq(verb) => verb.run(&context),
         Command::Key(verb) => verb.run(&context),

@@ -25,10 +25,20 @@ const MAX_DEPTH: usize = 16;
 /// One thing that can be filtered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
-    /// Its name in a filter.
+    /// Its name in a filter. One that ends with a dot stands for all names that begin so: `label.` for
+    /// `label.env`.
     pub name: &'static str,
     /// How its values are written.
     pub kind: Kind,
+}
+
+impl Field {
+    fn has_name(&self, name: &str) -> bool {
+        if self.name.ends_with('.') {
+            return name.len() > self.name.len() && name.starts_with(self.name);
+        }
+        self.name == name
+    }
 }
 
 /// How the values of a field are written.
@@ -68,12 +78,12 @@ enum Node {
     Any(Vec<Self>),
     Not(Box<Self>),
     Text {
-        field: &'static str,
+        field: String,
         glob: String,
         equal: bool,
     },
     Number {
-        field: &'static str,
+        field: String,
         op: Op,
         than: f64,
     },
@@ -371,14 +381,15 @@ impl<'t> Parser<'t> {
             format!("*{word}*")
         };
         Ok(Node::Text {
-            field: first.name,
+            field: first.name.to_owned(),
             glob,
             equal: true,
         })
     }
 
     fn test(&mut self, column: usize, name: &str, at: usize, op: Op) -> Result<Node, FilterError> {
-        let Some(field) = self.fields.iter().find(|field| field.name == name).copied() else {
+        let mut known = self.fields.iter();
+        let Some(field) = known.find(|field| field.has_name(name)).copied() else {
             let known = self.names();
             let problem = format!("unknown field '{}'; known: {known}", safe(name, 40));
             return Err(self.error(column, problem));
@@ -401,7 +412,7 @@ impl<'t> Parser<'t> {
                     }
                 };
                 return Ok(Node::Text {
-                    field: field.name,
+                    field: name.to_owned(),
                     glob: value.clone(),
                     equal,
                 });
@@ -420,15 +431,18 @@ impl<'t> Parser<'t> {
             return Err(self.error(at_value, problem));
         };
         Ok(Node::Number {
-            field: field.name,
+            field: name.to_owned(),
             op,
             than,
         })
     }
 
     fn names(&self) -> String {
-        let names: Vec<&str> = self.fields.iter().map(|field| field.name).collect();
-        names.join(" ")
+        let names = self.fields.iter().map(|field| match field.name {
+            family if family.ends_with('.') => format!("{family}KEY"),
+            name => name.to_owned(),
+        });
+        names.collect::<Vec<_>>().join(" ")
     }
 
     #[expect(clippy::unused_self, reason = "reads as the parser's own verdict")]
@@ -554,6 +568,36 @@ mod tests {
     fn check(text: &str, passes: bool) {
         let filter = Filter::parse(text, FIELDS).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(filter.matches(edge_12), passes, "{text}");
+    }
+
+    #[test]
+    fn a_field_with_a_dot_stands_for_all_that_begin_so() {
+        const LABELS: &[Field] = &[
+            Field {
+                name: "name",
+                kind: Kind::Text,
+            },
+            Field {
+                name: "label.",
+                kind: Kind::Text,
+            },
+        ];
+        let value = |field: &str| match field {
+            "label.env" => Value::Text("prod"),
+            _ => Value::Missing,
+        };
+        for (text, passes) in [
+            ("label.env=prod", true),
+            ("label.env=PR*", true),
+            ("label.env!=prod", false),
+            ("label.ring=canary", false),
+            ("label.ring!=canary", true),
+        ] {
+            let filter = Filter::parse(text, LABELS).unwrap();
+            assert_eq!(filter.matches(value), passes, "{text}");
+        }
+        let error = Filter::parse("label.=x", LABELS).unwrap_err();
+        assert!(error.problem.contains("known: name label.KEY"), "{error}");
     }
 
     #[test]

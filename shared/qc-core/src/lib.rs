@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
-//! | 2 machinery | `store`, `streams`, `pki`, `drain` | `store`, `pki`, `net` or `shell` |
+//! | 2 machinery | `store`, `streams`, `pki`, `control`, `registry`, `drain` | `store`, `pki`, `net` or `shell` |
 //! | 3 network | `tls`, `est`, `link`, `reach`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `node`, `upkeep`, `uplink`, `cli` | `shell`, `cli` |
 //!
@@ -31,7 +31,11 @@ pub mod store;
 pub mod streams;
 
 #[cfg(feature = "pki")]
+pub mod control;
+#[cfg(feature = "pki")]
 pub mod pki;
+#[cfg(feature = "pki")]
+pub mod registry;
 
 #[cfg(any(feature = "net", feature = "shell"))]
 pub mod drain;

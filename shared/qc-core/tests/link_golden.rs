@@ -9,9 +9,9 @@ use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use qc_core::model::{Epoch, Lane, Seq, Timestamp};
 use qc_core::wire::{
-    Ack, Backlog, Call, ChannelBacklog, ChannelKind, Code, Control, Frame, FrameDecoder,
-    FrameHeader, FrameKind, Greeting, Heartbeat, MAX_CHANNELS, Mark, Open, OpenAck, Record,
-    RecordHeader, RecordKind, Refusal, Start, Status, Subscribe, WireError,
+    Ack, Applied, Backlog, Below, Call, ChannelBacklog, ChannelKind, Code, Control, Frame,
+    FrameDecoder, FrameHeader, FrameKind, Greeting, Heartbeat, MAX_CHANNELS, Mark, Open, OpenAck,
+    Record, RecordHeader, RecordKind, Refusal, Start, Status, Subscribe, WireError,
 };
 
 fn greeting() -> Greeting {
@@ -83,6 +83,24 @@ fn status() -> Status {
         backlog: backlog(),
         messages_in: 1000,
         messages_out: 740,
+        control: None,
+    }
+}
+
+/// That of a relay, which tells of control objects and of the nodes below it.
+fn status_of_a_relay() -> Status {
+    Status {
+        control: Some(vec![Applied {
+            kind: 1,
+            label: "x".to_owned(),
+            revision: 12,
+            digest: [0xdd; 32],
+            below: Some(Below {
+                nodes: 43,
+                applied: 41,
+            }),
+        }]),
+        ..status()
     }
 }
 
@@ -126,6 +144,7 @@ fn controls() -> Vec<Control> {
         ),
         Control::SubscribeAck(3),
         Control::Status(status()),
+        Control::Status(status_of_a_relay()),
         Control::Call(
             3,
             Call {

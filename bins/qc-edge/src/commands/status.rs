@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use qc_core::admin::api::{ConnectorStatus, EDGE_STATUS_SCHEMA, EdgeStatus};
 use qc_core::cli::{
-    Context, Failure, Table, health_lines, human_bytes, human_duration, uplink_lines,
+    Context, Failure, Table, control_lines, health_lines, human_bytes, human_duration, uplink_lines,
 };
 use qc_core::safe_text::safe;
 
@@ -50,6 +50,10 @@ fn text(status: &EdgeStatus) -> String {
             human_duration(left),
             safe(&certificate.issuer, 200)
         ));
+    }
+    let about = &status.control;
+    if !about.objects.is_empty() || about.last_refusal.is_some() {
+        lines.extend(control_lines(about));
     }
     let mut table = Table::new(&[
         "CONNECTOR",

@@ -1,6 +1,7 @@
 //! One verb a file: `Args`, whose doc comments are the help, and `run`.
 
 pub(crate) mod ca;
+pub(crate) mod control;
 pub(crate) mod crl;
 pub(crate) mod enroll;
 pub(crate) mod init;
@@ -47,6 +48,8 @@ pub(crate) fn run(cli: &Cli, out: &Output) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, &context),
         Command::Revoke(args) => revoke::run(args, &context),
         Command::Crl(crl::Command::Resign(args)) => crl::run(args, &context),
+        Command::Control(control::Command::Sign(args)) => control::sign(args, &context),
+        Command::Control(control::Command::Show(args)) => control::show(args, &context),
         Command::Trust(trust::Command::Show(args)) => trust::run(args, &context),
         Command::Explain(verb) => verb.run(out, context.now),
     }

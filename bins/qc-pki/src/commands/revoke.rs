@@ -73,10 +73,11 @@ pub(crate) fn run(args: &Args, context: &Context<'_>) -> Result<(), Failure> {
             return "unchanged: all of them were revoked before".to_owned();
         }
         format!(
-            "revoked   {} certificate(s) of {}\nnext      carry the revocation list to the relays: \
-             GET /qc/v1/crl/CA.der",
+            "revoked   {} certificate(s) of {}\nnext      qc-pki control sign{} --signer DIR --out FILE, \
+             then on the relay: qc-relay control apply FILE",
             revoked.len(),
-            safe(&args.what, 80)
+            safe(&args.what, 80),
+            args.house.flag()
         )
     })
 }

@@ -12,7 +12,7 @@ mod links;
 mod quiet;
 mod twins;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use qc_core::clock::{Clock as _, SystemClock};
@@ -77,6 +77,14 @@ impl Front {
     /// A node has a link from `remote`.
     pub(crate) fn linked(&self, remote: SocketAddr) {
         self.lock().admission.linked(Source::of(remote.ip()));
+    }
+
+    /// Nodes came from these addresses before this process, the last of them at the end.
+    pub(crate) fn remember(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let mut inner = self.lock();
+        for address in addresses {
+            inner.admission.linked(Source::of(address));
+        }
     }
 
     /// Whether a line of `code` may be logged. Those that may not are counted.

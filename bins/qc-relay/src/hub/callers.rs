@@ -32,8 +32,14 @@ impl Callers {
         }
     }
 
-    fn of(&self, node: &NodeName) -> Option<Caller> {
+    /// What makes calls to `node`, if it has a link.
+    pub(super) fn of(&self, node: &NodeName) -> Option<Caller> {
         self.by_node.get(node).map(|(_, caller)| caller.clone())
+    }
+
+    /// Everybody who has a link.
+    pub(super) fn nodes(&self) -> Vec<NodeName> {
+        self.by_node.keys().cloned().collect()
     }
 }
 

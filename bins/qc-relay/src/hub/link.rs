@@ -185,7 +185,10 @@ impl LinkApp for Hub {
 
     fn peer_status(&self, peer: &Peer, status: Status) {
         let (now, at) = (self.inner.clock.now(), self.inner.clock.instant());
-        self.fleet().status(peer, status, now, at);
+        let has_moved = self.fleet().status(peer, status, now, at);
+        if has_moved {
+            self.inner.due.add(&peer.node, false);
+        }
     }
 
     fn peer_heartbeat(&self, peer: &Peer, heartbeat: PeerHeartbeat) {
@@ -202,6 +205,7 @@ impl LinkApp for Hub {
         self.process_linked(peer, greeting.instance);
         self.keep_first_link();
         self.callers().begin(peer, caller);
+        self.inner.due.add(&peer.node, true);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {

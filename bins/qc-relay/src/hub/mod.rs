@@ -11,10 +11,12 @@ pub(crate) mod drains;
 pub(crate) mod fleet;
 mod lanes;
 mod link;
+mod nodes;
 mod parent;
 mod presence;
+mod push;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -26,7 +28,7 @@ use qc_core::clock::Clock;
 use qc_core::door::Limits;
 use qc_core::link::{Handed, had_link};
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
-use qc_core::node::account_row;
+use qc_core::node::{Control, account_row};
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
@@ -40,8 +42,10 @@ use consumers::Readers;
 use drains::Drains;
 use fleet::Fleet;
 use lanes::Fronts;
+pub(crate) use nodes::NodeError;
 pub(crate) use parent::Parent;
 use presence::Presence;
+use push::Due;
 
 /// The heart of a relay. Clones share one hub.
 #[derive(Clone)]
@@ -67,6 +71,10 @@ struct Inner {
     fronts: Mutex<Fronts>,
     /// What went to whom over links.
     handed: Handed,
+    /// Held while the registry's values of nodes are written.
+    saving: tokio::sync::Mutex<()>,
+    control: Control,
+    due: Due,
     own_rate: Mutex<OwnRate>,
     http: Limits,
     drain: Drain,
@@ -79,8 +87,6 @@ struct Inner {
 
 /// The keys of the registry under which parents are remembered.
 const PARENTS: &str = "parent/";
-/// More parents than a relay has in its life.
-const MAX_PARENTS: usize = 1000;
 
 /// Messages a second through this relay.
 #[derive(Debug, Default, Clone, Copy)]
@@ -111,18 +117,20 @@ pub(crate) struct HubParts {
     pub uplink: Option<Monitor>,
     /// The number of this process.
     pub instance: u64,
+    /// The control objects that it has.
+    pub control: Control,
 }
 
 impl Hub {
     /// A hub over an open engine. Every declared stream is made to exist.
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
-        let known = known_nodes(parts.streams.as_ref()).await;
+        let fleet = nodes::remembered(parts.streams.as_ref(), parts.clock.now()).await;
         let drains = Drains::load(parts.streams.as_ref()).await;
         let had = had_link(parts.streams.as_ref()).await;
         let handed = Handed::new(at_start(parts.streams.as_ref()), had);
         let inner = Inner {
-            fleet: Mutex::new(Fleet::with_known(known, parts.clock.now())),
+            fleet: Mutex::new(fleet),
             started: parts.clock.instant(),
             node: parts.node,
             region: parts.region,
@@ -137,6 +145,9 @@ impl Hub {
             fronts: Mutex::default(),
             presence: Mutex::new(Presence::new(parts.instance)),
             handed,
+            saving: tokio::sync::Mutex::default(),
+            control: parts.control,
+            due: Due::default(),
             own_rate: Mutex::default(),
             http: parts.http,
             drain: parts.drain,
@@ -269,6 +280,11 @@ impl Hub {
     fn fronts(&self) -> MutexGuard<'_, Fronts> {
         let fronts = self.inner.fronts.lock();
         fronts.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The control objects that this relay has.
+    pub(crate) fn control(&self) -> &Control {
+        &self.inner.control
     }
 
     /// Who can be called.
@@ -559,30 +575,6 @@ fn at_start(streams: &dyn Streams) -> impl Iterator<Item = ((StreamName, Lane), 
         let name = info.key.name;
         [Lane::Critical, Lane::Normal].map(|lane| ((name.clone(), lane), info.last))
     })
-}
-
-/// Nodes below this relay that the store remembers: those that sent, and those that read.
-async fn known_nodes(streams: &dyn Streams) -> Vec<NodeName> {
-    let mut known = streams.origins();
-    for info in streams.streams() {
-        for consumer in streams.positions(&info.key).into_keys() {
-            let node = consumer
-                .split('/')
-                .next()
-                .and_then(|node| node.parse().ok());
-            known.extend(node);
-        }
-    }
-    let parents = streams.values(PARENTS, "", MAX_PARENTS).await;
-    let parents: BTreeSet<String> = parents
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(key, _)| key.strip_prefix(PARENTS).map(str::to_owned))
-        .collect();
-    known.retain(|node| !parents.contains(node.as_str()));
-    known.sort();
-    known.dedup();
-    known
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -15,6 +15,7 @@ use qc_core::link::{
     PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName};
+use qc_core::node::Control;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, DeadNote, StreamKey};
 use qc_core::streams::Bounds;
@@ -370,6 +371,7 @@ impl LinkApp for Parent {
     fn status(&self) -> Status {
         Status {
             backlog: self.waiting(),
+            control: Some(self.hub.control_report()),
             ..LinkApp::status(&self.hub)
         }
     }
@@ -391,6 +393,12 @@ impl LinkApp for Parent {
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {
+        if Control::is_called(target) {
+            return self
+                .hub
+                .control()
+                .called(peer, stream, &self.hub.inner.drain);
+        }
         match &self.admin {
             Some(admin) => admin.called(peer, target, stream),
             None => Err(Refusal::new(link::NO_TARGET, "nothing can be called here")),

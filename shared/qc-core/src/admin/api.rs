@@ -1,9 +1,8 @@
 //! What the admin API says, as JSON: the twins that relay, edge and qc-top share.
 //!
-//! Plain strings and integers; `_bytes`, `_ms` and `_s` are integers, times are RFC 3339 in UTC,
-//! enums are `snake_case`, arrays are never null. A schema only ever grows: a reader ignores fields
-//! it does not know and fills those it misses, and a state it does not know reads as `unknown`.
-//! Names in here came over the wire: show them only through [`crate::safe_text`].
+//! Plain strings and integers; `_bytes`, `_ms`, `_s` are integers, times RFC 3339 in UTC, enums `snake_case`,
+//! arrays never null. A schema only grows: a reader ignores what it does not know, fills what it misses, and reads a
+//! new state as `unknown`. Names came over the wire: show them through [`crate::safe_text`] only.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -260,6 +259,8 @@ pub struct EdgeStatus {
     pub sources: Vec<ConnectorStatus>,
     /// What it gives messages to.
     pub sinks: Vec<ConnectorStatus>,
+    /// The control objects that it has taken.
+    pub control: super::control::ControlList,
 }
 
 /// A node's store.
@@ -659,12 +660,11 @@ mod tests {
             ..LedgerRow::default()
         };
         assert!(Ledger::of(vec![row.clone()]).balanced);
-        let lost = LedgerRow {
+        let one_lost = LedgerRow {
             acked: 5,
             ..row.clone()
         };
-        assert!(!Ledger::of(vec![row.clone(), lost]).balanced);
-        let gap = LedgerRow { gaps: 1, ..row };
-        assert!(!Ledger::of(vec![gap]).balanced);
+        assert!(!Ledger::of(vec![row.clone(), one_lost]).balanced);
+        assert!(!Ledger::of(vec![LedgerRow { gaps: 1, ..row }]).balanced);
     }
 }

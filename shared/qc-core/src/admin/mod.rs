@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod control;
 pub mod disk;
 #[cfg(feature = "store")]
 pub mod dlq;

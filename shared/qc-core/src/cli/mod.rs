@@ -6,6 +6,8 @@ mod config_command;
 mod confirm;
 #[cfg(feature = "net")]
 mod context;
+#[cfg(feature = "net")]
+mod control;
 #[cfg(all(feature = "net", feature = "store"))]
 mod disk;
 #[cfg(all(feature = "net", feature = "store"))]
@@ -35,6 +37,8 @@ pub use config_command::{ConfigCommand, ConfigPlace};
 pub use confirm::Confirm;
 #[cfg(feature = "net")]
 pub use context::{Context, Program};
+#[cfg(feature = "net")]
+pub use control::{ControlCommand, control_lines, control_name};
 #[cfg(all(feature = "net", feature = "store"))]
 pub use disk::{DiskCommand, health_lines};
 #[cfg(all(feature = "net", feature = "store"))]

@@ -6,11 +6,13 @@
 mod envelope;
 mod host_port;
 mod names;
+mod pattern;
 mod position;
 mod time;
 
 pub use envelope::{AttrValue, Envelope, EnvelopeError, MAX_ATTR_VALUE, MAX_EXTENSIONS, Message};
 pub use host_port::{BadHostPort, HostPort};
 pub use names::{DataClass, NameError, NodeName, Region, Site, StreamName, Tenant, TrustDomain};
+pub use pattern::NodePattern;
 pub use position::{Epoch, Lane, Seq};
 pub use time::Timestamp;

@@ -1,6 +1,8 @@
 //! A node at its start: the state directory, the identity, the keys and the store in it, or one clear
 //! reason why not.
 
+mod control;
+mod control_config;
 mod key_config;
 mod key_files;
 mod key_routes;
@@ -28,6 +30,11 @@ use crate::tls::{Credentials, CredentialsError};
 use keys::AtHand;
 use tenant_keys::TenantKeys;
 
+pub use control::{
+    Answer, CONTROL_TARGET, Control, ControlParts, Outcome, TakenObject, applied, control_routes,
+    push,
+};
+pub use control_config::{CONTROL, ControlSection};
 pub use key_config::{PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 pub use key_routes::key_routes;
 pub use keys::{KeyOptions, Keys};

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use pkcs8::PrivateKeyInfo;
-use rcgen::{KeyPair, PublicKeyData as _};
+use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use rustls_pki_types::pem::{self, SectionKind};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -88,6 +88,12 @@ impl PrivateKey {
     /// SHA-256 of the public key (`SubjectPublicKeyInfo`).
     pub fn spki_sha256(&self) -> [u8; 32] {
         sha256(&self.0.subject_public_key_info())
+    }
+
+    /// Its ECDSA signature of `message` in DER: with SHA-256 by a P-256 key, with SHA-384 by a P-384 key.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let signed = self.0.sign(message);
+        signed.map_err(|error| KeyError::Crypto(error.to_string()))
     }
 
     /// The key for TLS.

@@ -226,9 +226,8 @@ impl TrustAnchors {
 
     /// Writes everything into a trust directory.
     pub fn save(&self, dir: &Path) -> Result<(), TrustError> {
-        let crl_dir = dir.join("crl");
-        durable::create_dir_all(&crl_dir, 0o755).map_err(|source| TrustError::File {
-            path: crl_dir.clone(),
+        durable::create_dir_all(dir, 0o755).map_err(|source| TrustError::File {
+            path: dir.to_owned(),
             source,
         })?;
         let put = |path: PathBuf, bytes: &[u8]| {
@@ -238,10 +237,22 @@ impl TrustAnchors {
         put(dir.join("domain"), format!("{}\n", self.domain).as_bytes())?;
         put(dir.join("roots.pem"), certs_to_pem(self.roots()).as_bytes())?;
         put(dir.join("cas.pem"), certs_to_pem(self.cas()).as_bytes())?;
-        for crl in &self.crls {
+        self.save_lists(dir, |_| true)
+    }
+
+    /// Writes those of the revocation lists into a trust directory that `which` wants, durably.
+    pub fn save_lists(&self, dir: &Path, which: impl Fn(&[u8]) -> bool) -> Result<(), TrustError> {
+        let crl_dir = dir.join("crl");
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| TrustError::File { path, source }
+        };
+        durable::create_dir_all(&crl_dir, 0o755).map_err(failed(&crl_dir))?;
+        for crl in self.crls.iter().filter(|crl| which(&crl.der)) {
             let id = super::certificate::sha256(&crl.view.issuer_der);
             let id = data_encoding::HEXLOWER.encode(id.get(..8).unwrap_or_default());
-            put(crl_dir.join(format!("{id}.der")), &crl.der)?;
+            let path = crl_dir.join(format!("{id}.der"));
+            durable::write_atomic(&path, &crl.der, 0o644).map_err(failed(&path))?;
         }
         Ok(())
     }
@@ -423,6 +434,14 @@ impl TrustAnchors {
     pub(super) fn revocation_lists(&self) -> Vec<&CertRevocationList<'static>> {
         self.crls.iter().map(|crl| &crl.list).collect()
     }
+}
+
+/// A revocation list in DER from the bytes of a file, which may be PEM.
+pub fn list_from_file(bytes: Vec<u8>) -> Result<Vec<u8>, TrustError> {
+    let is_pem = bytes.starts_with(b"-----BEGIN");
+    let der = if is_pem { pem_crl(&bytes)? } else { bytes };
+    CrlView::parse(&der)?;
+    Ok(der)
 }
 
 fn view_of_ca(cert: &CertificateDer<'_>) -> Result<CertView, TrustError> {

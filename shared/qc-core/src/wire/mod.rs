@@ -12,10 +12,12 @@ mod record;
 pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{
-    Ack, Backlog, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer, Control,
-    Durable, Greeting, Heartbeat, MAX_CALLS, MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL,
-    PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
+    Ack, Applied, Backlog, Below, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer,
+    Control, Durable, Greeting, Heartbeat, MAX_APPLIED, MAX_CALLS, MAX_CHANNELS, Mark, Open,
+    OpenAck, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
 };
+#[cfg(feature = "pki")]
+pub(crate) use control::{applied_from_bytes, applied_to_bytes};
 pub use frame::{
     FRAME_HEADER, Frame, FrameDecoder, FrameHeader, FrameKind, MAX_CALL_DATA, MAX_CONTROL,
     MAX_FRAME, MAX_GREETING, MAX_PIECE, READ_STEP,

@@ -60,6 +60,7 @@ impl Link {
             time: Timestamp::from_millis(1),
             heartbeat: Duration::from_secs(5),
             window: 1 << 20,
+            instance: u64::MAX,
         };
         link.take(&encoded(&Control::Hello(greeting)));
         assert!(link.session.is_open());

@@ -89,6 +89,17 @@ pub fn verify_peer(
     })
 }
 
+/// Whether `signature` is that of the key in the certificate `leaf` over `message`, as
+/// [`PrivateKey::sign`](super::PrivateKey::sign) makes them. Whose key that is says [`verify_peer`].
+pub fn is_signed_by_leaf(leaf: &CertificateDer<'_>, message: &[u8], signature: &[u8]) -> bool {
+    use webpki::aws_lc_rs::{ECDSA_P256_SHA256, ECDSA_P384_SHA384};
+    let Ok(leaf) = EndEntityCert::try_from(leaf) else {
+        return false;
+    };
+    let mut known = [ECDSA_P256_SHA256, ECDSA_P384_SHA384].into_iter();
+    known.any(|algorithm| leaf.verify_signature(algorithm, message, signature).is_ok())
+}
+
 fn verify_chain(
     leaf: &EndEntityCert<'_>,
     intermediates: &[CertificateDer<'_>],

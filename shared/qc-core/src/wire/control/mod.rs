@@ -4,6 +4,7 @@
 //! version. [`Control::decode`] checks every bound and name; what comes out of it is trusted. Text
 //! from a peer is made safe to show here, once.
 
+mod applied;
 mod call;
 mod pb;
 
@@ -11,6 +12,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use applied::{Applied, Below, MAX_APPLIED};
+#[cfg(feature = "pki")]
+pub(crate) use applied::{from_bytes as applied_from_bytes, to_bytes as applied_to_bytes};
 pub use call::{CALL_WINDOW, CALLS, Call, MAX_CALLS, Target};
 
 use super::{Code, Frame, FrameHeader, FrameKind, WireError};
@@ -264,6 +268,8 @@ pub struct Status {
     pub messages_in: u64,
     /// Messages that were acknowledged to it or delivered since it started.
     pub messages_out: u64,
+    /// How far it has come with control objects; none from a version that knows none.
+    pub control: Option<Vec<Applied>>,
 }
 
 /// One control message.

@@ -8,7 +8,7 @@ use prost::encoding::{
 
 use super::{
     Backlog, ChannelKind, Code, Duration, Epoch, HEARTBEATS, Lane, MAX_CHANNELS, MAX_SOFTWARE, Seq,
-    Start, Timestamp, WireError, safe, stream, time_if_set,
+    Start, Timestamp, WireError, applied, safe, stream, time_if_set,
 };
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -488,6 +488,8 @@ pub(super) struct Status {
     messages_in: u64,
     #[prost(uint64, tag = "9")]
     messages_out: u64,
+    #[prost(message, optional, tag = "10")]
+    control: Option<applied::Control>,
 }
 
 impl From<&super::Status> for Status {
@@ -502,6 +504,7 @@ impl From<&super::Status> for Status {
             backlog_oldest_ms: status.backlog.oldest.map_or(0, Timestamp::as_millis),
             messages_in: status.messages_in,
             messages_out: status.messages_out,
+            control: status.control.as_deref().map(applied::Control::from),
         }
     }
 }
@@ -525,6 +528,7 @@ impl TryFrom<Status> for super::Status {
             },
             messages_in: pb.messages_in,
             messages_out: pb.messages_out,
+            control: pb.control.map(TryInto::try_into).transpose()?,
         })
     }
 }

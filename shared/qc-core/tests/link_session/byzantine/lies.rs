@@ -28,6 +28,7 @@ pub(super) fn greeting(node: &str) -> Greeting {
         time: Timestamp::from_millis(u64::MAX),
         heartbeat: Duration::from_mins(10),
         window: u64::MAX,
+        instance: u64::MAX,
     }
 }
 

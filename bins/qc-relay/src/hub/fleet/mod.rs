@@ -1,17 +1,26 @@
 //! What the relay knows of every node: its link, what it said of itself, and since when.
 //!
 //! Every number has an age. A link that is silent for two heartbeats is stale, not green; a node that
-//! was known before this relay started and has not come back is down.
+//! was known before this relay started and has not come back is down, and was last seen then. What is to be
+//! remembered over a restart stands in [`memory`]; `hub/nodes.rs` writes it.
+
+mod memory;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{FleetNode, NodeState};
+use qc_core::cli::human_duration;
 use qc_core::link::{self, LinkState, Peer, PeerHeartbeat};
 use qc_core::model::{NodeName, Timestamp};
 use qc_core::pki::Role;
+use qc_core::registry::NodeEntry;
 use qc_core::tls;
-use qc_core::wire::{Refusal, Status};
+use qc_core::wire::{Code, Refusal, Status};
+
+pub(super) use memory::Known;
+use memory::{Saved, are_same};
 
 /// Share of the disk at which a node is in a warning or critical state, in percent.
 const DISK_WARN: u8 = 80;
@@ -19,6 +28,9 @@ const DISK_CRIT: u8 = 90;
 /// A quarter and an eighth of a node certificate's default life of 14 days.
 const CERT_WARN: Duration = Duration::from_hours(84);
 const CERT_CRIT: Duration = Duration::from_hours(42);
+
+/// It was not seen since this relay started.
+const NOT_SEEN: Code = Code::new(2220);
 
 /// All nodes that this relay has ever taken messages from or seen.
 #[derive(Debug, Default)]
@@ -28,8 +40,9 @@ pub(crate) struct Fleet {
 
 #[derive(Debug)]
 struct Node {
-    /// Its role, as its certificate said last.
-    role: Option<Role>,
+    /// What is remembered of it.
+    entry: NodeEntry,
+    saved: Saved,
     state: Link,
     /// Where it connects from, for people.
     address: String,
@@ -83,18 +96,11 @@ pub(crate) struct LinkRow {
 }
 
 impl Fleet {
-    /// Begins with the nodes known from the store.
-    pub(crate) fn with_known(known: impl IntoIterator<Item = NodeName>, now: Timestamp) -> Self {
-        let nodes = known
-            .into_iter()
-            .map(|name| (name, Node::new(now)))
-            .collect();
-        Self { nodes }
-    }
-
     /// `node` was admitted with this role.
     pub(crate) fn admitted(&mut self, node: &NodeName, role: Role, now: Timestamp) {
-        self.node(node, now).role = Some(role);
+        let node = self.node(node, now);
+        node.saved.is_changed |= node.entry.role != Some(role);
+        node.entry.role = Some(role);
     }
 
     /// The link of `peer` changed.
@@ -109,7 +115,13 @@ impl Fleet {
             LinkState::Up => {
                 node.problem = None;
                 node.connects += 1;
-                node.seen = Some((now, at));
+                node.was_seen(now, at);
+                if let Ok(from) = peer.address.parse::<SocketAddr>() {
+                    // the port is another one each time, and says nothing
+                    let from = from.ip().to_canonical().to_string();
+                    node.saved.is_changed |= node.entry.address != from;
+                    node.entry.address = from;
+                }
                 Link::Up
             }
             LinkState::Fresh => Link::Up,
@@ -122,13 +134,31 @@ impl Fleet {
         }
     }
 
-    /// `peer` said how it fares.
-    pub(crate) fn status(&mut self, peer: &Peer, status: Status, now: Timestamp, at: Instant) {
+    /// `peer` said how it fares; whether it has come to another state of control objects than was known.
+    pub(crate) fn status(
+        &mut self,
+        peer: &Peer,
+        status: Status,
+        now: Timestamp,
+        at: Instant,
+    ) -> bool {
         let node = self.node(&peer.node, now);
         node.rate
             .sample(at, status.messages_in, status.messages_out);
-        node.seen = Some((now, at));
+        node.was_seen(now, at);
+        let is_other = node.entry.version != status.version
+            || node.entry.cert_not_after != status.cert_not_after;
+        node.entry.version.clone_from(&status.version);
+        node.entry.cert_not_after = status.cert_not_after;
+        let told = status.control.as_deref();
+        let has_moved = told.is_some_and(|told| !are_same(told, &node.entry.applied));
+        if let Some(told) = told {
+            node.entry.applied = told.to_vec();
+            node.settle();
+        }
+        node.saved.is_changed |= is_other || has_moved;
         node.status = Some(status);
+        has_moved
     }
 
     /// A heartbeat of `peer` arrived.
@@ -140,7 +170,7 @@ impl Fleet {
         at: Instant,
     ) {
         let node = self.node(&peer.node, now);
-        node.seen = Some((now, at));
+        node.was_seen(now, at);
         node.rtt = beat.rtt.or(node.rtt);
         let half = beat
             .rtt
@@ -186,7 +216,7 @@ impl Fleet {
 
     /// Whether `node` showed the certificate of a relay.
     pub(crate) fn is_relay(&self, node: &NodeName) -> bool {
-        let role = self.nodes.get(node).and_then(|node| node.role);
+        let role = self.nodes.get(node).and_then(|node| node.entry.role);
         role.is_some_and(|role| tls::RELAYS.contains(&role))
     }
 
@@ -196,11 +226,14 @@ impl Fleet {
     }
 
     /// Every node's link.
-    pub(crate) fn links(&self, at: Instant) -> Vec<LinkRow> {
+    pub(crate) fn links(&self, now: Timestamp, at: Instant) -> Vec<LinkRow> {
         use qc_core::admin::api::LinkState as Shown;
         let row = |(name, node): (&NodeName, &Node)| {
             let (state, closed) = match &node.state {
-                Link::Never => (Shown::Down, None),
+                Link::Never => (
+                    Shown::Down,
+                    Some(Refusal::new(NOT_SEEN, node.last_seen_words(now))),
+                ),
                 Link::Up => (Shown::Up, None),
                 Link::Stale | Link::Unacked => (Shown::Stalled, None),
                 Link::Down(refusal) => (Shown::Down, Some(refusal.clone())),
@@ -240,7 +273,8 @@ impl Fleet {
 impl Node {
     fn new(now: Timestamp) -> Self {
         Self {
-            role: None,
+            entry: NodeEntry::new(now),
+            saved: Saved::nothing(),
             state: Link::Never,
             address: String::new(),
             since: now,
@@ -255,13 +289,35 @@ impl Node {
         }
     }
 
+    fn was_seen(&mut self, now: Timestamp, at: Instant) {
+        self.seen = Some((now, at));
+        self.entry.last_seen = Some(now);
+    }
+
+    fn is_linked(&self) -> bool {
+        !matches!(self.state, Link::Never | Link::Down(_))
+    }
+
+    fn last_seen_words(&self, now: Timestamp) -> String {
+        let never = "it has not connected since this relay started";
+        self.entry.last_seen.map_or_else(
+            || never.to_owned(),
+            |seen| format!("{never}; last seen {} ago", human_duration(now.since(seen))),
+        )
+    }
+
     fn contested(&self, at: Instant) -> Option<&Refusal> {
         let (until, refusal) = self.contested.as_ref()?;
         (at < *until).then_some(refusal)
     }
 
     fn row(&self, name: &NodeName, now: Timestamp, at: Instant) -> FleetNode {
-        let status = self.status.clone().unwrap_or_default();
+        let remembered = || Status {
+            version: self.entry.version.clone(),
+            cert_not_after: self.entry.cert_not_after,
+            ..Status::default()
+        };
+        let status = self.status.clone().unwrap_or_else(remembered);
         let (state, code, reason) = self.judge(&status, now, at);
         let live = matches!(self.state, Link::Up);
         let (in_per_s, out_per_s) = if live { self.rate.per_s } else { (0.0, 0.0) };
@@ -272,7 +328,7 @@ impl Node {
             name: name.to_string(),
             site: name.site().to_owned(),
             tenant: name.tenant().to_owned(),
-            role: self.role.unwrap_or(Role::Edge).to_string(),
+            role: self.entry.role.unwrap_or(Role::Edge).to_string(),
             state,
             code,
             reason,
@@ -290,10 +346,12 @@ impl Node {
             clock_skew_ms: self.clock_skew_ms,
             rtt_ms: self.rtt.map(ms),
             version: status.version,
-            last_seen: self.seen.map(|(seen, _)| seen.to_string()),
-            age_ms: self
-                .seen
-                .map_or(0, |(_, seen)| ms(at.saturating_duration_since(seen))),
+            last_seen: self.entry.last_seen.map(|seen| seen.to_string()),
+            age_ms: match (self.seen, self.entry.last_seen) {
+                (Some((_, seen)), _) => ms(at.saturating_duration_since(seen)),
+                (None, Some(seen)) => ms(now.since(seen)),
+                (None, None) => 0,
+            },
         }
     }
 
@@ -310,8 +368,7 @@ impl Node {
         }
         match &self.state {
             Link::Never => {
-                let reason = "it has not connected since this relay started".to_owned();
-                return say(NodeState::Down, "QC2220", reason);
+                return say(NodeState::Down, "QC2220", self.last_seen_words(now));
             }
             Link::Down(refusal) => {
                 let state = if refusal.code == link::DRAINED {
@@ -391,7 +448,6 @@ fn signed_ms(time: Timestamp) -> i64 {
 mod tests {
     use super::*;
     use qc_core::clock::{Clock as _, ManualClock};
-    use qc_core::wire::Code;
 
     fn peer() -> Peer {
         Peer {
@@ -403,7 +459,11 @@ mod tests {
     #[test]
     fn a_node_goes_from_down_to_ok_to_stale_to_down_with_its_reason() {
         let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
-        let mut fleet = Fleet::with_known([peer().node], clock.now());
+        let known = Known {
+            entry: NodeEntry::new(clock.now()),
+            revision: None,
+        };
+        let mut fleet = Fleet::with_known([(peer().node, known)]);
         let state = |fleet: &Fleet| {
             let row = fleet.rows(clock.now(), clock.instant()).remove(0);
             (row.state, row.code)
@@ -441,7 +501,7 @@ mod tests {
         }
         let row = |fleet: &Fleet, clock: &ManualClock| {
             let row = fleet.rows(clock.now(), clock.instant()).remove(0);
-            let link = fleet.links(clock.instant()).remove(0);
+            let link = fleet.links(clock.now(), clock.instant()).remove(0);
             (
                 row.state,
                 link.problem.map(|problem| problem.code.to_string()),
