@@ -148,6 +148,8 @@ pub(crate) const SCHEMA: Schema = Schema {
                             .default("\"one-per-message\""),
                         Key::new("name", Kind::String, "File name of {id} {seq} {stream} {subject} {time} and text.")
                             .example("\"{seq}-{subject}\""),
+                        Key::new("unfinished", Kind::Duration, "How long a message in parts may wait for its next part while the edge runs; then what came of it becomes dead letters.")
+                            .default("\"30d\""),
                     ],
                 },
                 Variant {

@@ -10,7 +10,8 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use qc_core::model::Message;
+use qc_core::model::{Envelope, Message};
+use qc_core::parts::{MAX_WHOLE, Upload};
 use qc_core::store::AppendError;
 
 pub use activity::{Activity, Snapshot};
@@ -50,6 +51,34 @@ pub trait Intake: Clone + Send + Sync + 'static {
         &self,
         messages: Vec<Message>,
     ) -> impl Future<Output = Result<Vec<Outcome>, IntakeError>> + Send;
+
+    /// Begins a message whose body comes bit by bit and is too long to be held in memory. It is stored
+    /// when [`Upload::finish`] says so.
+    fn upload(&self, envelope: Envelope) -> Result<Upload, IntakeError>;
+}
+
+impl From<AppendError> for IntakeError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::TooLarge { .. } => Self::Refused {
+                code: error.code(),
+                reason: error.to_string(),
+            },
+            error => Self::NotNow(error),
+        }
+    }
+}
+
+/// Refuses a body that says beforehand that it is longer than any message.
+pub(crate) fn check_length(announced: Option<u64>) -> Result<(), IntakeError> {
+    match announced {
+        Some(bytes) if bytes > MAX_WHOLE => Err(AppendError::TooLarge {
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            max: usize::try_from(MAX_WHOLE).unwrap_or(usize::MAX),
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Why a source or a sink cannot start.

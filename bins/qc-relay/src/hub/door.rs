@@ -122,6 +122,7 @@ impl Hub {
                     lane: draft.lane,
                     head: draft.head,
                     body: draft.body,
+                    part: draft.part,
                 }),
             }
         }

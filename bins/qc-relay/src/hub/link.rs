@@ -6,7 +6,7 @@ use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, OutboundChannel, Peer, PeerHeartbeat,
 };
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
-use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
+use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Mark, Open, Record, Refusal, Start, Status, Subscribe, Target,
@@ -278,8 +278,7 @@ impl Sorted {
             let view = link::received(open, &record)?;
             let (epoch, seq, lane) = (record.header.epoch, record.header.seq, record.header.lane);
             let Some(reason) = rule.misfit(view.data_class) else {
-                let dedupe = dedupe_key(view.source, view.id);
-                sorted.kept.push(link::draft(peer, open, record, dedupe));
+                sorted.kept.push(link::draft(peer, open, record)?);
                 continue;
             };
             tracing::warn!(code = WRONG_CLASS, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
@@ -295,6 +294,7 @@ impl Sorted {
                     ..note
                 },
                 lane,
+                part: record.header.part_of(),
                 head: record.head,
                 body: record.body,
             });

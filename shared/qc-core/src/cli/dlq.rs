@@ -521,6 +521,7 @@ mod tests {
                 lane: Lane::Normal,
                 head: draft.head,
                 body: draft.body,
+                part: crate::model::Part::WHOLE,
             }
         });
         for letter in letters {

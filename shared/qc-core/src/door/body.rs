@@ -64,11 +64,20 @@ where
             return Ok(whole);
         }
     }
-    let _read_or_given_up = tokio::time::timeout(LINGER, discard(body)).await;
+    discard(body).await;
     Err(Problem::too_large(max))
 }
 
-async fn discard<B>(mut body: B)
+/// Reads on what is left of a body that is refused, so that its sender comes to read the answer, but not
+/// for long.
+pub async fn discard<B>(body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let _read_or_given_up = tokio::time::timeout(LINGER, drain(body)).await;
+}
+
+async fn drain<B>(mut body: B)
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -17,6 +17,8 @@ mod body;
 mod events;
 mod handshake;
 mod ingest;
+#[cfg(feature = "store")]
+mod pour;
 mod problem;
 mod read;
 
@@ -31,8 +33,10 @@ use http::request::Parts;
 
 use crate::model::{Message, NodeName, Seq, StreamName};
 
-pub use body::{check_headers, read_body};
+pub use body::{check_headers, discard, read_body};
 pub use ingest::{Defaults, Form, messages, receipts};
+#[cfg(feature = "store")]
+pub use pour::{PourError, pour};
 pub use problem::Problem;
 
 /// Who sends a request.

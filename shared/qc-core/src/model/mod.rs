@@ -5,10 +5,12 @@
 
 mod envelope;
 mod names;
+mod part;
 mod position;
 mod time;
 
 pub use envelope::{AttrValue, Envelope, EnvelopeError, MAX_ATTR_VALUE, MAX_EXTENSIONS, Message};
 pub use names::{DataClass, NameError, NodeName, Region, Site, StreamName, Tenant, TrustDomain};
+pub use part::Part;
 pub use position::{Epoch, Lane, Seq};
 pub use time::Timestamp;

@@ -336,6 +336,8 @@ impl Writer {
             stream: id,
             epoch,
             seq,
+            part: draft.part.number,
+            last_part: draft.part.is_last,
             accepted: now,
             origin,
             dedupe: draft.dedupe,

@@ -346,6 +346,7 @@ mod tests {
             lane: Lane::Normal,
             head: head.into(),
             body: vec![1; 100].into(),
+            part: crate::model::Part::WHOLE,
         }
     }
 

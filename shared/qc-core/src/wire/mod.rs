@@ -13,7 +13,7 @@ pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{
     Ack, Backlog, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer, Control,
-    Durable, Greeting, Heartbeat, MAX_CALLS, MAX_CHANNELS, Mark, Open, OpenAck, PROTOCOL,
+    Durable, Greeting, Heartbeat, MAX_CALLS, MAX_CHANNELS, Mark, Open, OpenAck, PARTS, PROTOCOL,
     PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
 };
 pub use frame::{

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
         "failure",
     ],
     &["wire", "cloudevents", "filter", "policy"],
-    &["store", "streams", "pki", "drain", "audit", "ledger"],
+    &["store", "streams", "parts", "pki", "drain", "audit", "ledger"],
     &["tls", "est", "link", "reach", "door", "admin"],
     &["config", "telemetry", "service"],
     &["node", "upkeep", "uplink", "cli"],

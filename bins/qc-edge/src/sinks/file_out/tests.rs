@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use qc_core::model::{Envelope, Epoch, Message, Seq};
+use qc_core::clock::SystemClock;
+use qc_core::model::{Envelope, Epoch, Message, Part, Seq};
 
 use super::*;
 
@@ -18,16 +19,18 @@ fn delivery(seq: u64, subject: &str, body: &str) -> Delivery {
             },
             body: Bytes::from(body.to_owned()),
         },
+        part: Part::WHOLE,
     }
 }
 
 fn sink(dir: &tempfile::TempDir, mode: FileMode, name: Option<&str>) -> FileOut {
-    FileOut::open(&FileOutConfig {
+    let config = FileOutConfig {
         path: dir.path().join("out"),
         mode,
         name: name.map(str::to_owned),
-    })
-    .unwrap()
+        unfinished: Wait::days(30),
+    };
+    FileOut::open(&config, Arc::new(SystemClock::default())).unwrap()
 }
 
 /// The folder's visible files with their content.

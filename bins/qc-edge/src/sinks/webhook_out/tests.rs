@@ -116,6 +116,7 @@ fn delivery(seq: u64) -> Delivery {
             envelope,
             body: Bytes::from_static(b"{\"a\":1}"),
         },
+        part: qc_core::model::Part::WHOLE,
     }
 }
 
