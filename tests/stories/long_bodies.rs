@@ -45,7 +45,10 @@ fn sha256(path: &Path) -> String {
 fn peak(daemon: &Daemon) -> u64 {
     let path = format!("/proc/{}/status", daemon.pid().as_raw_nonzero());
     let status = fs::read_to_string(path).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -101,7 +104,14 @@ fn a_long_body_fits_into_little_memory_and_an_alarm_passes_it() {
     let half = || (under_way(&site) > bytes / 3).then_some(());
     poll(LONG, half).expect("the body is on its way");
     let sent = now();
-    let args = ["send", Site::STREAM, "--class", "internal", "--lane", "critical"];
+    let args = [
+        "send",
+        Site::STREAM,
+        "--class",
+        "internal",
+        "--lane",
+        "critical",
+    ];
     let alarm = [&args[..], &["--id", "alarm"]].concat();
     daemons[1].ask_with(&alarm, b"the pressure rises").ok();
     until("the alarm is there", || names(&site) == ["alarm"]);
@@ -114,7 +124,10 @@ fn a_long_body_fits_into_little_memory_and_an_alarm_passes_it() {
     let took = now().duration_since(began);
     assert_eq!(sha256(&site.path("out/long")), sha256(&file));
     let peaks: Vec<u64> = daemons.iter().map(peak).collect();
-    #[expect(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "figures for whoever runs it with --nocapture"
+    )]
     {
         println!(
             "{} MiB over two hops in {took:?}, alarm after {alarm:?}, peak KiB of relay and edges {peaks:?}",

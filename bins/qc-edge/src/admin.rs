@@ -35,6 +35,7 @@ use qc_core::door::{PourError, discard, pour};
 use qc_core::link::DialerState;
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
+use qc_core::parts::MAX_WHOLE;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
 use qc_core::streams::Embedded;
@@ -211,7 +212,7 @@ async fn take_long(
     let envelope = cloudevents::decode_headers(pairs)
         .map_err(|error| Failure::new(Exit::Usage, "QC4002", "no event").because(&error))?;
     check_length(Some(body.size_hint().lower())).map_err(|error| not_taken(&error))?;
-    let upload = intake.upload(envelope);
+    let upload = intake.upload(envelope, MAX_WHOLE);
     let mut upload = upload.map_err(|error| not_taken(&error))?;
     let poured = pour(body, &mut upload, BODY_DEADLINE).await;
     poured.map_err(|error| match error {

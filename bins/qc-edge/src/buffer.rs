@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
-use qc_core::model::{
-    AttrValue, DataClass, Envelope, Lane, Message, NodeName, Seq, StreamName,
-};
+use qc_core::model::{AttrValue, DataClass, Envelope, Lane, Message, NodeName, Seq, StreamName};
 use qc_core::node::ledger_row;
 use qc_core::parts::{Sizes, Upload};
 use qc_core::store::{AppendError, Backlog, DeadLetter, Draft, Log, Positions, Role, StreamKey};
@@ -294,11 +292,7 @@ impl Intake for EdgeIntake {
         for (lane, drafts) in lanes {
             let key = self.outbox(lane);
             let (places, drafts): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
-            let stored = self
-                .buffer
-                .log()
-                .append(&key, drafts)
-                .await?;
+            let stored = self.buffer.log().append(&key, drafts).await?;
             for (at, outcome) in places.into_iter().zip(stored) {
                 self.buffer.count_in(outcome);
                 if let Some(place) = outcomes.get_mut(at) {
@@ -309,18 +303,24 @@ impl Intake for EdgeIntake {
         Ok(outcomes.into_iter().flatten().collect())
     }
 
-    fn upload(&self, mut envelope: Envelope) -> Result<Upload, IntakeError> {
+    fn upload(&self, mut envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
         let lane = self.admit(&mut envelope)?;
         let (buffer, key) = (self.buffer.clone(), self.outbox(lane));
         let submit = move |draft| -> Receipt {
             let (stored, buffer) = (buffer.log().submit(&key, vec![draft]), buffer.clone());
             Box::pin(async move {
                 let outcomes = stored.await?;
-                outcomes.iter().for_each(|outcome| buffer.count_in(*outcome));
+                outcomes
+                    .iter()
+                    .for_each(|outcome| buffer.count_in(*outcome));
                 Ok(outcomes)
             })
         };
-        Ok(Upload::new(&envelope, lane, Sizes::PRODUCT, Box::new(submit)))
+        let sizes = Sizes {
+            whole: most.min(Sizes::PRODUCT.whole),
+            ..Sizes::PRODUCT
+        };
+        Ok(Upload::new(&envelope, lane, sizes, Box::new(submit)))
     }
 }
 

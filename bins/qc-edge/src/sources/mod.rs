@@ -52,9 +52,9 @@ pub trait Intake: Clone + Send + Sync + 'static {
         messages: Vec<Message>,
     ) -> impl Future<Output = Result<Vec<Outcome>, IntakeError>> + Send;
 
-    /// Begins a message whose body comes bit by bit and is too long to be held in memory. It is stored
-    /// when [`Upload::finish`] says so.
-    fn upload(&self, envelope: Envelope) -> Result<Upload, IntakeError>;
+    /// Begins a message whose body comes bit by bit, `most` bytes of it, and is too long to be held in memory.
+    /// It is stored when [`Upload::finish`] says so.
+    fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError>;
 }
 
 impl From<AppendError> for IntakeError {
@@ -148,7 +148,10 @@ pub(crate) mod testing {
 
     use std::sync::{Arc, Mutex};
 
-    use qc_core::model::Seq;
+    use qc_core::model::{Lane, Seq};
+    use qc_core::parts::Sizes;
+    use qc_core::store::Draft;
+    use qc_core::streams::Receipt;
 
     use super::*;
 
@@ -203,6 +206,24 @@ pub(crate) mod testing {
                 Outcome::Stored { seq }
             };
             Ok(messages.into_iter().map(&mut keep).collect())
+        }
+
+        /// Keeps every part as a message.
+        fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
+            let (kept, of) = (self.clone(), envelope.clone());
+            let submit = move |draft: Draft| -> Receipt {
+                let mut messages = kept.messages.lock().unwrap();
+                let (envelope, body) = (of.clone(), draft.body);
+                messages.push(Message { envelope, body });
+                let seq = Seq(messages.len() as u64);
+                Box::pin(async move { Ok(vec![Outcome::Stored { seq }]) })
+            };
+            let submit = Box::new(submit);
+            let sizes = Sizes {
+                whole: most,
+                ..Sizes::PRODUCT
+            };
+            Ok(Upload::new(&envelope, Lane::Normal, sizes, submit))
         }
     }
 }

@@ -129,7 +129,9 @@ mod tests {
     use super::*;
 
     async fn whole(body: LongBody) -> Result<Bytes, io::Error> {
-        body.collect().await.map(http_body_util::Collected::to_bytes)
+        body.collect()
+            .await
+            .map(http_body_util::Collected::to_bytes)
     }
 
     #[tokio::test]

@@ -39,11 +39,7 @@ impl From<PourError> for Problem {
 
 /// Puts a body of any length into `upload`, bit by bit: it is read only as fast as its parts are
 /// stored. What is left of a body that is refused is for [`discard`](super::discard).
-pub async fn pour<B>(
-    body: &mut B,
-    upload: &mut Upload,
-    deadline: Duration,
-) -> Result<(), PourError>
+pub async fn pour<B>(body: &mut B, upload: &mut Upload, deadline: Duration) -> Result<(), PourError>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -22,6 +22,8 @@
 
 #[cfg(feature = "store")]
 mod upload;
+#[cfg(feature = "store")]
+mod whole;
 
 use bytes::Bytes;
 
@@ -30,6 +32,8 @@ use crate::wire::{MAX_BODY, Reader, WireError};
 
 #[cfg(feature = "store")]
 pub use upload::{Submit, Upload};
+#[cfg(feature = "store")]
+pub use whole::{Whole, WholeError};
 
 /// How long parts and whole bodies may be. Small under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

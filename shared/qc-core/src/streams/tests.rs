@@ -417,6 +417,15 @@ impl Streams for Flawed {
         })
     }
 
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        keys: Vec<[u8; 16]>,
+    ) -> Answer<'a, Result<Vec<Option<Seq>>, AppendError>> {
+        let stream = self.place(stream);
+        Box::pin(async move { self.engine.find(&stream, keys).await })
+    }
+
     fn heads<'a>(
         &'a self,
         stream: &'a StreamKey,

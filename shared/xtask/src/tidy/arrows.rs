@@ -17,7 +17,9 @@ const LAYERS: [&[&str]; 6] = [
         "failure",
     ],
     &["wire", "cloudevents", "filter", "policy"],
-    &["store", "streams", "parts", "pki", "drain", "audit", "ledger"],
+    &[
+        "store", "streams", "parts", "pki", "drain", "audit", "ledger",
+    ],
     &["tls", "est", "link", "reach", "door", "admin"],
     &["config", "telemetry", "service"],
     &["node", "upkeep", "uplink", "cli"],

@@ -273,7 +273,9 @@ impl Folder {
         let (mut one, mut two) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
         let mut at = 0;
         while at < length {
-            let step = usize::try_from(length - at).unwrap_or(one.len()).min(one.len());
+            let step = usize::try_from(length - at)
+                .unwrap_or(one.len())
+                .min(one.len());
             one.truncate(step);
             two.truncate(step);
             file.read_exact_at(&mut one, at)?;

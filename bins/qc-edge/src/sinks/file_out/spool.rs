@@ -96,7 +96,11 @@ enum Fate {
     /// Parts are missing.
     Open,
     /// It is whole; its file has this name, or gets it now.
-    Whole { name: String, seq: u64, short: String },
+    Whole {
+        name: String,
+        seq: u64,
+        short: String,
+    },
     /// It goes to the dead letters.
     Broken { code: String, reason: String },
 }
@@ -191,7 +195,9 @@ impl Spools {
             match spools.all.get_mut(&key) {
                 Some(spool) => spool.place(folder, &key)?,
                 // its first part was never said to be delivered
-                None if !folder.is_taken(&head)? => folder.remove(&file_name(&key, Kind::Parts)?)?,
+                None if !folder.is_taken(&head)? => {
+                    folder.remove(&file_name(&key, Kind::Parts)?)?
+                }
                 None => {}
             }
         }
@@ -239,7 +245,9 @@ impl Spools {
                 "part {} came, and of those before it only {} bytes",
                 piece.number, spool.length
             );
-            spool.break_up(folder, &key, MISSING, &reason).map_err(later)?;
+            spool
+                .break_up(folder, &key, MISSING, &reason)
+                .map_err(later)?;
             return Err(DeliverError::poison(MISSING, reason));
         }
         spool.write(folder, &key, &piece).map_err(later)?;
@@ -251,7 +259,9 @@ impl Spools {
             let reason = "the parts do not make what was sent: the digest is another";
             // the last part is a letter of its own
             spool.length = piece.offset;
-            spool.break_up(folder, &key, MISFIT, reason).map_err(later)?;
+            spool
+                .break_up(folder, &key, MISFIT, reason)
+                .map_err(later)?;
             return Err(DeliverError::poison(MISFIT, reason));
         }
         let short = HEXLOWER.encode(sha256.get(..8).expect("a digest of 32 bytes"));
@@ -280,19 +290,25 @@ impl Spools {
             } else if silent >= TELL && !spool.is_told {
                 spool.is_told = true;
                 let (stream, id) = (&spool.note.stream, safe(&spool.envelope.id, 80));
-                tracing::warn!(code = UNFINISHED, stream, id, bytes, "The rest of a message in parts is awaited.");
+                tracing::warn!(
+                    code = UNFINISHED,
+                    stream,
+                    id,
+                    bytes,
+                    "The rest of a message in parts is awaited."
+                );
             }
         }
         let broken = |spool: &Spool| matches!(spool.note.fate, Fate::Broken { .. });
-        let emptied = |(key, spool): (&Key, &Spool)| {
-            (broken(spool) && spool.length == 0).then_some(*key)
-        };
+        let emptied =
+            |(key, spool): (&Key, &Spool)| (broken(spool) && spool.length == 0).then_some(*key);
         let emptied: Vec<Key> = self.all.iter().filter_map(emptied).collect();
         for key in emptied {
             self.remove(folder, &key)?;
         }
         let next = self.all.iter().find(|(_, spool)| broken(spool));
-        next.map(|(key, spool)| spool.last_part(folder, key)).transpose()
+        next.map(|(key, spool)| spool.last_part(folder, key))
+            .transpose()
     }
 
     /// The leftover is a dead letter now.
@@ -341,7 +357,8 @@ impl Spools {
     fn forget_whole(&mut self, folder: &Folder, now: Instant) -> io::Result<()> {
         let whole = self.all.iter();
         let whole = whole.filter(|(_, spool)| matches!(spool.note.fate, Fate::Whole { .. }));
-        let mut whole: Vec<(Instant, Key)> = whole.map(|(key, spool)| (spool.heard, *key)).collect();
+        let mut whole: Vec<(Instant, Key)> =
+            whole.map(|(key, spool)| (spool.heard, *key)).collect();
         whole.sort_unstable();
         let surplus = whole.len().saturating_sub(MAX_REMEMBERED);
         for (at, (heard, key)) in whole.into_iter().enumerate() {
@@ -493,7 +510,13 @@ impl Spool {
         reason: &str,
     ) -> io::Result<()> {
         let (stream, id) = (&self.note.stream, safe(&self.envelope.id, 80));
-        tracing::warn!(code, stream, id, reason, "A message in parts goes to the dead letters.");
+        tracing::warn!(
+            code,
+            stream,
+            id,
+            reason,
+            "A message in parts goes to the dead letters."
+        );
         let fate = Fate::Broken {
             code: code.to_owned(),
             reason: reason.to_owned(),

@@ -9,8 +9,8 @@ use crate::link::app::{Chunk, OutboundChannel};
 use crate::link::codes::{NO_PARTS, TOO_MANY};
 use crate::model::{Lane, Seq};
 use crate::wire::{
-    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, PARTS, RecordKind,
-    Record, Refusal, Subscribe,
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, Open, OpenAck, PARTS, Record,
+    RecordKind, Refusal, Subscribe,
 };
 
 /// What a session may send next.
@@ -168,7 +168,10 @@ impl Session {
 
     /// The next record of a channel is a part, and the peer takes none: the channel waits for a peer that does.
     fn hold_parts(&mut self, number: u32) {
-        let reason = format!("{} runs a version that takes no messages in parts", self.peer);
+        let reason = format!(
+            "{} runs a version that takes no messages in parts",
+            self.peer
+        );
         let refusal = Refusal::new(NO_PARTS, reason);
         self.events
             .push_back(Event::Refused(number, refusal.clone()));
