@@ -194,3 +194,155 @@ fn a_long_body_survives_the_end_of_everyone_and_comes_once() {
     }
     assert_eq!(names(&site), ["long"]);
 }
+
+#[test]
+fn a_long_body_goes_in_and_out_over_http_and_reaches_sites() {
+    let site = Site::new();
+    let mut relay = site.relay("[http]\nmax_body = \"64MiB\"\n");
+    let mut edge = site.edge_b(&site.address(), "{id}", "");
+    relay.start();
+    edge.start();
+    let app = site.curl(Some("app"));
+    let path = "/v1/streams/acme/lab-results";
+    let mut random = fastrand::Rng::with_seed(9);
+    let body: Vec<u8> = (0..(20 << 20) + 5).map(|_| random.u8(..)).collect();
+    let headers = [
+        "-H",
+        "Content-Type: image/tiff",
+        "-H",
+        "Idempotency-Key: scan-1",
+    ];
+    let small = app.call(path, &["-H", "Idempotency-Key: note-1"], b"before");
+    assert_eq!(small.status, 201, "{small:?}");
+    let posted = app.call(path, &headers, &body);
+    assert_eq!(
+        (posted.status, posted.json()["seq"].clone()),
+        (201, 22.into()),
+        "{posted:?}"
+    );
+    // chunked, so that nobody knows the length before the end: the same message
+    let chunked = [&headers[..], &["-H", "Transfer-Encoding: chunked"]].concat();
+    let again = app.call(path, &chunked, &body);
+    assert_eq!(
+        (again.status, again.json()["duplicate"].clone()),
+        (200, true.into())
+    );
+
+    // once in the list, without its data, with the place where that is
+    let list = app.call(&format!("{path}?limit=10"), &[], b"");
+    let events = list.json()["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[1]["seq"], 22);
+    let event = &events[1]["event"];
+    assert_eq!(
+        (&event["id"], &event["datacontenttype"]),
+        (&"scan-1".into(), &"image/tiff".into())
+    );
+    assert!(
+        event.get("data").is_none() && event.get("data_base64").is_none(),
+        "{event}"
+    );
+    let place = event["dataref"].as_str().unwrap();
+    assert_eq!(place, format!("{path}/22"));
+    let whole = app.call(place, &[], b"");
+    assert_eq!(whole.status, 200, "{}", whole.headers);
+    assert_eq!(whole.header("content-length"), Some("20971525"));
+    assert_eq!(whole.header("content-type"), Some("image/tiff"));
+    assert_eq!(whole.header("ce-id"), Some("scan-1"));
+    assert!(whole.body == body, "the body has changed on its way");
+    assert!(
+        whole
+            .header("repr-digest")
+            .unwrap()
+            .starts_with("sha-256=:")
+    );
+    let one = app.call(&format!("{path}/1"), &[], b"");
+    assert_eq!((one.status, &one.body[..]), (200, &b"before"[..]));
+    for (seq, status, code) in [(2, 404, "QC4022"), (99, 404, "QC4022")] {
+        let missing = app.call(&format!("{path}/{seq}"), &[], b"");
+        assert_eq!(
+            (missing.status, missing.json()["code"].clone()),
+            (status, code.into())
+        );
+    }
+    let stranger = site.curl(None).call(place, &[], b"");
+    assert_eq!(stranger.status, 401, "{stranger:?}");
+
+    // what is too long leaves nothing behind
+    let too_long = vec![7; (64 << 20) + 1];
+    let refused = app.call(path, &["-H", "Idempotency-Key: huge"], &too_long);
+    assert_eq!(refused.status, 413, "{}", refused.headers);
+    let tail = relay.ask(&["tail", Site::STREAM]).ok();
+    let last = tail.lines().last().unwrap();
+    assert!(last.contains("20.0 MiB in 21 parts"), "{tail}");
+    assert_eq!(tail.lines().count(), 2, "{tail}");
+
+    // a local operator publishes from a file
+    let file = long_file(&site.path("long.bin"), (17 << 20) + 1, 10);
+    let text = relay.ask(&[
+        "publish",
+        Site::STREAM,
+        "--id",
+        "local",
+        "--file",
+        file.to_str().unwrap(),
+    ]);
+    assert!(text.ok().contains("stored 1, duplicates 0"));
+    until("all of it is delivered", || {
+        names(&site) == ["local", "note-1", "scan-1"]
+    });
+    assert!(fs::read(site.path("out/scan-1")).unwrap() == body);
+    assert_eq!(sha256(&site.path("out/local")), sha256(&file));
+    for daemon in [&mut relay, &mut edge] {
+        until("the ledger balances", || daemon.ledger().0);
+        assert_nothing_dead(daemon);
+        assert_eq!(daemon.stop(), 0);
+    }
+}
+
+#[test]
+fn dropped_files_and_webhooks_take_long_bodies_too() {
+    let site = Site::new();
+    let port = qc_tests::free_port();
+    let hook = format!(
+        "[[source]]\nname = \"hook\"\nstream = \"{}\"\nclass = \"internal\"\n\
+         [source.webhook]\nlisten = \"127.0.0.1:{port}\"\nmax_body = \"32MiB\"\n",
+        Site::STREAM
+    );
+    let address = site.address();
+    let mut daemons = [
+        site.relay(""),
+        site.edge_a(&address, &hook),
+        site.edge_b(&address, "{id}", ""),
+    ];
+    daemons.iter_mut().for_each(Daemon::start);
+    let bytes = (18 << 20) + 3;
+    let file = long_file(&site.path("made.bin"), bytes, 11);
+    let of_hook = long_file(&site.path("hook.bin"), bytes, 12);
+    fs::rename(&file, site.path("drop/scan.bin")).unwrap();
+    let post = run(
+        program("curl")
+            .args(["--silent", "--show-error", "--max-time", "60", "--fail"])
+            .args(["-H", "Idempotency-Key: delivery-1", "--data-binary"])
+            .arg(format!("@{}", of_hook.display()))
+            .arg(format!("http://127.0.0.1:{port}/")),
+        b"",
+    );
+    assert!(post.ok().contains("\"seq\""));
+    until("both are delivered", || names(&site).len() == 2);
+    assert_eq!(sha256(&site.path("out/delivery-1")), sha256(&of_hook));
+    until("the file is moved", || {
+        site.path("drop/.done/scan.bin").exists()
+    });
+    let dropped = names(&site)
+        .into_iter()
+        .find(|name| name != "delivery-1")
+        .unwrap();
+    let delivered = sha256(&site.path("out").join(dropped));
+    assert_eq!(delivered, sha256(&site.path("drop/.done/scan.bin")));
+    for daemon in &mut daemons {
+        until("the ledger balances", || daemon.ledger().0);
+        assert_nothing_dead(daemon);
+        assert_eq!(daemon.stop(), 0);
+    }
+}

@@ -31,7 +31,7 @@ use qc_core::admin::{Problem, dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
-use qc_core::door::{PourError, discard, pour};
+use qc_core::door::{PourError, exhaust, pour};
 use qc_core::link::DialerState;
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::certificate_status;
@@ -189,7 +189,7 @@ async fn send_long(
 ) -> Result<Json<Reply<SendReceipt>>, Problem> {
     let taken = take_long(&admin, &query, &headers, &mut body).await;
     if taken.is_err() {
-        discard(body).await;
+        exhaust(body).await;
     }
     let outcome = taken?;
     let receipt = SendReceipt {
@@ -213,7 +213,9 @@ async fn take_long(
         .map_err(|error| Failure::new(Exit::Usage, "QC4002", "no event").because(&error))?;
     check_length(Some(body.size_hint().lower())).map_err(|error| not_taken(&error))?;
     let upload = intake.upload(envelope, MAX_WHOLE);
-    let mut upload = upload.map_err(|error| not_taken(&error))?;
+    let mut upload = upload
+        .map_err(|error| not_taken(&error))?
+        .announced(body.size_hint().lower());
     let poured = pour(body, &mut upload, BODY_DEADLINE).await;
     poured.map_err(|error| match error {
         PourError::Store(error) => not_taken(&error.into()),

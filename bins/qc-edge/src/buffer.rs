@@ -381,7 +381,7 @@ mod tests {
     use qc_core::backoff::Backoff;
     use qc_core::clock::{Clock, SystemClock};
     use qc_core::config::{Source, load};
-    use qc_core::model::Envelope;
+
     use qc_core::store::{LogOptions, NodeKey, RealDisk};
 
     use super::*;

@@ -404,7 +404,7 @@ async fn publish_long(
     let begin = |envelope| admin.hub.upload_locally(&stream, envelope);
     let stored = door::store_long(&headers, &mut body, &defaults, &limits, begin).await;
     if stored.is_err() {
-        door::discard(body).await;
+        door::exhaust(body).await;
     }
     let published = stored?;
     let receipt = PublishReceipt {

@@ -110,7 +110,9 @@ impl Hub {
                     .map(|record| entry(stream, record))
                     .collect::<Result<_, _>>()?;
                 if entries.is_empty() {
-                    continue; // nothing but parts of what is not whole yet
+                    // nothing but parts of what is not whole yet; there may be many
+                    tokio::task::yield_now().await;
+                    continue;
                 }
                 return Ok((entries, after));
             }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::model::{Envelope, Message};
-use crate::parts::{MAX_WHOLE, Sizes};
+use crate::parts::MAX_WHOLE;
 use crate::wire::MAX_BODY;
 
 /// Where the body comes from and what its envelope says.
@@ -69,22 +69,18 @@ impl MessageArgs {
             return Err(too_large(MAX_WHOLE));
         }
         let may_be_long = may_be_long && !self.lines;
-        let most = if may_be_long {
-            Sizes::PRODUCT.part
-        } else {
-            MAX_BODY
-        };
         let mut first = Vec::new();
-        let read = (&mut file).take(most as u64 + 1).read_to_end(&mut first);
+        let mut beginning = (&mut file).take(MAX_BODY as u64 + 1);
+        let read = beginning.read_to_end(&mut first);
         let read = read.map_err(|error| self.cannot_read(&error))?;
-        match (read > most, may_be_long) {
+        match (read > MAX_BODY, may_be_long) {
             (true, true) => Ok(Input::Long {
                 envelope: self.envelope(source, self.fresh_id()?)?,
                 first: first.into(),
                 rest: file,
                 length,
             }),
-            (true, false) => Err(too_large(most as u64)),
+            (true, false) => Err(too_large(MAX_BODY as u64)),
             (false, _) => Ok(Input::Messages(self.messages(source, &first.into())?)),
         }
     }

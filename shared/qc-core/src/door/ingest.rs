@@ -20,7 +20,7 @@ use super::{discard, pour};
 use crate::cloudevents::{self, BATCH_JSON, Bounds, EVENT_JSON};
 use crate::model::{Envelope, Message};
 #[cfg(feature = "store")]
-use crate::parts::{Sizes, Upload};
+use crate::parts::Upload;
 
 /// Attributes for a body that comes without any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,12 +69,11 @@ pub(super) async fn publish<D: Door>(
 /// known to fit into a record.
 #[cfg(feature = "store")]
 pub fn may_be_long(headers: &HeaderMap, body: &Body, limits: &Limits) -> bool {
-    let part = Sizes::PRODUCT.part;
     let content_type = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     let is_looked_into = cloudevents::essence(content_type).starts_with("application/cloudevents");
     let announced = body.size_hint().upper();
-    let fits = announced.is_some_and(|bytes| bytes <= part as u64);
-    limits.body > part && !is_looked_into && !fits
+    let fits = announced.is_some_and(|bytes| bytes <= Limits::MAX_BODY as u64);
+    limits.body > Limits::MAX_BODY && !is_looked_into && !fits
 }
 
 /// Stores a long body as it comes.
@@ -96,7 +95,7 @@ async fn publish_long<D: Door>(
     match stored.await {
         Ok(published) => Ok(receipts(&[published], Form::One, &door.node())),
         Err(problem) => {
-            discard(body).await;
+            discard(headers, body).await;
             Err(problem)
         }
     }
@@ -121,7 +120,7 @@ pub async fn store_long(
     } else {
         raw(headers, content_type, defaults)?
     };
-    let mut upload = begin(envelope)?;
+    let mut upload = begin(envelope)?.announced(body.size_hint().lower());
     pour(body, &mut upload, limits.deadline).await?;
     let outcome = upload
         .finish()

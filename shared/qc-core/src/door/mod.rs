@@ -45,7 +45,7 @@ use crate::{
     parts::{Upload, Whole},
 };
 
-pub use body::{check_headers, discard, read_body};
+pub use body::{check_headers, discard, exhaust, read_body};
 pub use ingest::{Defaults, Form, messages, receipts};
 #[cfg(feature = "store")]
 pub use ingest::{may_be_long, store_long};

@@ -1,7 +1,7 @@
 //! Messages that are longer than a record: a run of records, the *parts*, each stored, sent, acknowledged
 //! and judged as any other.
 //!
-//! A body up to [`Sizes::part`] is one record, as it always was. A longer one is cut by [`Upload`]: every part
+//! A body up to [`Sizes::record`] is one record, as it always was. A longer one is cut by [`Upload`]: every part
 //! carries the whole head, so whoever decides by class, tenant or type decides alike for each and
 //! remembers nothing. All parts but the last have the same length, so a part's place in the body follows from
 //! its number. The body of the last part ends in a [`Trailer`]:
@@ -38,7 +38,9 @@ pub use whole::{Whole, WholeError};
 /// How long parts and whole bodies may be. Small under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// The longest body of a message in one record, and the length of every part but the last.
+    /// The longest body of a message in one record.
+    pub record: usize,
+    /// The length of every part of a longer one but the last.
     pub part: usize,
     /// The longest body of a message.
     pub whole: u64,
@@ -47,6 +49,7 @@ pub struct Sizes {
 impl Sizes {
     /// What the product cuts.
     pub const PRODUCT: Self = Self {
+        record: MAX_BODY,
         part: 1 << 20,
         whole: 1 << 30,
     };

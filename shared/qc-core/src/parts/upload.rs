@@ -12,8 +12,9 @@ use crate::wire::encode_envelope;
 /// Hands one draft to the log of a node, queued before it returns.
 pub type Submit = Box<dyn FnMut(Draft) -> Receipt + Send>;
 
-/// A message whose body comes bit by bit. Two parts of it are in memory at most: one on its way to the
-/// disk, and one that is being filled meanwhile.
+/// A message whose body comes bit by bit. In memory is one part on its way to the disk and one that is
+/// being filled meanwhile; at the beginning as much as fits into a record, unless the body is known to be
+/// longer.
 ///
 /// When it is dropped before its end, the parts so far stay; the same message sent again finds them.
 pub struct Upload {
@@ -32,6 +33,13 @@ impl Upload {
         }
     }
 
+    /// The same, of a body that has so many bytes. It is cut like one whose length nobody knew.
+    #[must_use]
+    pub fn announced(mut self, bytes: u64) -> Self {
+        self.cutter.is_long |= bytes > self.cutter.sizes.record as u64;
+        self
+    }
+
     /// Takes more of the body.
     pub async fn push(&mut self, mut data: Bytes) -> Result<(), AppendError> {
         while !data.is_empty() {
@@ -45,6 +53,9 @@ impl Upload {
     /// The body has ended: what became of the message, once all of it is on disk. Its number is that of the
     /// last part.
     pub async fn finish(mut self) -> Result<Outcome, AppendError> {
+        while let Some(draft) = self.cutter.full_part(0) {
+            self.send(draft).await?;
+        }
         let last = self.cutter.finish();
         if let Some(receipt) = self.under_way.take() {
             receipt.await?;
@@ -71,6 +82,8 @@ pub(super) struct Cutter {
     id: String,
     lane: Lane,
     sizes: Sizes,
+    /// Whether it does not fit into one record.
+    is_long: bool,
     next: u32,
     /// Bytes of the parts that were given out.
     cut: u64,
@@ -88,6 +101,7 @@ impl Cutter {
             id: envelope.id.clone(),
             lane,
             sizes,
+            is_long: false,
             next: 0,
             cut: 0,
             digest: Context::new(&SHA256),
@@ -104,14 +118,29 @@ impl Cutter {
                 max: usize::try_from(self.sizes.whole).unwrap_or(usize::MAX),
             });
         }
-        if self.filling.len() == self.sizes.part && !data.is_empty() {
-            let full = self.filling.split().freeze();
-            return Ok(Some(self.part(full, false)));
+        self.is_long |= self.filling.len() + data.len() > self.sizes.record;
+        if let Some(full) = self.full_part(data.len()) {
+            return Ok(Some(full));
         }
-        let room = self.sizes.part - self.filling.len();
+        let room = if self.is_long {
+            self.sizes.part - self.filling.len()
+        } else {
+            data.len()
+        };
         let taken = data.split_to(room.min(data.len()));
         self.filling.extend_from_slice(taken.chunk());
         Ok(None)
+    }
+
+    /// A part that is not the last: of a long body, when `more` bytes are known to come behind what is at
+    /// hand.
+    pub(super) fn full_part(&mut self, more: usize) -> Option<Draft> {
+        let part = self.sizes.part;
+        if !self.is_long || self.filling.len() + more.min(1) <= part {
+            return None;
+        }
+        let full = self.filling.split_to(part).freeze();
+        Some(self.part(full, false))
     }
 
     /// The last part, which is all of a message that fits into one record.

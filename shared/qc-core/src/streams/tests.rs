@@ -67,6 +67,7 @@ enum Flaw {
     /// Acknowledges what is written after the answer.
     AcksAhead,
     ForgetsIds,
+    FindsTheFirst,
     ForgetsHops,
     GivesNumbersAnew,
     SwapsSubmissions,
@@ -102,6 +103,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::DropsAMessage, "an_ack_is_durable"),
     (Flaw::AcksAhead, "an_ack_is_durable"),
     (Flaw::ForgetsIds, "a_message_is_in_its_stream_once"),
+    (Flaw::FindsTheFirst, "what_is_stored_is_found"),
     (Flaw::ForgetsHops, "a_hop_is_taken_over_once"),
     (
         Flaw::GivesNumbersAnew,
@@ -423,7 +425,14 @@ impl Streams for Flawed {
         keys: Vec<[u8; 16]>,
     ) -> Answer<'a, Result<Vec<Option<Seq>>, AppendError>> {
         let stream = self.place(stream);
-        Box::pin(async move { self.engine.find(&stream, keys).await })
+        Box::pin(async move {
+            let mut found = self.engine.find(&stream, keys).await?;
+            if self.flaw == Flaw::FindsTheFirst {
+                let first = found.iter().flatten().min().copied();
+                found.iter_mut().for_each(|seq| *seq = first);
+            }
+            Ok(found)
+        })
     }
 
     fn heads<'a>(

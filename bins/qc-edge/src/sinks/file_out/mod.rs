@@ -120,6 +120,15 @@ impl Sink for FileOut {
     }
 
     async fn leftover(&mut self) -> Result<Option<Leftover>, String> {
+        // the usual case costs no hand-over
+        if self
+            .spools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+        {
+            return Ok(None);
+        }
         let next = self.blocking(|folder, spools| {
             let next = spools.leftover(folder);
             next.map_err(|error| folder.later(&error).to_string())
@@ -425,5 +434,7 @@ fn c_name(name: &str) -> io::Result<CString> {
     CString::new(name).map_err(io::Error::from)
 }
 
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod tests;

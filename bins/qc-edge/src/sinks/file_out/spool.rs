@@ -331,6 +331,11 @@ impl Spools {
         Ok(())
     }
 
+    /// Whether there is nothing to look after.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// How many messages are not whole.
     pub(super) fn unfinished(&self) -> usize {
         let open = |spool: &&Spool| spool.note.fate == Fate::Open;

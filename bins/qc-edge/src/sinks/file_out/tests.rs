@@ -3,7 +3,7 @@
 use std::fs;
 
 use qc_core::clock::SystemClock;
-use qc_core::model::{Envelope, Epoch, Message, Part, Seq};
+use qc_core::model::{Envelope, Epoch, Message, Part};
 
 use super::*;
 
@@ -177,11 +177,12 @@ async fn lines_are_appended_once() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let config = |text: &str| serde_json::from_str::<FileOutConfig>(text).unwrap();
+    let open = |config| FileOut::open(config, Arc::new(SystemClock::default()));
     for bad in [
         r#"{"path":"/dev/null/x"}"#,
         r#"{"path":"/tmp","name":"{nobody}"}"#,
         r#"{"path":"/tmp","mode":"append-lines","name":"{seq}"}"#,
     ] {
-        assert!(FileOut::open(&config(bad)).is_err(), "{bad}");
+        assert!(open(&config(bad)).is_err(), "{bad}");
     }
 }

@@ -265,8 +265,8 @@ impl FileDrop {
             Ok(reading) => reading,
             Err(error) => return self.not_read(found, error).await,
         };
-        if let Some(envelope) = reading.long() {
-            return match long(reading, envelope, intake).await {
+        if let Some((envelope, length)) = reading.long() {
+            return match long(reading, envelope, length, intake).await {
                 Ok(outcome) => {
                     let again = u64::from(outcome.is_duplicate());
                     self.activity.duplicates(again);
@@ -409,15 +409,15 @@ enum NotTaken {
     Intake(IntakeError),
 }
 
-/// Takes in a file that is one message and too long for memory.
+/// Takes in a file that is one message and does not fit into a record.
 async fn long<I: Intake>(
     mut reading: Reading,
     envelope: Envelope,
+    length: u64,
     intake: &I,
 ) -> Result<Outcome, NotTaken> {
-    let mut upload = intake
-        .upload(envelope, MAX_WHOLE)
-        .map_err(NotTaken::Intake)?;
+    let upload = intake.upload(envelope, MAX_WHOLE);
+    let mut upload = upload.map_err(NotTaken::Intake)?.announced(length);
     let store = |error: AppendError| NotTaken::Intake(error.into());
     loop {
         let chunk;

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use qc_core::model::{AttrValue, Envelope, Message, Timestamp};
-use qc_core::parts::Sizes;
+use qc_core::wire::MAX_BODY;
 
 use super::Mode;
 use super::folder::{Folder, Found, Odd, OpenError, Stamp, shown};
@@ -112,11 +112,10 @@ impl Reading {
         Ok(messages)
     }
 
-    /// The envelope of a file that is one message and too long for memory.
-    pub(super) fn long(&self) -> Option<Envelope> {
-        let is_long =
-            self.template.mode == Mode::Whole && self.stamp.size > Sizes::PRODUCT.part as u64;
-        is_long.then(|| self.own_envelope())
+    /// Envelope and length of a file that is one message and does not fit into a record.
+    pub(super) fn long(&self) -> Option<(Envelope, u64)> {
+        let is_long = self.template.mode == Mode::Whole && self.stamp.size > MAX_BODY as u64;
+        is_long.then(|| (self.own_envelope(), self.stamp.size))
     }
 
     /// The next piece of such a file; none at its end.

@@ -321,7 +321,7 @@ impl Webhook {
                 Ok(receipts(&[published], Form::One, &shared.node))
             }
             Err(problem) => {
-                discard(body).await;
+                discard(headers, body).await;
                 Err(not_gone(problem))
             }
         }
