@@ -78,7 +78,11 @@ fn names(site: &Site) -> Vec<String> {
 
 fn assert_nothing_dead(daemon: &Daemon) {
     let letters = daemon.ask(&["dlq", "list", "--json"]).data();
-    assert_eq!(letters.as_array().map(Vec::len), Some(0), "{letters}");
+    assert_eq!(
+        letters["letters"].as_array().map(Vec::len),
+        Some(0),
+        "{letters}"
+    );
 }
 
 #[test]
