@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Arc, Mutex};
 
 use qc_core::clock::ManualClock;
-use qc_core::model::{Envelope, Epoch, Lane, Message, Part, Seq, Timestamp};
+use qc_core::model::{Envelope, Epoch, Lane, Message, Part, Timestamp};
 use qc_core::parts::{Sizes, Trailer, Upload};
 use qc_core::store::{Draft, Outcome};
 use qc_core::streams::Receipt;

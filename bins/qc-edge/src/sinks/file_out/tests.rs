@@ -177,7 +177,7 @@ async fn lines_are_appended_once() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let config = |text: &str| serde_json::from_str::<FileOutConfig>(text).unwrap();
-    let open = |config| FileOut::open(config, Arc::new(SystemClock::default()));
+    let open = |config: &FileOutConfig| FileOut::open(config, Arc::new(SystemClock::default()));
     for bad in [
         r#"{"path":"/dev/null/x"}"#,
         r#"{"path":"/tmp","name":"{nobody}"}"#,

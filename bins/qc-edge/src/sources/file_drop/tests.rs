@@ -518,7 +518,7 @@ async fn a_file_that_does_not_fit_into_a_record_goes_in_parts() {
     assert_eq!(parts[0].envelope.subject.as_deref(), Some("long.bin"));
 
     // longer than any message, which nobody reads to find out
-    let file = fs::File::create(site.path("longest.bin")).unwrap();
+    let file = File::create(site.path("longest.bin")).unwrap();
     file.set_len((1 << 30) + 1).unwrap();
     site.settle(&mut drop).await;
     assert_eq!(
