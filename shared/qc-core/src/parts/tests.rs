@@ -236,7 +236,7 @@ fn what_is_not_whole_is_not_given_to_its_end() {
     let body: Vec<u8> = (0..100).collect();
     let parts = cut(&[&body]).unwrap();
     let disk = SimDisk::default();
-    let (engine, stream) = self::engine(&disk);
+    let (engine, stream) = engine(&disk);
     // parts 0, 1 and the last
     publish(
         &engine,

@@ -349,7 +349,7 @@ mod tests {
             lane: Lane::Normal,
             head: head.into(),
             body: vec![1; 100].into(),
-            part: crate::model::Part::WHOLE,
+            part: Part::WHOLE,
         }
     }
 

@@ -491,7 +491,7 @@ fn settings_that_cannot_work_are_refused() {
     assert!(bad(&|c| c.done = "../done".to_owned()));
     assert!(bad(&|c| c.done = String::new()));
     assert!(bad(&|c| c.error = ".done".to_owned()));
-    assert!(bad(&|c| c.max_bytes = Some(Size(17 << 20))));
+    assert!(bad(&|c| c.max_bytes = Some(Size((1 << 30) + 1))));
     assert!(bad(&|c| c.path = "/does/not/exist".into()));
     std::os::unix::fs::symlink("/tmp", dir.path().join("away")).unwrap();
     assert!(
@@ -520,6 +520,7 @@ async fn a_file_that_does_not_fit_into_a_record_goes_in_parts() {
     // longer than any message, which nobody reads to find out
     let file = File::create(site.path("longest.bin")).unwrap();
     file.set_len((1 << 30) + 1).unwrap();
+    std::mem::drop(file);
     site.settle(&mut drop).await;
     assert_eq!(
         site.reason("longest.bin"),
