@@ -310,9 +310,9 @@ impl Intake for EdgeIntake {
             let (stored, buffer) = (buffer.log().submit(&key, vec![draft]), buffer.clone());
             Box::pin(async move {
                 let outcomes = stored.await?;
-                outcomes
-                    .iter()
-                    .for_each(|outcome| buffer.count_in(*outcome));
+                for outcome in &outcomes {
+                    buffer.count_in(*outcome);
+                }
                 Ok(outcomes)
             })
         };

@@ -50,7 +50,7 @@ pub enum Input {
     /// One message with a body that is not.
     Long {
         /// Its attributes.
-        envelope: Envelope,
+        envelope: Box<Envelope>,
         /// The beginning of its body.
         first: Bytes,
         /// The rest.
@@ -75,7 +75,7 @@ impl MessageArgs {
         let read = read.map_err(|error| self.cannot_read(&error))?;
         match (read > MAX_BODY, may_be_long) {
             (true, true) => Ok(Input::Long {
-                envelope: self.envelope(source, self.fresh_id()?)?,
+                envelope: Box::new(self.envelope(source, self.fresh_id()?)?),
                 first: first.into(),
                 rest: file,
                 length,

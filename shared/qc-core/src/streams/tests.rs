@@ -429,7 +429,7 @@ impl Streams for Flawed {
             let mut found = self.engine.find(&stream, keys).await?;
             if self.flaw == Flaw::FindsTheFirst {
                 let first = found.iter().flatten().min().copied();
-                found.iter_mut().for_each(|seq| *seq = first);
+                found.fill(first);
             }
             Ok(found)
         })
