@@ -22,6 +22,7 @@ mod getting_through;
 mod identity;
 mod keys;
 mod kill_any;
+mod long_bodies;
 mod over_the_link;
 mod restarts;
 mod restored;

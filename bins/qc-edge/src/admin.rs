@@ -5,6 +5,7 @@
 //! GET  /v1/netdeps                                           what the network has to let through
 //! GET  /v1/dlq   /v1/dlq/ID                                 dead letters, see qc_core::admin::dlq
 //! POST /v1/send?stream=TENANT/NAME&class=CLASS&lane=LANE    a CloudEvents batch, answered when on disk
+//! POST /v1/send/body?...                                    one event in binary mode, its body of any length
 //! POST /v1/reload
 //! GET  /v1/disk      POST /v1/disk/relieve                   see `qc_core::upkeep`
 //! ```
@@ -12,9 +13,11 @@
 //! The routes of keys and control objects are merged in: `qc_core::node::key_routes`, `control_routes`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,9 +31,11 @@ use qc_core::admin::{Problem, dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::Clock;
 use qc_core::cloudevents::{self, Bounds};
+use qc_core::door::{PourError, exhaust, pour};
 use qc_core::link::DialerState;
 use qc_core::model::{DataClass, Lane, StreamName};
 use qc_core::node::{Control, certificate_status};
+use qc_core::parts::MAX_WHOLE;
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, NoKey, Role};
 use qc_core::streams::Embedded;
@@ -41,12 +46,12 @@ use qc_core::uplink::Monitor;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, EdgeIntake};
 use crate::commands::netdeps::ROUTE;
 use crate::connectors::Connectors;
 use crate::metrics::EdgeMetrics;
 use crate::netdeps::{Dependency, User};
-use crate::sources::{Intake as _, IntakeError};
+use crate::sources::{Intake as _, IntakeError, Outcome, check_length};
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -96,6 +101,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/ledger", get(ledger))
         .route(ROUTE, get(netdeps))
         .route("/v1/send", post(send))
+        .route("/v1/send/body", post(send_long))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .with_state(admin)
@@ -149,19 +155,7 @@ async fn send(
     Query(query): Query<SendQuery>,
     body: Bytes,
 ) -> Result<Json<Reply<SendReceipt>>, Problem> {
-    let usage = |error: String| Failure::new(Exit::Usage, "QC4001", error);
-    let stream: StreamName = query.stream.parse().map_err(|e| usage(format!("{e}")))?;
-    let class: DataClass = query.class.parse().map_err(|e| usage(format!("{e}")))?;
-    let lane = query.lane.as_deref().map(str::parse).transpose();
-    let lane: Lane = lane.map_err(|e| usage(format!("{e}")))?.unwrap_or_default();
-    // what this node may not forward is refused at the door, not at the relay
-    if stream.tenant() != admin.buffer.node().tenant() {
-        let message = format!(
-            "{} belongs to another tenant than {stream}",
-            admin.buffer.node()
-        );
-        return Err(Failure::new(Exit::Refused, "QC5001", message).into());
-    }
+    let intake = query.intake(&admin)?;
     let bounds = Bounds {
         bytes: 24 << 20,
         events: 100_000,
@@ -169,9 +163,7 @@ async fn send(
     };
     let messages = cloudevents::decode_batch(&body, &bounds)
         .map_err(|error| Failure::new(Exit::Usage, "QC4002", "no event").because(&error))?;
-    let outcomes = admin
-        .buffer
-        .intake(stream, class, lane)
+    let outcomes = intake
         .submit(messages)
         .await
         .map_err(|error| not_taken(&error))?;
@@ -187,6 +179,72 @@ async fn send(
     Ok(admin.reply("qc.send/1", receipt))
 }
 
+/// How long a local sender may be silent within a body.
+const BODY_DEADLINE: Duration = Duration::from_mins(5);
+
+async fn send_long(
+    State(admin): State<Admin>,
+    Query(query): Query<SendQuery>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Json<Reply<SendReceipt>>, Problem> {
+    let taken = take_long(&admin, &query, &headers, &mut body).await;
+    if taken.is_err() {
+        exhaust(body).await;
+    }
+    let outcome = taken?;
+    let receipt = SendReceipt {
+        stored: u64::from(!outcome.is_duplicate()),
+        duplicates: u64::from(outcome.is_duplicate()),
+        last_seq: outcome.seq().0,
+    };
+    Ok(admin.reply("qc.send/1", receipt))
+}
+
+async fn take_long(
+    admin: &Admin,
+    query: &SendQuery,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Outcome, Failure> {
+    let intake = query.intake(admin)?;
+    let pairs = headers.iter();
+    let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let envelope = cloudevents::decode_headers(pairs)
+        .map_err(|error| Failure::new(Exit::Usage, "QC4002", "no event").because(&error))?;
+    check_length(Some(body.size_hint().lower())).map_err(|error| not_taken(&error))?;
+    let upload = intake.upload(envelope, MAX_WHOLE);
+    let mut upload = upload
+        .map_err(|error| not_taken(&error))?
+        .announced(body.size_hint().lower());
+    let poured = pour(body, &mut upload, BODY_DEADLINE).await;
+    poured.map_err(|error| match error {
+        PourError::Store(error) => not_taken(&error.into()),
+        error => Failure::new(Exit::Usage, "QC0607", "the message is not whole").because(&error),
+    })?;
+    let finished = upload.finish().await;
+    finished.map_err(|error| not_taken(&error.into()))
+}
+
+impl SendQuery {
+    /// The door for what is sent.
+    fn intake(&self, admin: &Admin) -> Result<EdgeIntake, Failure> {
+        let usage = |error: String| Failure::new(Exit::Usage, "QC4001", error);
+        let stream: StreamName = self.stream.parse().map_err(|e| usage(format!("{e}")))?;
+        let class: DataClass = self.class.parse().map_err(|e| usage(format!("{e}")))?;
+        let lane = self.lane.as_deref().map(str::parse).transpose();
+        let lane: Lane = lane.map_err(|e| usage(format!("{e}")))?.unwrap_or_default();
+        // what this node may not forward is refused at the door, not at the relay
+        if stream.tenant() != admin.buffer.node().tenant() {
+            let message = format!(
+                "{} belongs to another tenant than {stream}",
+                admin.buffer.node()
+            );
+            return Err(Failure::new(Exit::Refused, "QC5001", message));
+        }
+        Ok(admin.buffer.intake(stream, class, lane))
+    }
+}
 fn not_taken(error: &IntakeError) -> Failure {
     let (exit, code) = match error {
         IntakeError::NotNow(error) => match error {

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
-use qc_core::model::{AttrValue, DataClass, Lane, Message, NodeName, Seq, StreamName};
+use qc_core::model::{AttrValue, DataClass, Envelope, Lane, Message, NodeName, Seq, StreamName};
 use qc_core::node::ledger_row;
+use qc_core::parts::{Sizes, Upload};
 use qc_core::store::{AppendError, Backlog, DeadLetter, Draft, Log, Positions, Role, StreamKey};
+use qc_core::streams::Receipt;
 
 use crate::config::{EdgeConfig, From};
 use crate::sources::{Intake, IntakeError, Outcome};
@@ -119,6 +121,12 @@ impl Buffer {
     pub(crate) fn advance(&self, stream: &StreamKey, consumer: &str, seq: Seq) {
         let passed = self.inner.positions.advance(stream, consumer, seq);
         self.inner.handed_out.fetch_add(passed, Ordering::Relaxed);
+    }
+
+    fn count_in(&self, outcome: Outcome) {
+        if !outcome.is_duplicate() {
+            self.inner.taken_in.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What waits for the relay, over all streams and lanes.
@@ -282,22 +290,11 @@ impl Intake for EdgeIntake {
         }
         let mut outcomes = vec![None; count];
         for (lane, drafts) in lanes {
-            let key = StreamKey {
-                role: Role::Outbox,
-                name: self.stream.clone(),
-                lane,
-            };
+            let key = self.outbox(lane);
             let (places, drafts): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
-            let stored = self
-                .buffer
-                .log()
-                .append(&key, drafts)
-                .await
-                .map_err(intake_error)?;
+            let stored = self.buffer.log().append(&key, drafts).await?;
             for (at, outcome) in places.into_iter().zip(stored) {
-                if !outcome.is_duplicate() {
-                    self.buffer.inner.taken_in.fetch_add(1, Ordering::Relaxed);
-                }
+                self.buffer.count_in(outcome);
                 if let Some(place) = outcomes.get_mut(at) {
                     *place = Some(outcome);
                 }
@@ -305,13 +302,47 @@ impl Intake for EdgeIntake {
         }
         Ok(outcomes.into_iter().flatten().collect())
     }
+
+    fn upload(&self, mut envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
+        let lane = self.admit(&mut envelope)?;
+        let (buffer, key) = (self.buffer.clone(), self.outbox(lane));
+        let submit = move |draft| -> Receipt {
+            let (stored, buffer) = (buffer.log().submit(&key, vec![draft]), buffer.clone());
+            Box::pin(async move {
+                let outcomes = stored.await?;
+                for outcome in &outcomes {
+                    buffer.count_in(*outcome);
+                }
+                Ok(outcomes)
+            })
+        };
+        let sizes = Sizes {
+            whole: most.min(Sizes::PRODUCT.whole),
+            ..Sizes::PRODUCT
+        };
+        Ok(Upload::new(&envelope, lane, sizes, Box::new(submit)))
+    }
 }
 
 impl EdgeIntake {
+    fn outbox(&self, lane: Lane) -> StreamKey {
+        StreamKey {
+            role: Role::Outbox,
+            name: self.stream.clone(),
+            lane,
+        }
+    }
+
     fn draft(&self, mut message: Message) -> Result<(Lane, Draft), IntakeError> {
+        let lane = self.admit(&mut message.envelope)?;
+        Ok((lane, Draft::from_message(&message, lane)))
+    }
+
+    /// Gives the envelope its class and checks it; tells the lane that it goes in.
+    fn admit(&self, envelope: &mut Envelope) -> Result<Lane, IntakeError> {
         let refuse = |code, reason: String| IntakeError::Refused { code, reason };
         let class = self.class.as_str();
-        match message.envelope.data_class() {
+        match envelope.data_class() {
             Some(stated) if stated != class => {
                 let stated = qc_core::safe_text::safe(stated, 80);
                 let reason =
@@ -321,18 +352,15 @@ impl EdgeIntake {
             Some(_) => {}
             None => {
                 let class = AttrValue::String(class.to_owned());
-                message
-                    .envelope
+                envelope
                     .extensions
                     .insert("dataclassification".to_owned(), class);
             }
         }
-        message
-            .envelope
+        envelope
             .check()
             .map_err(|error| refuse("QC4002", error.to_string()))?;
-        let lane = message.envelope.lane().unwrap_or(self.lane);
-        Ok((lane, Draft::from_message(&message, lane)))
+        Ok(envelope.lane().unwrap_or(self.lane))
     }
 }
 
@@ -345,16 +373,6 @@ fn add(sum: &mut Backlog, waits: &Backlog) {
     };
 }
 
-fn intake_error(error: AppendError) -> IntakeError {
-    match error {
-        AppendError::TooLarge { .. } => IntakeError::Refused {
-            code: error.code(),
-            reason: error.to_string(),
-        },
-        error => IntakeError::NotNow(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -363,7 +381,7 @@ mod tests {
     use qc_core::backoff::Backoff;
     use qc_core::clock::{Clock, SystemClock};
     use qc_core::config::{Source, load};
-    use qc_core::model::Envelope;
+
     use qc_core::store::{LogOptions, NodeKey, RealDisk};
 
     use super::*;

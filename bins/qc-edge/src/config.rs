@@ -98,8 +98,8 @@ pub(crate) const SCHEMA: Schema = Schema {
                             .default("\".done\""),
                         Key::new("error", Kind::String, "Folder in it for files that cannot be taken, with a reason beside each.")
                             .default("\".error\""),
-                        Key::new("max_bytes", Kind::Size, "The largest file; 16MiB at most in whole mode.")
-                            .example("\"16MiB\""),
+                        Key::new("max_bytes", Kind::Size, "The largest file; 1GiB at most in whole mode.")
+                            .default("\"1GiB\""),
                         Key::new("type", Kind::String, "The events' type; qc.file or qc.line by default.")
                             .example("\"com.example.result\""),
                     ],
@@ -115,7 +115,7 @@ pub(crate) const SCHEMA: Schema = Schema {
                             .example("\"/etc/qc/secrets/hook\""),
                         Key::new("hmac_header", Kind::String, "Header with the HMAC-SHA256 of the body.")
                             .default("\"X-Hub-Signature-256\""),
-                        Key::new("max_body", Kind::Size, "The largest body.").default("\"1MiB\""),
+                        Key::new("max_body", Kind::Size, "The largest body, at most 1GiB; with a secret or as JSON of CloudEvents at most 16MiB.").default("\"1MiB\""),
                         Key::new("dedupe_header", Kind::String, "Header that names a delivery: a repeated one is kept once.")
                             .default("\"Idempotency-Key\""),
                         Key::new("type", Kind::String, "The events' type if they do not say.")
@@ -149,6 +149,8 @@ pub(crate) const SCHEMA: Schema = Schema {
                             .default("\"one-per-message\""),
                         Key::new("name", Kind::String, "File name of {id} {seq} {stream} {subject} {time} and text.")
                             .example("\"{seq}-{subject}\""),
+                        Key::new("unfinished", Kind::Duration, "How long a message in parts may wait for its next part while the edge runs; then what came of it becomes dead letters.")
+                            .default("\"30d\""),
                     ],
                 },
                 Variant {

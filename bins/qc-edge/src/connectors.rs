@@ -148,7 +148,7 @@ fn sink(
     let stop = async move { until.signaled().await };
     let (counts, time) = (activity.clone(), Arc::clone(clock));
     let (kind, start): (_, Start) = if let Some(file) = &section.file {
-        let out = FileOut::open(file).map_err(failed)?;
+        let out = FileOut::open(file, Arc::clone(clock)).map_err(failed)?;
         let run = run_sink(out, feed, backoff, time, counts, stop);
         ("file", Box::new(move || task.spawn("file sink", run)))
     } else if let Some(webhook) = &section.webhook {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qc_core::clock::Clock;
-use qc_core::model::{Lane, Message, StreamName};
+use qc_core::model::{Epoch, Lane, Message, Seq, StreamName};
 use qc_core::store::{DeadLetter, DeadNote, Role, StreamKey};
 use qc_core::streams::ReadError;
 use qc_core::wire::{Record, decode_envelope};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::buffer::{Buffer, consumer_name};
 use crate::config::{From, SinkSection};
-use crate::sinks::{Delivery, Fate, Feed};
+use crate::sinks::{Delivery, Fate, Feed, Leftover};
 use crate::uplink::inbox;
 
 /// Records read ahead; a more urgent lane waits for no more than these.
@@ -106,6 +106,7 @@ impl Feed for StreamFeed {
                                 envelope,
                                 body: record.body.clone(),
                             },
+                            part: record.header.part_of(),
                         });
                     }
                     Err(error) => {
@@ -153,6 +154,7 @@ impl Feed for StreamFeed {
                         attempts,
                     },
                     lane: record.header.lane,
+                    part: record.header.part_of(),
                     head: record.head.clone(),
                     body: record.body.clone(),
                 };
@@ -162,5 +164,31 @@ impl Feed for StreamFeed {
         }
         self.ahead.retain(|record| record.header.seq > delivery.seq);
         Ok(())
+    }
+
+    async fn keep(&mut self, leftover: &Leftover) -> Result<(), String> {
+        let Some(key) = self.keys.first().cloned() else {
+            return Err("the sink reads no stream".to_owned());
+        };
+        let letter = DeadLetter {
+            note: DeadNote {
+                code: leftover.code.clone(),
+                reason: leftover.reason.clone(),
+                stream: key,
+                sender: None,
+                // its place is taken and left behind: what it is a part of tells it from others
+                epoch: Epoch(0),
+                seq: Seq::ZERO,
+                consumer: self.consumer.clone(),
+                at: self.clock.now(),
+                attempts: 1,
+            },
+            lane: Lane::Normal,
+            part: leftover.part,
+            head: leftover.head.clone(),
+            body: leftover.body.clone(),
+        };
+        let buried = self.buffer.bury(&letter).await;
+        buried.map_err(|error| error.to_string())
     }
 }

@@ -12,7 +12,7 @@ use qc_core::link::{
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::node::Control;
 use qc_core::service::Drain;
-use qc_core::store::{Draft, Log, Role, StreamKey, dedupe_key};
+use qc_core::store::{Log, Role, StreamKey};
 use qc_core::streams::{ReadError, Streams};
 use qc_core::tls::Credentials;
 use qc_core::uplink::Monitor;
@@ -76,7 +76,7 @@ impl LinkApp for Uplink {
         let count = records.len() as u64;
         let drafts: Result<Vec<_>, _> = records
             .into_iter()
-            .map(|record| draft(peer, open, record))
+            .map(|record| link::draft(peer, open, record))
             .collect();
         let submitted = drafts.map(|drafts| self.buffer.log().submit(&inbox(&open.stream), drafts));
         self.monitor.received(count);
@@ -268,10 +268,4 @@ pub(crate) fn inbox(stream: &StreamName) -> StreamKey {
         name: stream.clone(),
         lane: Lane::Normal,
     }
-}
-
-fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
-    let view = link::received(open, &record)?;
-    let dedupe = dedupe_key(view.source, view.id);
-    Ok(link::draft(peer, open, record, dedupe))
 }

@@ -5,6 +5,7 @@
 //! GET  /v1/dlq   /v1/dlq/ID                                       dead letters, see qc_core::admin::dlq
 //! GET  /v1/tail?stream=TENANT/NAME&after=SEQ&limit=N&wait_ms=N    metadata, never bodies
 //! POST /v1/publish?stream=TENANT/NAME                              a CloudEvents batch
+//! POST /v1/publish/body?stream=TENANT/NAME                         one event in binary mode, its body of any length
 //! POST /v1/reload
 //! GET  /v1/disk      POST /v1/disk/relieve                         see `qc_core::upkeep`
 //! GET  /v1/retention
@@ -17,7 +18,9 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -31,8 +34,9 @@ use qc_core::admin::disk::RETENTION_SCHEMA;
 use qc_core::admin::{dlq, stopping};
 use qc_core::cli::{Exit, Failure};
 use qc_core::cloudevents::{self, Bounds};
-use qc_core::door::{Entry, Problem, ReadQuery};
+use qc_core::door::{self, Entry, Problem, ReadQuery};
 use qc_core::model::{NodeName, Seq, StreamName, Timestamp};
+use qc_core::parts::MAX_WHOLE;
 use qc_core::safe_text::safe;
 use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
@@ -85,6 +89,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/consumers/remove", post(remove_consumer))
         .route("/v1/tail", get(tail))
         .route("/v1/publish", post(publish))
+        .route("/v1/publish/body", post(publish_long))
         .route("/v1/reload", post(reload))
         .route("/v1/nodes/{node}/{*path}", any(of_node))
         .route("/metrics", get(metrics))
@@ -112,6 +117,9 @@ pub(crate) struct TailRow {
     pub class: Option<String>,
     /// Length of its body.
     pub body_bytes: u64,
+    /// The records that it is made of, if they are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
 }
 
 /// The schema of a list of [`ConsumerInfo`].
@@ -345,7 +353,7 @@ async fn tail(
         wait: Duration::from_millis(query.wait_ms.min(60_000)),
     };
     let entries = tokio::select! {
-        entries = admin.hub.entries(&stream, ask) => entries?,
+        entries = admin.hub.entries(&stream, ask) => entries?.0,
         () = admin.drain.signaled() => Vec::new(),
     };
     let rows = entries.into_iter().map(row).collect();
@@ -362,13 +370,51 @@ fn row((accepted, entry): (Timestamp, Entry)) -> TailRow {
         source: entry.message.envelope.source,
         kind: entry.message.envelope.kind,
         subject: entry.message.envelope.subject,
-        body_bytes: entry.message.body.len() as u64,
+        body_bytes: entry
+            .long
+            .map_or(entry.message.body.len() as u64, |long| long.bytes),
+        parts: entry.long.map(|long| long.parts),
     }
 }
 
 #[derive(Debug, Deserialize)]
 struct StreamQuery {
     stream: String,
+}
+
+/// How long a local sender may be silent within a body.
+const BODY_DEADLINE: Duration = Duration::from_mins(5);
+
+async fn publish_long(
+    State(admin): State<Admin>,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
+    mut body: Body,
+) -> Result<Json<Reply<PublishReceipt>>, Problem> {
+    let stream = parse_stream(&query.stream)?;
+    let most = usize::try_from(MAX_WHOLE).unwrap_or(usize::MAX);
+    let limits = door::Limits {
+        body: most,
+        deadline: BODY_DEADLINE,
+        ..door::Limits::default()
+    };
+    let defaults = door::Defaults {
+        source: format!("/{}/publish", admin.hub.node()),
+        kind: door::Defaults::KIND.to_owned(),
+        id_header: door::Defaults::ID_HEADER.to_owned(),
+    };
+    let begin = |envelope| admin.hub.upload_locally(&stream, envelope);
+    let stored = door::store_long(&headers, &mut body, &defaults, &limits, begin).await;
+    if stored.is_err() {
+        door::exhaust(body).await;
+    }
+    let published = stored?;
+    let receipt = PublishReceipt {
+        stored: u64::from(!published.duplicate),
+        duplicates: u64::from(published.duplicate),
+        last_seq: published.seq.0,
+    };
+    Ok(reply(&admin, "qc.publish/1", receipt))
 }
 
 async fn publish(

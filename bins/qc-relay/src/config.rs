@@ -147,7 +147,7 @@ pub(crate) const SCHEMA: Schema = Schema {
                 Key::new(
                     "max_body",
                     Kind::Size,
-                    "The largest request body, at most 16MiB.",
+                    "The largest request body, at most 1GiB; one that is JSON of CloudEvents at most 16MiB.",
                 )
                 .default("\"1MiB\""),
                 Key::new(
@@ -462,10 +462,10 @@ impl RelayConfig {
                 "it leaves nobody a place who was not here before".to_owned(),
             );
         }
-        if config.http.max_body > qc_core::wire::MAX_BODY as u64 {
+        if config.http.max_body > qc_core::parts::MAX_WHOLE {
             problem(
                 "http.max_body".to_owned(),
-                "at most 16MiB are possible".to_owned(),
+                "at most 1GiB is possible".to_owned(),
             );
         }
         if config.est.pki.is_some() != config.est.ca.is_some() {

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 words | [`model`], [`clock`], [`backoff`], [`secret`], [`safe_text`], [`durable`], [`failure`], [`filter`] | - |
 //! | 1 pure | [`wire`], [`cloudevents`] | - |
-//! | 2 machinery | `store`, `streams`, `pki`, `control`, `registry`, `drain` | `store`, `pki`, `net` or `shell` |
+//! | 2 machinery | `store`, `streams`, `parts`, `pki`, `control`, `registry`, `drain` | `store`, `pki`, `net` or `shell` |
 //! | 3 network | `tls`, `est`, `link`, `reach`, `admin`, `door` | `net` |
 //! | 4 shell | `config`, `telemetry`, `service`, `node`, `upkeep`, `uplink`, `cli` | `shell`, `cli` |
 //!
@@ -21,6 +21,7 @@ pub mod durable;
 pub mod failure;
 pub mod filter;
 pub mod model;
+pub mod parts;
 pub mod safe_text;
 pub mod secret;
 pub mod wire;

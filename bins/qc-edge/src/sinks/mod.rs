@@ -10,9 +10,10 @@ pub mod webhook_out;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use qc_core::backoff::Backoff;
 use qc_core::clock::Clock;
-use qc_core::model::{Epoch, Message, Seq, StreamName};
+use qc_core::model::{Epoch, Message, Part, Seq, StreamName};
 
 use crate::sources::Activity;
 
@@ -25,8 +26,27 @@ pub struct Delivery {
     pub epoch: Epoch,
     /// Its number in the stream.
     pub seq: Seq,
-    /// The message.
+    /// The message, or a part of it: then its body is the part's.
     pub message: Message,
+    /// Which part.
+    pub part: Part,
+}
+
+/// Something that a sink has taken of a message that never became whole: a part for the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The stream it came from.
+    pub stream: StreamName,
+    /// The encoded envelope.
+    pub head: Bytes,
+    /// The part.
+    pub body: Bytes,
+    /// Which part.
+    pub part: Part,
+    /// The stable code.
+    pub code: String,
+    /// Why it goes no further.
+    pub reason: String,
 }
 
 /// Why a message was not delivered.
@@ -74,7 +94,22 @@ pub trait Sink: Send {
         &mut self,
         delivery: &Delivery,
     ) -> impl Future<Output = Result<(), DeliverError>> + Send;
+
+    /// The next part of a message that was begun and will not become whole. It is asked for again until
+    /// [`Sink::forget`] says that it is kept elsewhere.
+    fn leftover(&mut self) -> impl Future<Output = Result<Option<Leftover>, String>> + Send {
+        async { Ok(None) }
+    }
+
+    /// The leftover is a dead letter on disk.
+    fn forget(&mut self, leftover: &Leftover) -> impl Future<Output = Result<(), String>> + Send {
+        let _nothing_is_left = leftover;
+        async { Ok(()) }
+    }
 }
+
+/// How often a sink that has nothing to do looks after messages that are not whole.
+const TEND: Duration = Duration::from_secs(20);
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +140,25 @@ pub trait Feed: Send {
         delivery: &Delivery,
         fate: Fate,
     ) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Makes a leftover of the sink a dead letter, on disk when this returns.
+    fn keep(&mut self, leftover: &Leftover) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Moves what a sink has of messages that will not become whole to the dead letters.
+async fn tend<S: Sink, F: Feed>(
+    sink: &mut S,
+    feed: &mut F,
+    clock: &dyn Clock,
+    activity: &Activity,
+) -> Result<(), String> {
+    while let Some(leftover) = sink.leftover().await? {
+        feed.keep(&leftover).await?;
+        sink.forget(&leftover).await?;
+        let Leftover { code, reason, .. } = &leftover;
+        activity.refused(&format!("{code} {reason}"), clock.now());
+    }
+    Ok(())
 }
 
 /// Delivers what `feed` gives out until it ends or `stop` resolves.
@@ -118,7 +172,18 @@ pub async fn run_sink<S: Sink, F: Feed>(
 ) {
     let mut rng = fastrand::Rng::new();
     let deliveries = async {
-        while let Some(delivery) = feed.next().await {
+        loop {
+            if let Err(reason) = tend(&mut sink, &mut feed, clock.as_ref(), &activity).await {
+                // it is safe where it is; what comes next does not wait for it
+                activity.retrying(&reason, clock.now(), TEND);
+            }
+            let next = tokio::select! {
+                next = feed.next() => next,
+                () = tokio::time::sleep(TEND) => continue,
+            };
+            let Some(delivery) = next else {
+                return;
+            };
             let mut attempts: u32 = 0;
             let fate = loop {
                 attempts = attempts.saturating_add(1);
@@ -190,6 +255,7 @@ mod tests {
                     envelope: Envelope::new("1", "/s", "t"),
                     body: "x".into(),
                 },
+                part: Part::WHOLE,
             })
         }
 
@@ -199,6 +265,10 @@ mod tests {
             }
             self.1.lock().unwrap().push((delivery.seq.0, fate));
             Ok(())
+        }
+
+        async fn keep(&mut self, leftover: &Leftover) -> Result<(), String> {
+            panic!("nothing was begun: {leftover:?}")
         }
     }
 

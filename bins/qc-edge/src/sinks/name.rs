@@ -130,6 +130,7 @@ mod tests {
                 },
                 body: "x".into(),
             },
+            part: qc_core::model::Part::WHOLE,
         };
         let long = "\u{e9}".repeat(300);
         for (template, subject, name) in [

@@ -10,7 +10,8 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use qc_core::model::Message;
+use qc_core::model::{Envelope, Message};
+use qc_core::parts::{MAX_WHOLE, Upload};
 use qc_core::store::AppendError;
 
 pub use activity::{Activity, Snapshot};
@@ -50,6 +51,34 @@ pub trait Intake: Clone + Send + Sync + 'static {
         &self,
         messages: Vec<Message>,
     ) -> impl Future<Output = Result<Vec<Outcome>, IntakeError>> + Send;
+
+    /// Begins a message whose body comes bit by bit, `most` bytes of it, and is too long to be held in memory.
+    /// It is stored when [`Upload::finish`] says so.
+    fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError>;
+}
+
+impl From<AppendError> for IntakeError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::TooLarge { .. } => Self::Refused {
+                code: error.code(),
+                reason: error.to_string(),
+            },
+            error => Self::NotNow(error),
+        }
+    }
+}
+
+/// Refuses a body that says beforehand that it is longer than any message.
+pub(crate) fn check_length(announced: Option<u64>) -> Result<(), IntakeError> {
+    match announced {
+        Some(bytes) if bytes > MAX_WHOLE => Err(AppendError::TooLarge {
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            max: usize::try_from(MAX_WHOLE).unwrap_or(usize::MAX),
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Why a source or a sink cannot start.
@@ -119,7 +148,10 @@ pub(crate) mod testing {
 
     use std::sync::{Arc, Mutex};
 
-    use qc_core::model::Seq;
+    use qc_core::model::{Lane, Seq};
+    use qc_core::parts::Sizes;
+    use qc_core::store::Draft;
+    use qc_core::streams::Receipt;
 
     use super::*;
 
@@ -174,6 +206,24 @@ pub(crate) mod testing {
                 Outcome::Stored { seq }
             };
             Ok(messages.into_iter().map(&mut keep).collect())
+        }
+
+        /// Keeps every part as a message.
+        fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
+            let (kept, of) = (self.clone(), envelope.clone());
+            let submit = move |draft: Draft| -> Receipt {
+                let mut messages = kept.messages.lock().unwrap();
+                let (envelope, body) = (of.clone(), draft.body);
+                messages.push(Message { envelope, body });
+                let seq = Seq(messages.len() as u64);
+                Box::pin(async move { Ok(vec![Outcome::Stored { seq }]) })
+            };
+            let submit = Box::new(submit);
+            let sizes = Sizes {
+                whole: most,
+                ..Sizes::PRODUCT
+            };
+            Ok(Upload::new(&envelope, Lane::Normal, sizes, submit))
         }
     }
 }

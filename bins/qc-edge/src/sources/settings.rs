@@ -13,6 +13,10 @@ impl Wait {
     pub(crate) const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
+
+    pub(crate) const fn days(days: u64) -> Self {
+        Self(Duration::from_hours(days * 24))
+    }
 }
 
 impl<'de> Deserialize<'de> for Wait {

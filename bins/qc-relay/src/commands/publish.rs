@@ -1,7 +1,8 @@
 //! `qc-relay publish`
 
+use qc_core::admin::LongBody;
 use qc_core::admin::api::{RelayStatus, Reply};
-use qc_core::cli::{Context, Failure, MessageArgs};
+use qc_core::cli::{Context, Failure, Input, MessageArgs};
 use qc_core::cloudevents;
 use qc_core::model::StreamName;
 
@@ -20,12 +21,28 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let status: Reply<RelayStatus> = context.block_on(client.get_json("/v1/status"))?;
-    let messages = args
-        .message
-        .messages(&format!("/{}/publish", status.source))?;
-    let path = format!("/v1/publish?stream={}", args.stream);
-    let batch = cloudevents::encode_batch(&messages);
-    let reply: Reply<PublishReceipt> = context.block_on(client.post_bytes(&path, batch.into()))?;
+    let source = format!("/{}/publish", status.source);
+    let input = args.message.input(&source, !client.is_remote())?;
+    let stream = &args.stream;
+    let reply: Reply<PublishReceipt> = context.block_on(async {
+        match input {
+            Input::Messages(messages) => {
+                let batch = cloudevents::encode_batch(&messages);
+                let path = format!("/v1/publish?stream={stream}");
+                client.post_bytes(&path, batch.into()).await
+            }
+            Input::Long {
+                envelope,
+                first,
+                rest,
+                length,
+            } => {
+                let body = LongBody::new(first, rest, length);
+                let path = format!("/v1/publish/body?stream={stream}");
+                client.post_long(&path, &envelope, body).await
+            }
+        }
+    })?;
     context
         .out
         .result("qc.publish/1", context.now(), &reply.data, || {

@@ -59,7 +59,7 @@ fn print(context: &Context, row: &TailRow) -> Result<(), Failure> {
         let json = serde_json::to_string(row).unwrap_or_default();
         return context.out.line(&json);
     }
-    context.out.line(&format!(
+    let line = format!(
         "{}  {}  {}  {}  {}  {}",
         row.seq,
         row.accepted,
@@ -67,5 +67,9 @@ fn print(context: &Context, row: &TailRow) -> Result<(), Failure> {
         safe(&row.source, 200),
         safe(row.subject.as_deref().unwrap_or("-"), 200),
         human_bytes(row.body_bytes),
-    ))
+    );
+    let parts = row
+        .parts
+        .map_or_else(String::new, |parts| format!(" in {parts} parts"));
+    context.out.line(&format!("{line}{parts}"))
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use qc_core::door::{Caller, Door, Entry, Limits, Problem, Published, ReadQuery};
-use qc_core::model::{AttrValue, Lane, Message, NodeName, StreamName, Timestamp};
+use qc_core::door::{Caller, Door, Entries, Entry, Limits, Long, Problem, Published, ReadQuery};
+use qc_core::model::{AttrValue, Envelope, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use qc_core::parts::{Sizes, Trailer, Upload, Whole};
 use qc_core::store::{AppendError, DeadLetter, Draft, Outcome, StreamKey};
-use qc_core::streams::{Bounds, ReadError};
+use qc_core::streams::Bounds;
 use qc_core::wire::{Record, decode_envelope};
 use tokio::sync::Notify;
 
@@ -38,11 +39,37 @@ impl Door for Hub {
         caller: &Caller,
         stream: &StreamName,
         query: ReadQuery,
-    ) -> Result<Vec<Entry>, Problem> {
+    ) -> Result<Entries, Problem> {
         self.allow(caller.node.as_ref(), Verb::Subscribe, stream)
             .map_err(|no| denied(&no))?;
-        let entries = self.entries(stream, query).await?;
-        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+        let (entries, through) = self.entries(stream, query).await?;
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Ok(Entries { entries, through })
+    }
+
+    fn upload(
+        &self,
+        caller: &Caller,
+        stream: &StreamName,
+        envelope: Envelope,
+    ) -> Result<Upload, Problem> {
+        let rule = self
+            .allow(caller.node.as_ref(), Verb::Publish, stream)
+            .map_err(|no| denied(&no))?;
+        let most = self.inner.http.body as u64;
+        self.begin_upload(&rule, envelope, most)
+    }
+
+    async fn whole(
+        &self,
+        caller: &Caller,
+        stream: &StreamName,
+        seq: Seq,
+    ) -> Result<Whole, Problem> {
+        self.allow(caller.node.as_ref(), Verb::Subscribe, stream)
+            .map_err(|no| denied(&no))?;
+        let key = StreamKey::hub(stream.clone());
+        Ok(Whole::open(self.shared_streams(), key, seq).await?)
     }
 
     fn node(&self) -> String {
@@ -55,13 +82,13 @@ impl Door for Hub {
 }
 
 impl Hub {
-    /// Entries after a position, with the time when they were accepted; waits for the first one as long
-    /// as the query says.
+    /// Entries after a position, with the time when they were accepted, and how far that is; waits for the
+    /// first one as long as the query says. A message in parts is there with its last.
     pub(crate) async fn entries(
         &self,
         stream: &StreamName,
         query: ReadQuery,
-    ) -> Result<Vec<(Timestamp, Entry)>, Problem> {
+    ) -> Result<(Vec<(Timestamp, Entry)>, Seq), Problem> {
         let key = StreamKey::hub(stream.clone());
         let bounds = Bounds {
             records: query.limit,
@@ -71,20 +98,28 @@ impl Hub {
         let _listening = self.streams().listen(&key, &bell);
         let deadline = tokio::time::sleep(query.wait);
         tokio::pin!(deadline);
+        let mut after = query.after;
         loop {
             let records = self
                 .streams()
-                .read(&key, query.after, bounds)
+                .read(&key, after, bounds)
                 .await
-                .map_err(|error| match &error {
-                    ReadError::TenantKey { reason } => Problem::no_key(reason, error.to_string()),
-                    _ => unreadable(&error),
-                })?;
-            if !records.is_empty() {
-                return records.into_iter().map(entry).collect();
+                .map_err(|error| Problem::from(&error))?;
+            if let Some(last) = records.last() {
+                after = last.header.seq;
+                let ends = records.into_iter().filter(|record| record.header.last_part);
+                let entries: Vec<_> = ends
+                    .map(|record| entry(stream, record))
+                    .collect::<Result<_, _>>()?;
+                if entries.is_empty() {
+                    // nothing but parts of what is not whole yet; there may be many
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                return Ok((entries, after));
             }
             tokio::select! {
-                () = &mut deadline => return Ok(Vec::new()),
+                () = &mut deadline => return Ok((Vec::new(), after)),
                 () = bell.notified() => {}
                 () = self.inner.drain.signaled() => return Err(closing()),
             }
@@ -104,6 +139,42 @@ impl Hub {
         self.take(None, rule, messages).await
     }
 
+    /// As [`Self::publish_locally`], one message whose body comes bit by bit.
+    pub(crate) fn upload_locally(
+        &self,
+        stream: &StreamName,
+        envelope: Envelope,
+    ) -> Result<Upload, Problem> {
+        let access = self.access();
+        let rule = access
+            .stream(stream)
+            .ok_or_else(|| denied(&Denied::NoStream(stream.clone())))?;
+        self.begin_upload(rule, envelope, Sizes::PRODUCT.whole)
+    }
+
+    /// A message of another class than the stream's is refused before its body is read: nothing of it is
+    /// kept.
+    fn begin_upload(
+        &self,
+        rule: &StreamRule,
+        mut envelope: Envelope,
+        most: u64,
+    ) -> Result<Upload, Problem> {
+        if let Some(reason) = classify(&mut envelope, rule)? {
+            self.count_refused(&rule.name, 1);
+            let reason = format!("{reason}; not kept: its body is long");
+            return Err(Problem::unprocessable(reason));
+        }
+        let (hub, key) = (self.clone(), StreamKey::hub(rule.name.clone()));
+        let submit = move |draft| hub.streams().submit(&key, vec![draft]);
+        let sizes = Sizes {
+            whole: most.min(Sizes::PRODUCT.whole),
+            ..Sizes::PRODUCT
+        };
+        let lane = envelope.lane().unwrap_or(Lane::Normal);
+        Ok(Upload::new(&envelope, lane, sizes, Box::new(submit)))
+    }
+
     /// Stores messages for a stream, all or none. One of another class than the stream's is kept apart
     /// with the reason, and refuses the call.
     async fn take(
@@ -113,14 +184,18 @@ impl Hub {
         messages: Vec<Message>,
     ) -> Result<Vec<Outcome>, Problem> {
         let (mut drafts, mut dead) = (Vec::with_capacity(messages.len()), Vec::new());
-        for message in messages {
-            match classified(message, rule)? {
-                Classified::Fits(draft) => drafts.push(draft),
-                Classified::Wrong(draft, reason) => dead.push(DeadLetter {
+        for mut message in messages {
+            let misfit = classify(&mut message.envelope, rule)?;
+            let lane = message.envelope.lane().unwrap_or(Lane::Normal);
+            let draft = Draft::from_message(&message, lane);
+            match misfit {
+                None => drafts.push(draft),
+                Some(reason) => dead.push(DeadLetter {
                     note: rule.misfit_note(reason, sender, self.inner.clock.now()),
                     lane: draft.lane,
                     head: draft.head,
                     body: draft.body,
+                    part: draft.part,
                 }),
             }
         }
@@ -145,46 +220,40 @@ impl Hub {
     }
 }
 
-/// A message at the door.
-enum Classified {
-    Fits(Draft),
-    /// It is of another class, as the text says.
-    Wrong(Draft, String),
-}
-
-/// Gives a message the stream's class; a message of another class is not this stream's.
-fn classified(mut message: Message, rule: &StreamRule) -> Result<Classified, Problem> {
-    message
-        .envelope
-        .check()
-        .map_err(|error| Problem::malformed_event(error.to_string()))?;
-    if let Some(stated) = message.envelope.data_class() {
-        if let Some(reason) = rule.misfit(Some(stated)) {
-            let lane = message.envelope.lane().unwrap_or(Lane::Normal);
-            let draft = Draft::from_message(&message, lane);
-            return Ok(Classified::Wrong(draft, reason));
-        }
-    } else {
-        let class = AttrValue::String(rule.class.to_string());
-        let extensions = &mut message.envelope.extensions;
-        extensions.insert("dataclassification".to_owned(), class);
-        message
-            .envelope
-            .check()
-            .map_err(|error| Problem::malformed_event(error.to_string()))?;
+/// Gives a message the stream's class, or says why it is not this stream's: it is of another class.
+fn classify(envelope: &mut Envelope, rule: &StreamRule) -> Result<Option<String>, Problem> {
+    let malformed =
+        |error: qc_core::model::EnvelopeError| Problem::malformed_event(error.to_string());
+    envelope.check().map_err(malformed)?;
+    if let Some(stated) = envelope.data_class() {
+        return Ok(rule.misfit(Some(stated)));
     }
-    let lane = message.envelope.lane().unwrap_or(Lane::Normal);
-    Ok(Classified::Fits(Draft::from_message(&message, lane)))
+    let class = AttrValue::String(rule.class.to_string());
+    let extensions = &mut envelope.extensions;
+    extensions.insert("dataclassification".to_owned(), class);
+    envelope.check().map_err(malformed)?;
+    Ok(None)
 }
 
-fn entry(record: Record) -> Result<(Timestamp, Entry), Problem> {
-    let envelope = decode_envelope(&record.head).map_err(|error| unreadable(&error))?;
-    let body = record.body;
-    let entry = Entry {
-        seq: record.header.seq,
-        message: Message { envelope, body },
-    };
-    Ok((record.header.accepted, entry))
+/// What a reader sees of a record that ends a message. One of several parts is shown without its data, and
+/// with the place where that is.
+fn entry(stream: &StreamName, record: Record) -> Result<(Timestamp, Entry), Problem> {
+    let mut envelope = decode_envelope(&record.head).map_err(|error| unreadable(&error))?;
+    let (seq, part) = (record.header.seq, record.header.part_of());
+    let (mut body, mut long) = (record.body, None);
+    if !part.is_whole() {
+        let trailer = Trailer::split(&body).ok();
+        body = bytes::Bytes::new();
+        long = Some(Long {
+            bytes: trailer.map_or(0, |(_, trailer)| trailer.total),
+            parts: part.number.saturating_add(1),
+        });
+        let place = format!("/v1/streams/{stream}/{seq}");
+        let extensions = &mut envelope.extensions;
+        extensions.insert("dataref".to_owned(), AttrValue::String(place));
+    }
+    let message = Message { envelope, body };
+    Ok((record.header.accepted, Entry { seq, message, long }))
 }
 
 fn denied(denied: &Denied) -> Problem {

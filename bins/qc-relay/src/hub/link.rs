@@ -7,7 +7,7 @@ use qc_core::link::{
     PeerHeartbeat, Share,
 };
 use qc_core::model::{Lane, Seq, StreamName, Timestamp};
-use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey, dedupe_key};
+use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
     Backlog, ChannelKind, Code, Greeting, Mark, Open, Record, Refusal, Start, Status, Subscribe,
@@ -388,11 +388,10 @@ impl Sorted {
                 .misfit(view.data_class)
                 .map(|reason| (WRONG_CLASS, reason));
             let Some((code, reason)) = misfit.or_else(|| circles(hops)) else {
-                let dedupe = dedupe_key(view.source, view.id);
                 if from_relay {
                     record.head = view.with_hops(&record.head, hops);
                 }
-                sorted.kept.push(link::draft(peer, open, record, dedupe));
+                sorted.kept.push(link::draft(peer, open, record)?);
                 continue;
             };
             tracing::warn!(code, node = %peer.node, stream = %open.stream, reason, "Message to the dead letters.");
@@ -412,6 +411,7 @@ impl Sorted {
                     ..note
                 },
                 lane,
+                part: record.header.part_of(),
                 head: record.head,
                 body: record.body,
             });

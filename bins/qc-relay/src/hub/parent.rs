@@ -166,6 +166,7 @@ impl Parent {
                 attempts: 1,
             },
             lane: record.header.lane,
+            part: record.header.part_of(),
             head: record.head,
             body: record.body,
         }

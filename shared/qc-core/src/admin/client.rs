@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -15,10 +16,11 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::MAX_ANSWER;
 use super::problem::failure_from;
+use super::{LongBody, MAX_ANSWER};
+use crate::cloudevents;
 use crate::failure::{Exit, Failure};
-use crate::model::NodeName;
+use crate::model::{Envelope, NodeName};
 use crate::safe_text::safe;
 
 /// A client of one daemon's socket. Each request is a connection of its own.
@@ -57,6 +59,12 @@ impl Client {
     pub fn of_node(self, node: &NodeName) -> Self {
         let prefix = format!("/v1/nodes/{node}");
         Self { prefix, ..self }
+    }
+
+    /// Whether another node is asked through the relay behind the socket: what it is asked has to fit into
+    /// memory.
+    pub fn is_remote(&self) -> bool {
+        !self.prefix.is_empty()
     }
 
     /// The socket that this client connects to.
@@ -98,6 +106,45 @@ impl Client {
     ) -> Result<T, Failure> {
         let body = self.whole(Method::POST, path, Some(body)).await?;
         self.parse(path, &body)
+    }
+
+    /// Posts a message whose body may be long to `path`, its attributes in headers. Waits as long as the
+    /// body comes, however slowly; the timeout holds for a daemon that takes nothing more of it.
+    pub async fn post_long<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        envelope: &Envelope,
+        body: LongBody,
+    ) -> Result<T, Failure> {
+        let mut request = self.request(Method::POST, path);
+        for (name, value) in cloudevents::encode_headers(envelope) {
+            request = request.header(&*name, value);
+        }
+        let progress = body.progress();
+        let request = request.body(body).map_err(|error| {
+            Failure::new(Exit::Usage, "QC4002", "an attribute cannot be a header").because(&error)
+        })?;
+        let exchange = async {
+            let (response, _connection) = self.exchange(path, request).await?;
+            let status = response.status();
+            let body = self.collect(path, response).await?;
+            Ok::<_, Failure>((status, body))
+        };
+        let mut exchange = std::pin::pin!(exchange);
+        loop {
+            let before = progress.bytes.load(Ordering::Relaxed);
+            let answer = self.in_time(path, exchange.as_mut()).await;
+            let is_moving = progress.bytes.load(Ordering::Relaxed) > before
+                || progress.is_starved.load(Ordering::Relaxed);
+            match answer {
+                Err(_) if is_moving => {}
+                Err(silent) => return Err(silent),
+                Ok(answer) => match answer? {
+                    (status, body) if status.is_success() => return self.parse(path, &body),
+                    (status, body) => return Err(failure_from(status, &body)),
+                },
+            }
+        }
     }
 
     /// Gets `path` line by line, for as long as the daemon sends; the timeout holds for the start of
@@ -143,10 +190,7 @@ impl Client {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<(Response<Incoming>, JoinSet<()>), Failure> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.prefix))
-            .header(header::HOST, "localhost");
+        let mut request = self.request(method, path);
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -156,6 +200,25 @@ impl Client {
                 let message = format!("'{}' is not a path of the API", safe(path, 200));
                 Failure::new(Exit::Bug, "QC0604", message).because(&error)
             })?;
+        self.exchange(path, request).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header(header::HOST, "localhost")
+    }
+
+    async fn exchange<B>(
+        &self,
+        path: &str,
+        request: Request<B>,
+    ) -> Result<(Response<Incoming>, JoinSet<()>), Failure>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: std::error::Error + Send + Sync,
+    {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;

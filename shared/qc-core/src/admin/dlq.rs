@@ -117,6 +117,7 @@ fn row(letter: &Filed) -> DeadLetterRow {
         event_type: envelope.kind.clone(),
         class: envelope.data_class().map(str::to_owned),
         body_bytes: letter.body_bytes,
+        part: (!letter.part.is_whole()).then_some(letter.part.number),
         body_unreadable: letter
             .no_key
             .as_ref()

@@ -57,6 +57,9 @@ pub struct DeadLetterRow {
     pub class: Option<String>,
     /// The length of its body.
     pub body_bytes: u64,
+    /// Its number, if it is a part of a longer message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
     /// Why nobody can read the body, with the code: its key is destroyed, or not at hand.
     pub body_unreadable: Option<String>,
 }

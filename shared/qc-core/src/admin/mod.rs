@@ -13,6 +13,7 @@ pub mod dlq;
 mod drained;
 pub mod keys;
 pub mod letters;
+mod long_body;
 mod problem;
 mod remote;
 mod reply;
@@ -20,6 +21,7 @@ mod server;
 mod socket;
 
 pub use client::{Client, Lines};
+pub use long_body::LongBody;
 pub use problem::{Problem, stopping};
 pub use remote::{Remote, RemoteAdmin, ask};
 pub use server::{PeerCred, serve, serve_on};
@@ -27,6 +29,10 @@ pub use socket::bind;
 
 /// The largest request body: a message of 16 MiB in base64 and its envelope.
 pub const MAX_REQUEST: usize = 24 * 1024 * 1024;
+
+/// The routes that take one message with its attributes in headers and a body of any length; every other
+/// body is in memory before its request is looked at.
+pub const LONG_BODIES: [&str; 2] = ["/v1/send/body", "/v1/publish/body"];
 
 /// The largest answer or line that a client takes.
 pub const MAX_ANSWER: usize = 64 * 1024 * 1024;

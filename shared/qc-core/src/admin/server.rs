@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service as _;
 
-use super::{MAX_REQUEST, Problem, Remote, socket};
+use super::{LONG_BODIES, MAX_REQUEST, Problem, Remote, socket};
 use crate::drain::Drain;
 use crate::failure::{Exit, Failure};
 use crate::model::NodeName;
@@ -158,7 +158,7 @@ pub(super) async fn converse(
 }
 
 /// Takes the whole body first: no handler waits for a peer that stalls.
-async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) -> Response {
+async fn answer(router: Router, asker: Asker, request: Request<Incoming>) -> Response {
     let (mut head, body) = request.into_parts();
     let refused = if let Asker::Node(node, remote) = &asker {
         let refused = remote.refuses(&head.method, head.uri.path());
@@ -169,6 +169,12 @@ async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) ->
     } else {
         None
     };
+    let is_long = LONG_BODIES.contains(&head.uri.path());
+    if let (true, Asker::Local(peer)) = (is_long, &asker) {
+        // its handler reads it bit by bit, with a deadline of its own
+        head.extensions.insert(*peer);
+        return call(router, Request::from_parts(head, Body::new(body))).await;
+    }
     let body = Limited::new(body, MAX_REQUEST).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -189,10 +195,11 @@ async fn answer(mut router: Router, asker: Asker, request: Request<Incoming>) ->
     if let Asker::Local(peer) = asker {
         head.extensions.insert(peer);
     }
-    match router
-        .call(Request::from_parts(head, Body::from(body)))
-        .await
-    {
+    call(router, Request::from_parts(head, Body::from(body))).await
+}
+
+async fn call(mut router: Router, request: Request<Body>) -> Response {
+    match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }

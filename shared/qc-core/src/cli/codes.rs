@@ -383,6 +383,9 @@ pub const CODES: &[Code] = &[
     code("QC4016", "the store is full", "There is no room for the request. Nothing of it was kept.", &["df -h DIR", "explain QC3302"]),
     code("QC4017", "no such representation", "The header Accept wants a type that is not offered.", &["Accept: application/json"]),
     code("QC4018", "no webhook has this path", "The sender posts to another path than the source is configured with.", &["check path in [source.webhook]"]),
+    code("QC4020", "the peer takes no messages in parts", "A message of more than 16 MiB waits, and what comes behind it in its stream and lane, because the node at the other end runs a version that would take its parts for repetitions. Nothing is lost.", &["update the other node: the link does the rest"]),
+    code("QC4021", "the message is not whole", "Parts of it have ended, were damaged, or are not what its sender sent.", &["send the message once more", "look at retention of the stream: qc-relay retention show"]),
+    code("QC4022", "no such message", "No message of the stream ends at this number, or not any more.", &["read the stream without a number; dataref of a message says where its data is"]),
     // QC41xx: sources
     code("QC4101", "a source cannot use a file", "A directory or file that the source needs is missing or not accessible for the daemon's user.", &["ls -ld PATH", "qc-edge config check"]),
     code("QC4102", "a source's setting cannot work", "The value named beside is not usable.", &["qc-edge config explain source"]),
@@ -401,6 +404,11 @@ pub const CODES: &[Code] = &[
     code("QC4205", "an attribute cannot be sent as a header", "Its name or value has characters that HTTP does not allow. The message became a dead letter.", &["format = \"structured\""]),
     code("QC4206", "the webhook's address is blocked", "The name resolves to a link-local or metadata address, a common way of attack.", &["getent ahosts HOST", "if it is meant: list it in allow of [sink.webhook]"]),
     code("QC4207", "the webhook refused the message", "It answered with a 4xx status that a repetition does not change. The message became a dead letter.", &["qc-edge status", "look at the receiver's log"]),
+    code("QC4208", "a part of a message is missing", "A part came and one before it did not. What had come is in the dead letters, part by part.", &["dlq list", "send the message once more, under a new id"]),
+    code("QC4209", "the parts do not make the message", "A part has another head or length than the first, or all of them have another digest than their sender stated. What had come is in the dead letters.", &["dlq list", "look for a second sender that uses the same source and id", "send the message once more, under a new id"]),
+    code("QC4210", "the rest of a message does not come", "A message in parts was begun and is not whole. It waits for as long as unfinished of the sink says while the edge runs; then what came of it becomes dead letters.", &["repeat the sender's command: it goes on where it was", "qc-edge status at its origin", "qc-edge config explain sink.file"]),
+    code("QC4211", "a message in parts cannot be one line", "The sink appends lines, and a message of more than 16 MiB came. Its parts became dead letters.", &["mode = \"one-per-message\""]),
+    code("QC4212", "a message in parts cannot be one request", "The webhook sink posts messages of up to 16 MiB. The parts of a longer one became dead letters.", &["[sink.file] for this stream", "read it from the relay: dataref of the message says where"]),
     // QC50xx: access
     code("QC5001", "no rule lets the node use the stream", "The stream is not declared, belongs to another tenant, or no publish or subscribe pattern names the node.", &["qc-relay config show", "add the node to publish or subscribe of the [[stream]], then qc-relay reload"]),
     code("QC5003", "the data class does not fit", "The message states another class than its source or its stream is configured with. A source does not take it; a relay keeps it among its dead letters.", &["dlq list --code QC5003", "qc-edge config explain source", "check dataclassification in the message"]),

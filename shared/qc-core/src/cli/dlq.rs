@@ -256,6 +256,15 @@ fn table(letters: &[DeadLetterRow]) -> Table {
     table
 }
 
+/// How long the body is, and which part of a message, if it is no whole one.
+fn body(letter: &DeadLetterRow) -> String {
+    let part = letter.part;
+    let part = part.map_or_else(String::new, |number| {
+        format!(", part {number} of a message")
+    });
+    format!("{}{part}", human_bytes(letter.body_bytes))
+}
+
 /// That nobody can read the body, and why.
 fn unreadable(letter: &DeadLetterRow) -> String {
     let reason = letter.body_unreadable.as_ref();
@@ -309,12 +318,8 @@ fn meta(shown: &DeadLetterMeta, now: Timestamp) -> String {
         ),
         format!("  for       {}  {tries}", whom(letter)),
         match &letter.body_unreadable {
-            Some(_) => format!(
-                "  body      {}{}",
-                human_bytes(letter.body_bytes),
-                unreadable(letter)
-            ),
-            None => format!("  body      {}, not shown", human_bytes(letter.body_bytes)),
+            Some(_) => format!("  body      {}{}", body(letter), unreadable(letter)),
+            None => format!("  body      {}, not shown", body(letter)),
         },
         "  attributes".to_owned(),
     ];
@@ -521,6 +526,7 @@ mod tests {
                 lane: Lane::Normal,
                 head: draft.head,
                 body: draft.body,
+                part: crate::model::Part::WHOLE,
             }
         });
         for letter in letters {

@@ -50,7 +50,7 @@ pub use key_command::KeyCommand;
 pub use ledger::LedgerCommand;
 #[cfg(all(feature = "net", feature = "store"))]
 pub use link::LinkCommand;
-pub use message_args::MessageArgs;
+pub use message_args::{Input, MessageArgs};
 pub use output::{Output, Table, human_bytes, human_duration};
 #[cfg(all(feature = "net", feature = "store"))]
 pub use probe::ProbeCommand;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::EXPECT;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
-use super::{Limits, Problem};
+use super::{Limits, Problem, header};
 
 /// How long and how much of a refused body is read on, so that its sender comes to read the answer: a
 /// connection that is closed with unread bytes is reset, and takes the answer with it.
@@ -53,10 +53,6 @@ where
     let max = limits.body.min(Limits::MAX_BODY);
     let announced = body.size_hint().lower();
     let is_announced = usize::try_from(announced).map_or(true, |bytes| bytes > max);
-    // who asks before sending is told before sending, and who would send for ever at once
-    if is_announced && (headers.contains_key(EXPECT) || announced > LINGER_BYTES) {
-        return Err(Problem::too_large(max));
-    }
     if !is_announced {
         let read = tokio::time::timeout(limits.deadline, collect(&mut body, max)).await;
         let whole = read.unwrap_or_else(|_| Err(Problem::too_slow(limits.deadline)))?;
@@ -64,11 +60,34 @@ where
             return Ok(whole);
         }
     }
-    let _read_or_given_up = tokio::time::timeout(LINGER, discard(body)).await;
+    discard(headers, body).await;
     Err(Problem::too_large(max))
 }
 
-async fn discard<B>(mut body: B)
+/// Reads on what is left of a body that is refused, so that its sender comes to read the answer, but not
+/// for long. Who asks before sending is told before sending, and who would send for ever at once.
+pub async fn discard<B>(headers: &HeaderMap, body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let left = body.size_hint().lower();
+    let announced = header(headers, CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+    let is_asking = headers.contains_key(EXPECT) && announced == Some(left);
+    if is_asking || left > LINGER_BYTES {
+        return;
+    }
+    let _read_or_given_up = tokio::time::timeout(LINGER, drain(body)).await;
+}
+
+/// Reads all that is left of a body that is refused, for a sender on this machine.
+pub async fn exhaust<B>(mut body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    while let Ok(Some(Ok(_))) = tokio::time::timeout(LINGER, body.frame()).await {}
+}
+
+async fn drain<B>(mut body: B)
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 
-use super::{Caller, Door, Entry, Problem, ReadQuery};
+use super::{Caller, Door, Entries, Entry, Problem, ReadQuery};
 use crate::cloudevents;
 use crate::model::StreamName;
 
 /// A comment is sent when nothing came for this long, so that middle boxes keep the connection.
 const QUIET: Duration = Duration::from_secs(15);
 
-type Reading = Pin<Box<dyn Future<Output = Result<Vec<Entry>, Problem>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<Entries, Problem>> + Send>>;
 
 pub(super) struct Events<D> {
     door: D,
@@ -37,17 +37,18 @@ impl<D: Door> Events<D> {
         caller: Caller,
         stream: StreamName,
         query: ReadQuery,
-        first: Vec<Entry>,
+        first: Entries,
     ) -> Self {
         Self {
             door,
             caller,
             stream,
             query: ReadQuery {
+                after: first.through,
                 wait: QUIET,
                 ..query
             },
-            waiting: first.into(),
+            waiting: first.entries.into(),
             reading: None,
             ended: false,
         }
@@ -76,7 +77,6 @@ impl<D: Door> Body for Events<D> {
             return Poll::Ready(None);
         }
         if let Some(entry) = this.waiting.pop_front() {
-            this.query.after = entry.seq;
             return Poll::Ready(Some(Ok(Frame::data(event(&entry)))));
         }
         if this.reading.is_none() {
@@ -86,13 +86,11 @@ impl<D: Door> Body for Events<D> {
         let result = ready!(reading.as_mut().poll(cx));
         this.reading = None;
         let frame = match result {
-            Ok(entries) => {
+            Ok(Entries { entries, through }) => {
+                this.query.after = through;
                 this.waiting = entries.into();
                 match this.waiting.pop_front() {
-                    Some(entry) => {
-                        this.query.after = entry.seq;
-                        event(&entry)
-                    }
+                    Some(entry) => event(&entry),
                     None => Bytes::from_static(b": quiet\n\n"),
                 }
             }

@@ -2,6 +2,8 @@
 
 use aws_lc_rs::rand;
 use axum::body::Body;
+#[cfg(feature = "store")]
+use axum::body::HttpBody as _;
 use axum::extract::State;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -13,8 +15,12 @@ use super::{
     Answer, Caller, Door, Limits, Problem, Published, Stream, check_headers, header, json_answer,
     read_body,
 };
+#[cfg(feature = "store")]
+use super::{discard, pour};
 use crate::cloudevents::{self, BATCH_JSON, Bounds, EVENT_JSON};
 use crate::model::{Envelope, Message};
+#[cfg(feature = "store")]
+use crate::parts::Upload;
 
 /// Attributes for a body that comes without any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,24 +49,100 @@ pub(super) async fn publish<D: Door>(
 ) -> Result<Answer, Problem> {
     let limits = door.limits();
     check_headers(&headers, &limits)?;
+    #[cfg(feature = "store")]
+    if may_be_long(&headers, &body, &limits) {
+        return publish_long(&door, &caller, stream, &headers, body).await;
+    }
     let body = read_body(&headers, body, &limits).await?;
     // only now: many HTTP/2 clients lose an answer that comes before they have sent everything
     let Stream(stream) = stream?;
-    let source = caller.node.as_ref().map_or_else(
-        || format!("/{}/http", door.node()),
-        |node| format!("/{node}"),
-    );
-    let defaults = Defaults {
-        source,
-        kind: Defaults::KIND.to_owned(),
-        id_header: Defaults::ID_HEADER.to_owned(),
-    };
+    let defaults = defaults(&door, &caller);
     let (messages, form) = messages(&headers, body, &defaults, &limits)?;
     if messages.is_empty() {
         return Ok(json_answer(StatusCode::OK, JSON, b"[]".to_vec()));
     }
     let published = door.publish(&caller, &stream, messages).await?;
     Ok(receipts(&published, form, &door.node()))
+}
+
+/// Whether a request is one message whose body may be stored as it comes: it is not looked into, and is not
+/// known to fit into a record.
+#[cfg(feature = "store")]
+pub fn may_be_long(headers: &HeaderMap, body: &Body, limits: &Limits) -> bool {
+    let content_type = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let is_looked_into = cloudevents::essence(content_type).starts_with("application/cloudevents");
+    let announced = body.size_hint().upper();
+    let fits = announced.is_some_and(|bytes| bytes <= Limits::MAX_BODY as u64);
+    limits.body > Limits::MAX_BODY && !is_looked_into && !fits
+}
+
+/// Stores a long body as it comes.
+#[cfg(feature = "store")]
+async fn publish_long<D: Door>(
+    door: &D,
+    caller: &Caller,
+    stream: Result<Stream, Problem>,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Answer, Problem> {
+    let limits = door.limits();
+    let stored = async {
+        let Stream(stream) = stream?;
+        let begin = |envelope| door.upload(caller, &stream, envelope);
+        let defaults = defaults(door, caller);
+        store_long(headers, &mut body, &defaults, &limits, begin).await
+    };
+    match stored.await {
+        Ok(published) => Ok(receipts(&[published], Form::One, &door.node())),
+        Err(problem) => {
+            discard(headers, body).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Puts one message with a body of any length where `begin` says. What is left of the body after a refusal is
+/// for [`discard`].
+#[cfg(feature = "store")]
+pub async fn store_long(
+    headers: &HeaderMap,
+    body: &mut Body,
+    defaults: &Defaults,
+    limits: &Limits,
+    begin: impl FnOnce(Envelope) -> Result<Upload, Problem>,
+) -> Result<Published, Problem> {
+    if body.size_hint().lower() > limits.body as u64 {
+        return Err(Problem::too_large(limits.body));
+    }
+    let content_type = content_type(headers)?;
+    let envelope = if is_binary_mode(headers) {
+        from_headers(headers)?
+    } else {
+        raw(headers, content_type, defaults)?
+    };
+    let mut upload = begin(envelope)?.announced(body.size_hint().lower());
+    pour(body, &mut upload, limits.deadline).await?;
+    let outcome = upload
+        .finish()
+        .await
+        .map_err(|error| Problem::from(&error))?;
+    Ok(Published {
+        seq: outcome.seq(),
+        duplicate: outcome.is_duplicate(),
+    })
+}
+
+/// What is taken for a body that comes without attributes.
+fn defaults<D: Door>(door: &D, caller: &Caller) -> Defaults {
+    let source = caller.node.as_ref().map_or_else(
+        || format!("/{}/http", door.node()),
+        |node| format!("/{node}"),
+    );
+    Defaults {
+        source,
+        kind: Defaults::KIND.to_owned(),
+        id_header: Defaults::ID_HEADER.to_owned(),
+    }
 }
 
 const JSON: &str = "application/json";
@@ -81,25 +163,10 @@ pub fn messages(
     defaults: &Defaults,
     limits: &Limits,
 ) -> Result<(Vec<Message>, Form), Problem> {
-    if header(headers, CONTENT_ENCODING.as_str()).is_some_and(|coding| coding != "identity") {
-        return Err(Problem::unsupported(
-            "compressed bodies are not accepted; send it without Content-Encoding",
-        ));
-    }
-    if headers.get_all(CONTENT_TYPE).iter().count() > 1 {
-        return Err(Problem::bad_request("more than one Content-Type"));
-    }
-    let content_type = match headers.get(CONTENT_TYPE) {
-        Some(value) => Some(
-            value
-                .to_str()
-                .map_err(|_| Problem::bad_request("the Content-Type is not printable ASCII"))?,
-        ),
-        None => None,
-    };
+    let content_type = content_type(headers)?;
     let essence = content_type.map(cloudevents::essence).unwrap_or_default();
     let bounds = Bounds {
-        bytes: limits.body,
+        bytes: limits.body.min(Limits::MAX_BODY),
         events: limits.events,
         ..Bounds::default()
     };
@@ -119,16 +186,36 @@ pub fn messages(
     let message = if essence == EVENT_JSON {
         cloudevents::decode(&body, &bounds)?
     } else if is_binary_mode(headers) {
-        let envelope = cloudevents::decode_headers(
-            headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_bytes())),
-        )?;
+        let envelope = from_headers(headers)?;
         Message { envelope, body }
+    } else if body.is_empty() {
+        return Err(Problem::length_required());
     } else {
-        raw(headers, content_type, body, defaults)?
+        let envelope = raw(headers, content_type, defaults)?;
+        Message { envelope, body }
     };
     Ok((vec![message], Form::One))
+}
+
+/// The media type of a body that is not compressed.
+fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    if header(headers, CONTENT_ENCODING.as_str()).is_some_and(|coding| coding != "identity") {
+        return Err(Problem::unsupported(
+            "compressed bodies are not accepted; send it without Content-Encoding",
+        ));
+    }
+    if headers.get_all(CONTENT_TYPE).iter().count() > 1 {
+        return Err(Problem::bad_request("more than one Content-Type"));
+    }
+    let content_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::to_str);
+    let content_type = content_type.transpose();
+    content_type.map_err(|_| Problem::bad_request("the Content-Type is not printable ASCII"))
+}
+
+fn from_headers(headers: &HeaderMap) -> Result<Envelope, Problem> {
+    let headers = headers.iter();
+    let attributes = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Ok(cloudevents::decode_headers(attributes)?)
 }
 
 /// The answer to messages that are on disk: 201, or 200 when all of them were there already.
@@ -174,12 +261,8 @@ fn is_binary_mode(headers: &HeaderMap) -> bool {
 fn raw(
     headers: &HeaderMap,
     content_type: Option<&str>,
-    body: Bytes,
     defaults: &Defaults,
-) -> Result<Message, Problem> {
-    if body.is_empty() {
-        return Err(Problem::length_required());
-    }
+) -> Result<Envelope, Problem> {
     let id = match headers.get(&defaults.id_header) {
         Some(value) => given_id(&defaults.id_header, value)?,
         None => random_id()?,
@@ -189,7 +272,7 @@ fn raw(
         ..Envelope::new(id, &defaults.source, &defaults.kind)
     };
     cloudevents::check(&envelope)?;
-    Ok(Message { envelope, body })
+    Ok(envelope)
 }
 
 /// The key as the sender wrote it. The quotes of a structured header (RFC 8941) are not part of it.

@@ -3,6 +3,7 @@
 //! ```text
 //! POST    /v1/streams/TENANT/NAME   an event: binary (`ce-*`), structured, a batch, or any body
 //! GET     /v1/streams/TENANT/NAME?after=SEQ&limit=N&wait=30s   JSON, a batch, or server-sent events
+//! GET     /v1/streams/TENANT/NAME/SEQ   one message in binary mode, its body of any length
 //! OPTIONS /v1/streams/TENANT/NAME   the CloudEvents webhook handshake
 //! ```
 //!
@@ -12,13 +13,21 @@
 //!
 //! The door knows neither certificates nor policy: the server puts a [`Caller`] into the request's
 //! extensions, and the [`Door`] behind it decides.
+//!
+//! A body in binary mode or without attributes may be longer than a record: it is stored in parts as it
+//! comes. A reader finds such a message once, at its last part, without its data and with a `dataref` to where
+//! the data is.
 
 mod body;
 mod events;
 mod handshake;
 mod ingest;
+#[cfg(feature = "store")]
+mod pour;
 mod problem;
 mod read;
+#[cfg(feature = "store")]
+mod whole;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,9 +39,18 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use crate::model::{Message, NodeName, Seq, StreamName};
+#[cfg(feature = "store")]
+use crate::{
+    model::Envelope,
+    parts::{Upload, Whole},
+};
 
-pub use body::{check_headers, read_body};
+pub use body::{check_headers, discard, exhaust, read_body};
 pub use ingest::{Defaults, Form, messages, receipts};
+#[cfg(feature = "store")]
+pub use ingest::{may_be_long, store_long};
+#[cfg(feature = "store")]
+pub use pour::{PourError, pour};
 pub use problem::Problem;
 
 /// Who sends a request.
@@ -47,7 +65,8 @@ pub struct Caller {
 /// What the door takes at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's body, at most [`Limits::MAX_BODY`].
+    /// Bytes of a request's body, at most [`MAX_WHOLE`](crate::parts::MAX_WHOLE); of one that has to be in memory
+    /// at most [`Limits::MAX_BODY`].
     pub body: usize,
     /// Events in one batch, in and out.
     pub events: usize,
@@ -57,7 +76,7 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of all header names and values.
     pub header_bytes: usize,
-    /// Time for the whole body to arrive.
+    /// Time for a body in memory to arrive, and for every 64 KiB of a longer one.
     pub deadline: Duration,
     /// The longest `wait` of a reader.
     pub wait: Duration,
@@ -66,7 +85,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The largest body that can be configured: the largest record.
+    /// The largest body that is held in memory: the largest record.
     pub const MAX_BODY: usize = crate::wire::MAX_BODY;
 }
 
@@ -110,10 +129,30 @@ pub struct ReadQuery {
 /// A message at its place in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number.
+    /// Its number; that of its last part, if it has several.
     pub seq: Seq,
-    /// The message.
+    /// The message; without its body, if it came in parts.
     pub message: Message,
+    /// How long its body is, if it came in parts.
+    pub long: Option<Long>,
+}
+
+/// A body that is not in its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Long {
+    /// Its length.
+    pub bytes: u64,
+    /// Its parts.
+    pub parts: u32,
+}
+
+/// What a reader gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entries {
+    /// Messages in order.
+    pub entries: Vec<Entry>,
+    /// Everything up to here was looked at: parts of messages that are not whole yet lie before it.
+    pub through: Seq,
 }
 
 /// What stands behind the door.
@@ -133,7 +172,25 @@ pub trait Door: Clone + Send + Sync + 'static {
         caller: &Caller,
         stream: &StreamName,
         query: ReadQuery,
-    ) -> impl Future<Output = Result<Vec<Entry>, Problem>> + Send;
+    ) -> impl Future<Output = Result<Entries, Problem>> + Send;
+
+    /// Begins a message whose body is too long for memory. Nothing is kept when this refuses.
+    #[cfg(feature = "store")]
+    fn upload(
+        &self,
+        caller: &Caller,
+        stream: &StreamName,
+        envelope: Envelope,
+    ) -> Result<Upload, Problem>;
+
+    /// The message that ends at `seq`, however long it is.
+    #[cfg(feature = "store")]
+    fn whole(
+        &self,
+        caller: &Caller,
+        stream: &StreamName,
+        seq: Seq,
+    ) -> impl Future<Output = Result<Whole, Problem>> + Send;
 
     /// The name of this node, for receipts.
     fn node(&self) -> String;
@@ -149,7 +206,14 @@ pub fn router<D: Door>(door: D) -> Router {
         .post(ingest::publish::<D>)
         .options(handshake::options::<D>)
         .fallback(async || Problem::method_not_allowed("GET, POST, OPTIONS"));
-    Router::new()
+    #[cfg(feature = "store")]
+    let router = {
+        let whole = get(whole::read::<D>).fallback(async || Problem::method_not_allowed("GET"));
+        Router::new().route("/v1/streams/{tenant}/{name}/{seq}", whole)
+    };
+    #[cfg(not(feature = "store"))]
+    let router = Router::new();
+    router
         .route("/v1/streams/{tenant}/{name}", methods.clone())
         .route("/v1/streams/{stream}", methods)
         .with_state(door)

@@ -271,6 +271,21 @@ impl Problem {
 }
 
 #[cfg(feature = "store")]
+impl From<&crate::streams::ReadError> for Problem {
+    /// What the key's absence says, or 500: the log has the reason.
+    fn from(error: &crate::streams::ReadError) -> Self {
+        use crate::streams::ReadError;
+        match error {
+            ReadError::TenantKey { reason } => Self::no_key(reason, error.to_string()),
+            ReadError::Damaged(_) | ReadError::Unavailable(_) => {
+                tracing::error!(code = "QC3004", %error, "A stored record cannot be read.");
+                Self::internal("a stored record cannot be read; see the log of the relay")
+            }
+        }
+    }
+}
+
+#[cfg(feature = "store")]
 impl From<&crate::store::AppendError> for Problem {
     /// 507 when there is no room, 503 when it may work later, each with the code of its reason.
     fn from(error: &crate::store::AppendError) -> Self {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::events::Events;
 use super::{
-    Answer, Caller, Door, Entry, Limits, Problem, ReadQuery, Stream, check_headers, header,
-    json_answer,
+    Answer, Caller, Door, Entries, Entry, Limits, Problem, ReadQuery, Stream, check_headers,
+    header, json_answer,
 };
 use crate::cloudevents::{self, BATCH_JSON};
 use crate::model::Seq;
@@ -56,27 +56,27 @@ pub(super) async fn read<D: Door>(
                 wait: Duration::ZERO,
                 ..query
             };
-            let entries = door.read(&caller, &stream, first).await?;
-            let events = Events::new(door, caller, stream, query, entries);
+            let first = door.read(&caller, &stream, first).await?;
+            let events = Events::new(door, caller, stream, query, first);
             let mut answer = json_answer(StatusCode::OK, "text/event-stream", Vec::new());
             *answer.body_mut() = Body::new(events);
             Ok(answer)
         }
         Form::Page => {
             let entries = door.read(&caller, &stream, query).await?;
-            let json = page(&entries, query.after);
+            let json = page(&entries);
             Ok(json_answer(StatusCode::OK, "application/json", json))
         }
         Form::Batch => {
             let entries = door.read(&caller, &stream, query).await?;
-            Ok(json_answer(StatusCode::OK, BATCH_JSON, batch(&entries)))
+            let json = batch(&entries.entries);
+            Ok(json_answer(StatusCode::OK, BATCH_JSON, json))
         }
     }
 }
 
 /// `next` is what to ask for as `after` to go on from here.
-fn page(entries: &[Entry], after: Seq) -> Vec<u8> {
-    let next = entries.last().map_or(after, |entry| entry.seq);
+fn page(Entries { entries, through }: &Entries) -> Vec<u8> {
     let mut out = b"{\"events\":[".to_vec();
     for (at, entry) in entries.iter().enumerate() {
         if at > 0 {
@@ -86,7 +86,7 @@ fn page(entries: &[Entry], after: Seq) -> Vec<u8> {
         cloudevents::encode(&entry.message, &mut out);
         out.push(b'}');
     }
-    out.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());
+    out.extend_from_slice(format!("],\"next\":{through}}}").as_bytes());
     out
 }
 

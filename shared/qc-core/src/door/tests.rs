@@ -10,6 +10,10 @@ use tokio::sync::watch;
 use tower_service::Service as _;
 
 use super::*;
+use crate::model::Lane;
+use crate::parts::{Sizes, WholeError};
+use crate::store::{Draft, Outcome};
+use crate::streams::Receipt;
 
 /// Keeps one stream, `acme/orders`, and gives repeated (source, id) their first number again.
 #[derive(Clone)]
@@ -51,6 +55,7 @@ impl TestDoor {
         let numbered = kept.iter().enumerate().map(|(at, message)| Entry {
             seq: Seq(at as u64 + 1),
             message: message.clone(),
+            long: None,
         });
         numbered
             .filter(|entry| entry.seq > query.after)
@@ -88,7 +93,7 @@ impl Door for TestDoor {
         _: &Caller,
         stream: &StreamName,
         query: ReadQuery,
-    ) -> Result<Vec<Entry>, Problem> {
+    ) -> Result<Entries, Problem> {
         check_stream(stream)?;
         let mut changed = self.changed.subscribe();
         let wait = tokio::time::timeout(query.wait, async {
@@ -97,7 +102,42 @@ impl Door for TestDoor {
             }
         });
         let _either = wait.await;
-        Ok(self.after(&query))
+        let entries = self.after(&query);
+        let through = entries.last().map_or(query.after, |entry| entry.seq);
+        Ok(Entries { entries, through })
+    }
+
+    fn upload(
+        &self,
+        _: &Caller,
+        stream: &StreamName,
+        envelope: Envelope,
+    ) -> Result<Upload, Problem> {
+        check_stream(stream)?;
+        let (kept, part) = (Arc::clone(&self.kept), envelope.clone());
+        // each part as a message of its own, to be looked at
+        let submit = move |draft: Draft| -> Receipt {
+            let mut kept = kept.lock().unwrap();
+            let (envelope, body) = (part.clone(), draft.body);
+            kept.push(Message { envelope, body });
+            let seq = Seq(kept.len() as u64);
+            Box::pin(async move { Ok(vec![Outcome::Stored { seq }]) })
+        };
+        let sizes = Sizes {
+            whole: self.limits().body as u64,
+            ..Sizes::PRODUCT
+        };
+        Ok(Upload::new(
+            &envelope,
+            Lane::Normal,
+            sizes,
+            Box::new(submit),
+        ))
+    }
+
+    async fn whole(&self, _: &Caller, stream: &StreamName, _: Seq) -> Result<Whole, Problem> {
+        check_stream(stream)?;
+        Err(WholeError::None.into())
     }
 
     fn node(&self) -> String {

@@ -1,4 +1,4 @@
-//! The stable codes of the link, `QC2200` to `QC2299`. A number never changes meaning.
+//! The stable codes of the link, `QC2200` to `QC2299` and a few of others. A number never changes meaning.
 
 use crate::wire::Code;
 
@@ -46,6 +46,8 @@ pub const NOT_ALLOWED: Code = Code::new(2218);
 pub const NO_CALLS: Code = Code::new(2230);
 /// Nothing of this name can be called here, or not by this peer.
 pub const NO_TARGET: Code = Code::new(2231);
+/// The peer runs a version that takes no messages in parts.
+pub const NO_PARTS: Code = Code::new(4020);
 /// There is no such stream here.
 pub const NO_STREAM: Code = Code::new(2219);
 /// The relay is drained: it sends its peers away, and takes none until it is resumed.

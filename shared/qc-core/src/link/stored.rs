@@ -3,7 +3,7 @@
 
 use super::Peer;
 use crate::model::{StreamName, Timestamp};
-use crate::store::{AppendError, Draft, Hop};
+use crate::store::{AppendError, Draft, Hop, part_key};
 use crate::streams::{ReadError, Streams};
 use crate::wire::{Code, EnvelopeRef, Open, Record, Refusal};
 
@@ -18,21 +18,26 @@ pub fn received<'a>(open: &Open, record: &'a Record) -> Result<EnvelopeRef<'a>, 
         .map_err(|error| Refusal::new(MALFORMED, format!("a record of {}: {error}", open.stream)))
 }
 
-/// The record as this node's log takes it: known again by `dedupe`, and by where it stood at the peer.
-pub fn draft(peer: &Peer, open: &Open, record: Record, dedupe: [u8; 16]) -> Draft {
+/// The record as this node's log takes it: known again by what it is a part of, and by where it stood at
+/// the peer. Its envelope is what [`received`] read.
+pub fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
+    let part = record.header.part_of();
+    let envelope = received(open, &record)?;
+    let dedupe = part_key(envelope.source, envelope.id, part.number);
     let hop = Hop {
         node: peer.node.clone(),
         lane: open.lane,
         epoch: record.header.epoch,
         seq: record.header.seq,
     };
-    Draft {
+    Ok(Draft {
         lane: record.header.lane,
         head: record.head,
         body: record.body,
+        part,
         dedupe,
         hop: Some(hop),
-    }
+    })
 }
 
 /// Whether the process before this one had a link. That this one has had none yet is kept.

@@ -6,6 +6,7 @@
 mod envelope;
 mod host_port;
 mod names;
+mod part;
 mod pattern;
 mod position;
 mod time;
@@ -13,6 +14,7 @@ mod time;
 pub use envelope::{AttrValue, Envelope, EnvelopeError, MAX_ATTR_VALUE, MAX_EXTENSIONS, Message};
 pub use host_port::{BadHostPort, HostPort};
 pub use names::{DataClass, NameError, NodeName, Region, Site, StreamName, Tenant, TrustDomain};
+pub use part::Part;
 pub use pattern::NodePattern;
 pub use position::{Epoch, Lane, Seq};
 pub use time::Timestamp;

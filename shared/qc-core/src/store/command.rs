@@ -62,6 +62,12 @@ pub(super) enum Command {
         value: Option<(Vec<u8>, Timestamp)>,
         done: oneshot::Sender<Result<Value, ValueError>>,
     },
+    /// Where messages stand that are known by these digests.
+    Find {
+        stream: StreamKey,
+        keys: Vec<[u8; 16]>,
+        done: Reply<Vec<Option<Seq>>>,
+    },
     /// A reader met damage.
     Repair {
         segment: u64,

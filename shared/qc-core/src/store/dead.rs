@@ -22,8 +22,8 @@
 
 use bytes::{BufMut as _, Bytes};
 
-use super::{Draft, Role, StreamKey, dedupe_key};
-use crate::model::{Epoch, Lane, NodeName, Seq, StreamName, Timestamp};
+use super::{Draft, Role, StreamKey, dedupe_key, part_key};
+use crate::model::{Epoch, Lane, NodeName, Part, Seq, StreamName, Timestamp};
 use crate::safe_text::safe;
 use crate::wire::{EnvelopeRef, Reader, WireError};
 
@@ -66,6 +66,8 @@ pub struct DeadLetter {
     pub head: Bytes,
     /// The payload.
     pub body: Bytes,
+    /// Which part of its message it is.
+    pub part: Part,
 }
 
 /// Where the dead letters of a tenant are kept on this node. Nothing trims it: they stay until an
@@ -97,6 +99,7 @@ impl DeadLetter {
             lane: self.lane,
             head: head.into(),
             body: self.body.clone(),
+            part: self.part,
             dedupe: self.identity(),
             hop: None,
         }
@@ -115,7 +118,10 @@ impl DeadLetter {
             return dedupe_key(&scope, &format!("{}\0{}", note.epoch, note.seq));
         }
         match EnvelopeRef::parse(&self.head) {
-            Ok(known) => dedupe_key(&scope, &format!("{}\0{}", known.source, known.id)),
+            Ok(known) => {
+                let id = format!("{}\0{}", known.source, known.id);
+                part_key(&scope, &id, self.part.number)
+            }
             Err(_) => [0; 16],
         }
     }
@@ -224,6 +230,7 @@ mod tests {
             lane: Lane::High,
             head: head.into(),
             body: Bytes::from_static(b"{}"),
+            part: Part::WHOLE,
         }
     }
 

@@ -592,6 +592,17 @@ impl Log {
         read
     }
 
+    /// Under which numbers of a stream the messages and parts stand that are known by `keys`; one that ended
+    /// may be found, too.
+    pub async fn find(
+        &self,
+        stream: &StreamKey,
+        keys: Vec<[u8; 16]>,
+    ) -> Result<Vec<Option<Seq>>, AppendError> {
+        let stream = stream.clone();
+        self.ask(|done| Command::Find { stream, keys, done }).await
+    }
+
     /// As [`Self::read`], without bodies: no tenant's key is needed.
     pub fn heads(
         &self,

@@ -79,5 +79,5 @@ pub use usage::{LaneUse, Quarantine, Usage};
 pub(crate) use words::NOBODY;
 pub use words::{
     AppendError, Backlog, CursorMove, CursorState, Draft, Head, Hop, LogStats, Outcome, ReadError,
-    Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key,
+    Relief, ReliefStep, Role, StreamInfo, StreamKey, Value, ValueError, dedupe_key, part_key,
 };

@@ -176,6 +176,12 @@ impl Writer {
                 value,
                 done,
             } => self.stage_value(key, expected, value, done),
+            Command::Find { stream, keys, done } => {
+                let id = self.numbers.streams.get(&stream).copied();
+                let nothing = vec![None; keys.len()];
+                let found = id.map_or(Ok(nothing), |id| self.find_ids(id, keys));
+                let _asker_gone = done.send(found);
+            }
             Command::Repair { segment } => self.repair(segment),
             Command::Rewrap { node, done } => {
                 self.flush();
@@ -250,7 +256,8 @@ impl Writer {
         moves: Vec<CursorMove>,
     ) -> Option<Vec<Outcome>> {
         let id = self.numbers.streams.get(key).copied()?;
-        let known = self.find_ids(id, drafts).ok()?.into_iter();
+        let keys = drafts.iter().map(|draft| draft.dedupe);
+        let known = self.find_ids(id, keys).ok()?.into_iter();
         let outcomes: Option<Vec<_>> = known
             .zip(drafts)
             .map(|(seq, draft)| {
@@ -275,7 +282,9 @@ impl Writer {
         // everything that can fail comes before anything is staged
         let known = self.numbers.streams.get(&key).copied();
         let mut earlier = known
-            .map_or(Ok(Vec::new()), |id| self.find_ids(id, &drafts))?
+            .map_or(Ok(Vec::new()), |id| {
+                self.find_ids(id, drafts.iter().map(|draft| draft.dedupe))
+            })?
             .into_iter();
         let id = self.stream_id(key);
         let mut outcomes = Vec::with_capacity(drafts.len());
@@ -345,6 +354,8 @@ impl Writer {
             stream: id,
             epoch,
             seq,
+            part: draft.part.number,
+            last_part: draft.part.is_last,
             accepted: now,
             origin,
             dedupe: draft.dedupe,
@@ -555,12 +566,17 @@ impl Writer {
         self.staged.answers.push(Answer::Value(done, answer));
     }
 
-    /// Under which numbers those of the drafts stand that are known already. What was lost is not known.
-    fn find_ids(&mut self, id: u32, drafts: &[Draft]) -> Result<Vec<Option<Seq>>, AppendError> {
-        let mut found = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let known = scoped(draft.dedupe, id);
-            let is_keyed = draft.dedupe != [0; 16];
+    /// Under which numbers messages stand that are known by these digests already. What was lost is not
+    /// known.
+    fn find_ids(
+        &mut self,
+        id: u32,
+        keys: impl IntoIterator<Item = [u8; 16]>,
+    ) -> Result<Vec<Option<Seq>>, AppendError> {
+        let mut found = Vec::new();
+        for key in keys {
+            let known = scoped(key, id);
+            let is_keyed = key != [0; 16];
             let recent = self.ids.find_recent(&known).filter(|_| is_keyed);
             if !is_keyed || recent.is_some() {
                 found.push(recent);

@@ -8,7 +8,7 @@ use super::Damage;
 use super::NoKey;
 use super::age::ClockJump;
 use super::usage::Usage;
-use crate::model::{Epoch, Lane, Message, NodeName, Seq, StreamName, Timestamp};
+use crate::model::{Epoch, Lane, Message, NodeName, Part, Seq, StreamName, Timestamp};
 use crate::wire::RecordHeader;
 
 /// Which side of a node a stream stands on. The numbers are stored.
@@ -74,7 +74,9 @@ pub struct Draft {
     pub head: Bytes,
     /// The payload.
     pub body: Bytes,
-    /// Digest of (`source`, `id`); all zero means the message is never a duplicate.
+    /// Which part of its message it is.
+    pub part: Part,
+    /// Digest of (`source`, `id`), and of the part; all zero means it is never a duplicate.
     pub dedupe: [u8; 16],
     /// Where the message stood at the node that sent it, if it came over a link.
     pub hop: Option<Hop>,
@@ -103,6 +105,7 @@ impl Draft {
             lane,
             head: head.into(),
             body: message.body.clone(),
+            part: Part::WHOLE,
             dedupe,
             hop: None,
         }
@@ -112,6 +115,12 @@ impl Draft {
 /// The digest by which a message is known again: the first 16 bytes of
 /// SHA-256(length of source as u32 | source | id).
 pub fn dedupe_key(source: &str, id: &str) -> [u8; 16] {
+    part_key(source, id, 0)
+}
+
+/// As [`dedupe_key`], of one part of a message. The first part is known by the digest of the message;
+/// for the others comes the number as u32 behind the id, between a zero, which no id has.
+pub fn part_key(source: &str, id: &str, part: u32) -> [u8; 16] {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     digest.update(
         &u32::try_from(source.len())
@@ -120,6 +129,10 @@ pub fn dedupe_key(source: &str, id: &str) -> [u8; 16] {
     );
     digest.update(source.as_bytes());
     digest.update(id.as_bytes());
+    if part > 0 {
+        digest.update(&[0]);
+        digest.update(&part.to_le_bytes());
+    }
     let mut key = [0; 16];
     if let Some(first) = digest.finish().as_ref().first_chunk::<16>() {
         key = *first;

@@ -256,6 +256,14 @@ impl Streams for Embedded {
         Box::pin(async move { Ok(heads?) })
     }
 
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        keys: Vec<[u8; 16]>,
+    ) -> Answer<'a, Result<Vec<Option<Seq>>, AppendError>> {
+        Box::pin(self.inner.log.find(stream, keys))
+    }
+
     fn at_hand(
         &self,
         stream: &StreamKey,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Bounds, ReadError, Streams};
-use crate::model::{Envelope, NameError, Seq, StreamName, Tenant, Timestamp};
+use crate::model::{Envelope, NameError, Part, Seq, StreamName, Tenant, Timestamp};
 use crate::store::{DeadNote, Head, NoKey, Role, StreamKey, dead_letters};
 use crate::wire::decode_envelope;
 
@@ -123,6 +123,8 @@ pub struct Filed {
     pub envelope: Envelope,
     /// The length of its body.
     pub body_bytes: u64,
+    /// Which part of its message it is.
+    pub part: Part,
     /// Why nobody can read the body, if so.
     pub no_key: Option<NoKey>,
 }
@@ -290,6 +292,7 @@ fn filed(tenant: &Tenant, record: Head) -> Filed {
         note,
         envelope,
         body_bytes: record.body_bytes,
+        part: record.header.part_of(),
         no_key: record.no_key,
     }
 }
@@ -346,6 +349,7 @@ mod tests {
             lane: Lane::Normal,
             head: head.into(),
             body: vec![1; 100].into(),
+            part: Part::WHOLE,
         }
     }
 

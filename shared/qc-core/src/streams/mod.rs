@@ -132,6 +132,15 @@ pub trait Streams: Send + Sync {
         bounds: Bounds,
     ) -> Answer<'a, Result<Vec<Head>, ReadError>>;
 
+    /// Under which numbers of a stream messages and parts of messages stand, by the digests that they are known
+    /// by ([`part_key`](crate::store::part_key)). Finds everything that a repetition would be a duplicate of;
+    /// one that has ended meanwhile may be found, too, and is not there to be read.
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        keys: Vec<[u8; 16]>,
+    ) -> Answer<'a, Result<Vec<Option<Seq>>, AppendError>>;
+
     /// As [`Self::read`], but only what is at hand: in memory, on this machine's disk, in a cache that
     /// is read ahead. Empty may also mean that it is on its way; [`Self::listen`] tells when it came.
     /// For links, whose tasks wait for nothing but their sockets.

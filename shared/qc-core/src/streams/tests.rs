@@ -67,6 +67,7 @@ enum Flaw {
     /// Acknowledges what is written after the answer.
     AcksAhead,
     ForgetsIds,
+    FindsTheFirst,
     ForgetsHops,
     GivesNumbersAnew,
     KeepsItsEpoch,
@@ -104,6 +105,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::DropsAMessage, "an_ack_is_durable"),
     (Flaw::AcksAhead, "an_ack_is_durable"),
     (Flaw::ForgetsIds, "a_message_is_in_its_stream_once"),
+    (Flaw::FindsTheFirst, "what_is_stored_is_found"),
     (Flaw::ForgetsHops, "a_hop_is_taken_over_once"),
     (
         Flaw::GivesNumbersAnew,
@@ -433,6 +435,22 @@ impl Streams for Flawed {
                 bounds.records += 1;
             }
             self.engine.read(&self.place(stream), after, bounds).await
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamKey,
+        keys: Vec<[u8; 16]>,
+    ) -> Answer<'a, Result<Vec<Option<Seq>>, AppendError>> {
+        let stream = self.place(stream);
+        Box::pin(async move {
+            let mut found = self.engine.find(&stream, keys).await?;
+            if self.flaw == Flaw::FindsTheFirst {
+                let first = found.iter().flatten().min().copied();
+                found.fill(first);
+            }
+            Ok(found)
         })
     }
 

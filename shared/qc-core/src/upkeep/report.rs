@@ -181,6 +181,7 @@ mod tests {
             lane: Lane::Normal,
             head: vec![1; 10].into(),
             body: vec![1; 10].into(),
+            part: crate::model::Part::WHOLE,
             dedupe: [id; 16],
             hop: None,
         };

@@ -14,7 +14,7 @@ pub use code::Code;
 pub use control::{
     Ack, Applied, Backlog, Below, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer,
     Control, Durable, Greeting, Heartbeat, MAX_APPLIED, MAX_CALLS, MAX_CHANNELS, Mark, Open,
-    OpenAck, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
+    OpenAck, PARTS, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
 };
 #[cfg(feature = "pki")]
 pub(crate) use control::{applied_from_bytes, applied_to_bytes};

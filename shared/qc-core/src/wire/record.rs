@@ -21,7 +21,7 @@
 use bytes::{BufMut as _, Bytes};
 
 use super::{Reader, WireError};
-use crate::model::{Epoch, Lane, Seq, Timestamp};
+use crate::model::{Epoch, Lane, Part, Seq, Timestamp};
 
 /// Length of the fixed part in bytes.
 pub const RECORD_HEADER: usize = 104;
@@ -146,6 +146,14 @@ impl RecordHeader {
             dedupe: [0; 16],
             seal: SealSuite::None,
             nonce: [0; 12],
+        }
+    }
+
+    /// Which part of its message it is.
+    pub fn part_of(&self) -> Part {
+        Part {
+            number: self.part,
+            is_last: self.last_part,
         }
     }
 

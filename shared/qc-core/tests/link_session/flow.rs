@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use qc_core::clock::Clock as _;
-use qc_core::link::{Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, Now, ORDER, PROTOCOL, WINDOW};
+use qc_core::link::{
+    Chunk, Event, FORGED_ACK, FRAME, GOING_AWAY, NO_PARTS, Now, ORDER, OutboundChannel, PROTOCOL,
+    WINDOW,
+};
 use qc_core::model::{Epoch, Lane, Seq};
 use qc_core::wire::{
     Ack, ChannelKind, Control, FrameDecoder, FrameKind, Heartbeat, Mark, OpenAck, Refusal, Status,
@@ -261,4 +264,62 @@ fn the_urgent_lane_goes_first_and_equals_take_turns() {
     assert_eq!(turns[..6], [8, 4, 6, 4, 6, 4]);
     assert_eq!(*turns.last().unwrap(), 2);
     assert_eq!(quiet, 4);
+}
+
+/// The acceptor sends a whole message and then two parts of another.
+fn sending_parts(mut pair: Pair) -> (Pair, Vec<Event>) {
+    let channel = OutboundChannel {
+        last: Seq(3),
+        ..stream(ChannelKind::Forward, "acme/back", Lane::Normal)
+    };
+    assert_eq!(pair.nodes[1].open(&channel), Some(2));
+    pair.say(&Control::OpenAck(OpenAck {
+        channel: 2,
+        mark: Mark::default(),
+        window: 10_000,
+    }));
+    let mut records: Vec<_> = (1..=3).map(|seq| record(seq, 10)).collect();
+    records[1].header.last_part = false;
+    records[2].header.part = 1;
+    let now = pair.clock.instant();
+    while let Some(permit) = pair.nodes[1].next_read(now) {
+        let later = records.iter();
+        let later = later.filter(|record| record.header.seq > permit.after);
+        let chunk = Chunk {
+            records: later.cloned().collect(),
+            through: Seq(3),
+        };
+        pair.nodes[1].send(permit, &chunk, now);
+    }
+    let events = pair.events(1);
+    (pair, events)
+}
+
+#[test]
+fn parts_go_only_to_a_peer_that_takes_them() {
+    let seqs = |pair: &mut Pair| -> Vec<u32> {
+        let batches = waiting(pair).into_iter();
+        let batches = batches.filter(|frame| frame.header.kind == FrameKind::Batch);
+        batches.map(|frame| frame.header.count).collect()
+    };
+    let (mut pair, events) = sending_parts(Pair::greeted());
+    assert_eq!(events, []);
+    assert_eq!(seqs(&mut pair).iter().sum::<u32>(), 3);
+
+    let (mut pair, events) = sending_parts(Pair::without_features());
+    assert_eq!(
+        seqs(&mut pair),
+        [1],
+        "what is whole goes, and nothing of the rest"
+    );
+    let [Event::Refused(2, refusal)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(refusal.code, NO_PARTS);
+    let said = waiting(&mut pair).into_iter();
+    let refused = said.filter_map(|frame| Control::decode(&frame).ok());
+    let refused: Vec<_> = refused
+        .filter(|control| matches!(control, Control::Refuse(2, _)))
+        .collect();
+    assert_eq!(refused.len(), 1, "the peer hears of it");
 }

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 6] = [
     ],
     &["wire", "cloudevents", "filter", "policy"],
     &[
-        "store", "streams", "pki", "control", "registry", "drain", "audit", "ledger",
+        "store", "streams", "parts", "pki", "control", "registry", "drain", "audit", "ledger",
     ],
     &["tls", "est", "link", "reach", "door", "admin"],
     &["config", "telemetry", "service"],

@@ -2,29 +2,36 @@
 //!
 //! A file is written under a hidden name, synced, renamed without replacing, and the folder synced:
 //! whoever looks sees it whole or not at all. If its name is taken, equal content is the same
-//! message come again; other content is kept beside it under a name with the seq.
+//! message come again; other content is kept beside it under a name with the seq. A message in parts
+//! becomes a file in the same way, see [`spool`].
+
+mod spool;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use qc_core::clock::Clock;
 use qc_core::durable::create_dir_all;
+use qc_core::model::Seq;
 use qc_core::safe_text::safe;
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use self::spool::Spools;
 use super::name::{NameTemplate, with_addition};
-use super::{DeliverError, Delivery, Sink};
+use super::{DeliverError, Delivery, Leftover, Sink};
 use crate::sources::ConnectorError;
 use crate::sources::beneath::{has_openat2, open_beneath, rename};
+use crate::sources::settings::Wait;
 
 /// The longest note on how far a file of lines is.
 const MAX_NOTE: u64 = 4096;
@@ -53,18 +60,26 @@ pub struct FileOutConfig {
     /// `{seq}`, and for lines `{stream}.log`.
     #[serde(default)]
     pub name: Option<String>,
+    /// How long a message in parts may wait for its next part while this process runs.
+    #[serde(default = "thirty_days")]
+    pub unfinished: Wait,
+}
+
+fn thirty_days() -> Wait {
+    Wait::days(30)
 }
 
 /// A folder that takes messages.
 pub struct FileOut {
     folder: Arc<Folder>,
+    spools: Arc<Mutex<Spools>>,
     mode: FileMode,
     name: NameTemplate,
 }
 
 impl FileOut {
     /// Opens the folder.
-    pub fn open(config: &FileOutConfig) -> Result<Self, ConnectorError> {
+    pub fn open(config: &FileOutConfig, clock: Arc<dyn Clock>) -> Result<Self, ConnectorError> {
         let default = match config.mode {
             FileMode::OnePerMessage => "{seq}",
             FileMode::AppendLines => "{stream}.log",
@@ -76,10 +91,12 @@ impl FileOut {
                 "may have only {stream} and text when lines are appended",
             ));
         }
-        let folder = Folder::open(&config.path)
-            .map_err(|error| ConnectorError::file("cannot use the folder", &config.path, error))?;
+        let cannot = |error| ConnectorError::file("cannot use the folder", &config.path, error);
+        let folder = Folder::open(&config.path).map_err(cannot)?;
+        let spools = Spools::open(&folder, config.unfinished.0, clock).map_err(cannot)?;
         Ok(Self {
             folder: Arc::new(folder),
+            spools: Arc::new(Mutex::new(spools)),
             mode: config.mode,
             name,
         })
@@ -89,13 +106,58 @@ impl FileOut {
 impl Sink for FileOut {
     async fn deliver(&mut self, delivery: &Delivery) -> Result<(), DeliverError> {
         let name = self.name.render(delivery);
-        let (folder, mode, delivery) = (Arc::clone(&self.folder), self.mode, delivery.clone());
-        let delivered = tokio::task::spawn_blocking(move || match mode {
-            FileMode::OnePerMessage => folder.write(&name, &delivery),
-            FileMode::AppendLines => folder.append(&name, &delivery),
+        let (mode, delivery) = (self.mode, delivery.clone());
+        self.blocking(move |folder, spools| match mode {
+            FileMode::OnePerMessage if delivery.part.is_whole() => folder.write(&name, &delivery),
+            FileMode::OnePerMessage => spools.take(folder, &name, &delivery),
+            FileMode::AppendLines if delivery.part.is_whole() => folder.append(&name, &delivery),
+            FileMode::AppendLines => Err(DeliverError::poison(
+                "QC4211",
+                "the sink appends lines, and a message in parts is none",
+            )),
+        })
+        .await
+    }
+
+    async fn leftover(&mut self) -> Result<Option<Leftover>, String> {
+        // the usual case costs no hand-over
+        if self
+            .spools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+        {
+            return Ok(None);
+        }
+        let next = self.blocking(|folder, spools| {
+            let next = spools.leftover(folder);
+            next.map_err(|error| folder.later(&error).to_string())
         });
-        delivered
-            .await
+        next.await
+    }
+
+    async fn forget(&mut self, leftover: &Leftover) -> Result<(), String> {
+        let leftover = leftover.clone();
+        let forgotten = self.blocking(move |folder, spools| {
+            let forgotten = spools.forget(folder, &leftover);
+            forgotten.map_err(|error| folder.later(&error).to_string())
+        });
+        forgotten.await
+    }
+}
+
+impl FileOut {
+    /// Does what waits for the disk where that may wait.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Folder, &mut Spools) -> T + Send + 'static,
+    ) -> T {
+        let (folder, spools) = (Arc::clone(&self.folder), Arc::clone(&self.spools));
+        let done = tokio::task::spawn_blocking(move || {
+            let mut spools = spools.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&folder, &mut spools)
+        });
+        done.await
             .expect("the closure does not panic and is never cancelled")
     }
 }
@@ -129,6 +191,26 @@ impl Folder {
         let short = HEXLOWER.encode(hash.as_ref().get(..8).expect("a digest of 32 bytes"));
         let seq = delivery.seq;
         let aside = c_name(&format!(".qc-{seq}-{short}.tmp"))?;
+        let write = || self.write_aside(&aside, body);
+        let same = |name: &CStr| self.has_content(name, body);
+        let placed = self.place(&aside, name, seq, &short, write, same);
+        placed.or_else(|error| {
+            self.remove(&aside)?;
+            Err(error)
+        })
+    }
+
+    /// Gives the file `aside`, which `write` makes when it is needed, a name; none when a file with `same`
+    /// content has the name already.
+    fn place(
+        &self,
+        aside: &CStr,
+        name: &str,
+        seq: Seq,
+        short: &str,
+        write: impl Fn() -> io::Result<()>,
+        same: impl Fn(&CStr) -> io::Result<bool>,
+    ) -> io::Result<()> {
         // the third name tells the content, so it cannot be taken by other content
         let names = [
             name.to_owned(),
@@ -138,19 +220,18 @@ impl Folder {
         for name in &names {
             let name = c_name(name)?;
             if !self.is_taken(&name)? {
-                self.write_aside(&aside, body)?;
-                match rename(self.dir.as_fd(), &aside, self.dir.as_fd(), &name) {
+                write()?;
+                match rename(self.dir.as_fd(), aside, self.dir.as_fd(), &name) {
                     Ok(()) => return Ok(rustix::fs::fsync(&self.dir)?),
                     Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            if self.has_content(&name, body)? {
-                self.remove(&aside)?;
+            if same(&name)? {
+                self.remove(aside)?;
                 return Ok(rustix::fs::fsync(&self.dir)?);
             }
         }
-        self.remove(&aside)?;
         Err(io::Error::other(format!(
             "every name for seq {seq} is taken by other content"
         )))
@@ -184,6 +265,36 @@ impl Folder {
             return Ok(false);
         }
         starts_with(&mut file, body)
+    }
+
+    /// Whether the file `name` has the content of `other`.
+    fn is_same_file(&self, name: &CStr, other: &File) -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = match open_beneath(self.dir.as_fd(), name, flags, self.resolve) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::LOOP | Errno::NXIO) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let (metadata, length) = (file.metadata()?, other.metadata()?.len());
+        if !metadata.is_file() || metadata.len() != length {
+            return Ok(false);
+        }
+        let (mut one, mut two) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+        let mut at = 0;
+        while at < length {
+            let step = usize::try_from(length - at)
+                .unwrap_or(one.len())
+                .min(one.len());
+            one.truncate(step);
+            two.truncate(step);
+            file.read_exact_at(&mut one, at)?;
+            other.read_exact_at(&mut two, at)?;
+            if one != two {
+                return Ok(false);
+            }
+            at += step as u64;
+        }
+        Ok(true)
     }
 
     fn remove(&self, name: &CStr) -> io::Result<()> {
@@ -323,5 +434,7 @@ fn c_name(name: &str) -> io::Result<CString> {
     CString::new(name).map_err(io::Error::from)
 }
 
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use qc_core::model::{Envelope, Epoch, Message, Seq};
+use qc_core::clock::SystemClock;
+use qc_core::model::{Envelope, Epoch, Message, Part};
 
 use super::*;
 
@@ -18,16 +19,18 @@ fn delivery(seq: u64, subject: &str, body: &str) -> Delivery {
             },
             body: Bytes::from(body.to_owned()),
         },
+        part: Part::WHOLE,
     }
 }
 
 fn sink(dir: &tempfile::TempDir, mode: FileMode, name: Option<&str>) -> FileOut {
-    FileOut::open(&FileOutConfig {
+    let config = FileOutConfig {
         path: dir.path().join("out"),
         mode,
         name: name.map(str::to_owned),
-    })
-    .unwrap()
+        unfinished: Wait::days(30),
+    };
+    FileOut::open(&config, Arc::new(SystemClock::default())).unwrap()
 }
 
 /// The folder's visible files with their content.
@@ -174,11 +177,12 @@ async fn lines_are_appended_once() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let config = |text: &str| serde_json::from_str::<FileOutConfig>(text).unwrap();
+    let open = |config: &FileOutConfig| FileOut::open(config, Arc::new(SystemClock::default()));
     for bad in [
         r#"{"path":"/dev/null/x"}"#,
         r#"{"path":"/tmp","name":"{nobody}"}"#,
         r#"{"path":"/tmp","mode":"append-lines","name":"{seq}"}"#,
     ] {
-        assert!(FileOut::open(&config(bad)).is_err(), "{bad}");
+        assert!(open(&config(bad)).is_err(), "{bad}");
     }
 }

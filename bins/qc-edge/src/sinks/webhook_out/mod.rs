@@ -115,6 +115,10 @@ impl WebhookOut {
     }
 
     fn request(&self, delivery: &Delivery) -> Result<(HeaderMap, Bytes), DeliverError> {
+        if !delivery.part.is_whole() {
+            let reason = "a message in parts cannot be one request of this sink";
+            return Err(DeliverError::poison("QC4212", reason));
+        }
         let envelope = &delivery.message.envelope;
         let mut headers = HeaderMap::new();
         let body = match self.format {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::super::{Fate, Feed, run_sink};
+use super::super::{Fate, Feed, Leftover, run_sink};
 use super::*;
 use crate::sources::Activity;
 
@@ -116,6 +116,7 @@ fn delivery(seq: u64) -> Delivery {
             envelope,
             body: Bytes::from_static(b"{\"a\":1}"),
         },
+        part: qc_core::model::Part::WHOLE,
     }
 }
 
@@ -227,6 +228,10 @@ impl Feed for Two {
     async fn settle(&mut self, delivery: &Delivery, fate: Fate) -> Result<(), String> {
         self.1.lock().unwrap().push((delivery.seq.0, fate));
         Ok(())
+    }
+
+    async fn keep(&mut self, leftover: &Leftover) -> Result<(), String> {
+        panic!("nothing was begun: {leftover:?}")
     }
 }
 

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use qc_core::clock::Clock;
-use qc_core::model::NodeName;
+use qc_core::model::{Envelope, NodeName};
+use qc_core::store::AppendError;
 use serde::Deserialize;
 
 use self::folder::{Folder, Found, Stamp, shown};
@@ -25,10 +26,10 @@ use self::read::{ReadError, Reading, Template};
 use self::settle::Settle;
 use self::watch::Watch;
 use super::settings::{Size, Wait};
-use super::{Activity, ConnectorError, Intake, IntakeError};
+use super::{Activity, ConnectorError, Intake, IntakeError, Outcome};
 
 /// The largest file in whole mode: the largest message.
-const MAX_WHOLE: u64 = qc_core::wire::MAX_BODY as u64;
+const MAX_WHOLE: u64 = qc_core::parts::MAX_WHOLE;
 /// The largest file in lines mode unless the configuration says otherwise.
 const DEFAULT_MAX_LINES: u64 = 1 << 30;
 /// How long a file that cannot be moved is left alone before the next try.
@@ -66,7 +67,7 @@ pub struct FileDropConfig {
     /// Folder in the directory for files that cannot be taken in.
     #[serde(default = "error_folder")]
     pub error: String,
-    /// The largest file: at most and by default 16MiB in whole mode, by default 1GiB in lines mode.
+    /// The largest file, by default 1GiB; in whole mode that is the most.
     #[serde(default)]
     pub max_bytes: Option<Size>,
     /// `type` of the messages; by default `qc.file` or `qc.line`.
@@ -123,7 +124,7 @@ impl FileDropConfig {
         if self.mode == Mode::Whole && self.max_bytes.is_some_and(|max| max.0 > MAX_WHOLE) {
             return Err(ConnectorError::setting(
                 "max_bytes",
-                "must be at most 16MiB in whole mode",
+                "must be at most 1GiB in whole mode",
             ));
         }
         Ok(())
@@ -264,6 +265,18 @@ impl FileDrop {
             Ok(reading) => reading,
             Err(error) => return self.not_read(found, error).await,
         };
+        if let Some((envelope, length)) = reading.long() {
+            return match long(reading, envelope, length, intake).await {
+                Ok(outcome) => {
+                    let again = u64::from(outcome.is_duplicate());
+                    self.activity.duplicates(again);
+                    self.activity.done(1 - again, self.clock.now());
+                    self.taken(found).await
+                }
+                Err(NotTaken::Read(error)) => self.not_read(found, error).await,
+                Err(NotTaken::Intake(error)) => self.not_taken(found, error, "").await,
+            };
+        }
         loop {
             let batch;
             (reading, batch) = blocking(move || {
@@ -283,21 +296,31 @@ impl FileDrop {
                     self.activity.duplicates(again);
                     self.activity.done(count - again, self.clock.now());
                 }
-                Err(IntakeError::Refused { code, reason }) => {
-                    let reason = match self.template.mode {
-                        Mode::Whole => reason,
-                        Mode::Lines => format!("at or before line {}: {reason}", reading.line()),
-                    };
-                    self.reject(found, code, &reason).await;
-                    return Turn::Over;
-                }
                 Err(error) => {
-                    let wait = error.retry_after().unwrap_or(self.poll);
-                    self.later(&error.to_string(), wait);
-                    return Turn::Hold(wait);
+                    let place = match self.template.mode {
+                        Mode::Whole => String::new(),
+                        Mode::Lines => format!("at or before line {}: ", reading.line()),
+                    };
+                    return self.not_taken(found, error, &place).await;
                 }
             }
         }
+        self.taken(found).await
+    }
+
+    /// What was refused `place`d in a file is out of the way, or comes again in its time.
+    async fn not_taken(&mut self, found: Found, error: IntakeError, place: &str) -> Turn {
+        if let IntakeError::Refused { code, reason } = error {
+            self.reject(found, code, &format!("{place}{reason}")).await;
+            return Turn::Over;
+        }
+        let wait = error.retry_after().unwrap_or(self.poll);
+        self.later(&error.to_string(), wait);
+        Turn::Hold(wait)
+    }
+
+    /// Everything of the file is on disk.
+    async fn taken(&mut self, found: Found) -> Turn {
         let folder = Arc::clone(&self.folder);
         let (found, moved) = blocking(move || {
             let moved = folder.to_done(&found.name, &found.stamp);
@@ -377,6 +400,36 @@ impl FileDrop {
                 .iter()
                 .any(|found| found.name == *name && found.stamp == *stamp)
         });
+    }
+}
+
+/// Why a long file was not taken.
+enum NotTaken {
+    Read(ReadError),
+    Intake(IntakeError),
+}
+
+/// Takes in a file that is one message and does not fit into a record.
+async fn long<I: Intake>(
+    mut reading: Reading,
+    envelope: Envelope,
+    length: u64,
+    intake: &I,
+) -> Result<Outcome, NotTaken> {
+    let upload = intake.upload(envelope, MAX_WHOLE);
+    let mut upload = upload.map_err(NotTaken::Intake)?.announced(length);
+    let store = |error: AppendError| NotTaken::Intake(error.into());
+    loop {
+        let chunk;
+        (reading, chunk) = blocking(move || {
+            let chunk = reading.next_chunk();
+            (reading, chunk)
+        })
+        .await;
+        match chunk.map_err(NotTaken::Read)? {
+            Some(chunk) => upload.push(chunk).await.map_err(store)?,
+            None => return upload.finish().await.map_err(store),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use qc_core::model::{AttrValue, Envelope, Message, Timestamp};
+use qc_core::wire::MAX_BODY;
 
 use super::Mode;
 use super::folder::{Folder, Found, Odd, OpenError, Stamp, shown};
@@ -17,6 +18,8 @@ use super::folder::{Folder, Found, Odd, OpenError, Stamp, shown};
 const BATCH_LINES: usize = 500;
 /// Bytes of lines of one submission, but always one line.
 const BATCH_BYTES: usize = 1024 * 1024;
+/// What is read in one go of a file that is one long message.
+const CHUNK: u64 = 256 * 1024;
 /// The longest line.
 pub(super) const MAX_LINE: usize = 1024 * 1024;
 
@@ -109,6 +112,21 @@ impl Reading {
         Ok(messages)
     }
 
+    /// Envelope and length of a file that is one message and does not fit into a record.
+    pub(super) fn long(&self) -> Option<(Envelope, u64)> {
+        let is_long = self.template.mode == Mode::Whole && self.stamp.size > MAX_BODY as u64;
+        is_long.then(|| (self.own_envelope(), self.stamp.size))
+    }
+
+    /// The next piece of such a file; none at its end.
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let mut chunk = Vec::new();
+        let read = (&mut self.reader).take(CHUNK).read_to_end(&mut chunk);
+        read.map_err(from_io)?;
+        self.still_unchanged()?;
+        Ok((!chunk.is_empty()).then(|| chunk.into()))
+    }
+
     /// Where the reading stands, for the reason of a refusal.
     pub(super) fn line(&self) -> u64 {
         self.line
@@ -123,12 +141,16 @@ impl Reading {
             .read_to_end(&mut body)
             .map_err(from_io)?;
         Ok(Message {
-            envelope: Envelope {
-                id: self.id.clone(),
-                ..self.envelope.clone()
-            },
+            envelope: self.own_envelope(),
             body: Bytes::from(body),
         })
+    }
+
+    fn own_envelope(&self) -> Envelope {
+        Envelope {
+            id: self.id.clone(),
+            ..self.envelope.clone()
+        }
     }
 
     fn lines(&mut self) -> Result<Vec<Message>, ReadError> {

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use qc_core::clock::ManualClock;
 use qc_core::durable::write_atomic;
 use qc_core::model::{Message, Timestamp};
+use qc_core::parts::Upload;
 
-use super::super::Outcome;
 use super::super::testing::{Kept, full};
 use super::*;
 
@@ -177,6 +177,10 @@ impl Intake for DiesAfterStoring {
     async fn submit(&self, messages: Vec<Message>) -> Result<Vec<Outcome>, IntakeError> {
         self.0.submit(messages).await?;
         std::future::pending().await
+    }
+
+    fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
+        self.0.upload(envelope, most)
     }
 }
 
@@ -430,6 +434,10 @@ impl Intake for FullAfter {
         }
         self.0.submit(messages).await
     }
+
+    fn upload(&self, envelope: Envelope, most: u64) -> Result<Upload, IntakeError> {
+        self.0.upload(envelope, most)
+    }
 }
 
 #[tokio::test]
@@ -483,11 +491,40 @@ fn settings_that_cannot_work_are_refused() {
     assert!(bad(&|c| c.done = "../done".to_owned()));
     assert!(bad(&|c| c.done = String::new()));
     assert!(bad(&|c| c.error = ".done".to_owned()));
-    assert!(bad(&|c| c.max_bytes = Some(Size(17 << 20))));
+    assert!(bad(&|c| c.max_bytes = Some(Size((1 << 30) + 1))));
     assert!(bad(&|c| c.path = "/does/not/exist".into()));
     std::os::unix::fs::symlink("/tmp", dir.path().join("away")).unwrap();
     assert!(
         bad(&|c| c.done = "away".to_owned()),
         "a folder that is a link"
     );
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_fit_into_a_record_goes_in_parts() {
+    let site = Site::new(Mode::Whole);
+    let mut drop = site.open();
+    let body: Vec<u8> = (0..(33 << 19) + 7)
+        .map(|n: u32| n.to_le_bytes()[0])
+        .collect();
+    site.put("long.bin", &body);
+    site.settle(&mut drop).await;
+    assert_eq!(site.names(".done"), ["long.bin"]);
+    let parts = site.kept.messages.lock().unwrap().clone();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.body.len()).collect();
+    assert_eq!(lengths[..16], [1 << 20; 16]);
+    assert_eq!(lengths[16..], [(1 << 19) + 7 + 48]);
+    assert!(parts.iter().all(|part| part.envelope == parts[0].envelope));
+    assert_eq!(parts[0].envelope.subject.as_deref(), Some("long.bin"));
+
+    // longer than any message, which nobody reads to find out
+    let file = File::create(site.path("longest.bin")).unwrap();
+    file.set_len((1 << 30) + 1).unwrap();
+    std::mem::drop(file);
+    site.settle(&mut drop).await;
+    assert_eq!(
+        site.reason("longest.bin"),
+        "QC4105 the file has 1073741825 bytes; at most 1073741824 are allowed\n"
+    );
+    assert_eq!(site.kept.len(), 17);
 }

@@ -13,15 +13,17 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use qc_core::clock::Clock;
 use qc_core::door::{
-    Defaults, Limits, Problem, Published, check_headers, messages, read_body, receipts,
+    Defaults, Form, Limits, Problem, Published, check_headers, discard, may_be_long, messages,
+    read_body, receipts, store_long,
 };
 use qc_core::model::NodeName;
+use qc_core::parts::MAX_WHOLE;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -35,6 +37,8 @@ use super::{Activity, ConnectorError, Intake, IntakeError};
 const MAX_CONNECTIONS: usize = 256;
 /// Time for a request's headers to arrive, and for a silent connection to be closed.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// When a sender tries again what is not taken as long as a key is destroyed.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Time for requests in progress to end when the source stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -104,11 +108,16 @@ impl Webhook {
             return Err(ConnectorError::setting("path", "must begin with '/'"));
         }
         let body = usize::try_from(config.max_body.0).unwrap_or(usize::MAX);
-        if body == 0 || body > Limits::MAX_BODY {
-            return Err(ConnectorError::setting(
-                "max_body",
-                "must be 1 byte to 16MiB",
-            ));
+        // a signature is looked at before anything is kept, and it is over the whole body
+        let (most, words) = match config.hmac_secret_file {
+            Some(_) => (
+                Limits::MAX_BODY as u64,
+                "must be 1 byte to 16MiB with a secret",
+            ),
+            None => (MAX_WHOLE, "must be 1 byte to 1GiB"),
+        };
+        if !(1..=most).contains(&config.max_body.0) {
+            return Err(ConnectorError::setting("max_body", words));
         }
         let header = |setting, name: &str| {
             http::HeaderName::try_from(name)
@@ -253,6 +262,9 @@ impl Webhook {
         if request.method != Method::POST {
             return Err(Problem::method_not_allowed("POST"));
         }
+        if shared.signer.is_none() && may_be_long(headers, &body, &shared.limits) {
+            return self.take_long(intake, headers, body).await;
+        }
         let body = read_body(headers, body, &shared.limits).await?;
         if let Some(signer) = &shared.signer {
             let signed = headers
@@ -288,6 +300,33 @@ impl Webhook {
         Ok(receipts(&published, form, &shared.node))
     }
 
+    /// Takes a body that does not fit into memory.
+    async fn take_long<I: Intake>(
+        &self,
+        intake: &I,
+        headers: &HeaderMap,
+        mut body: Body,
+    ) -> Result<Response, Problem> {
+        let shared = &*self.shared;
+        let begin = |envelope| {
+            let begun = intake.upload(envelope, shared.limits.body as u64);
+            begun.map_err(|error| self.problem(&error))
+        };
+        let (defaults, limits) = (&shared.defaults, &shared.limits);
+        match store_long(headers, &mut body, defaults, limits, begin).await {
+            Ok(published) => {
+                let again = u64::from(published.duplicate);
+                shared.activity.duplicates(again);
+                shared.activity.done(1 - again, shared.clock.now());
+                Ok(receipts(&[published], Form::One, &shared.node))
+            }
+            Err(problem) => {
+                discard(headers, body).await;
+                Err(not_gone(problem))
+            }
+        }
+    }
+
     fn problem(&self, error: &IntakeError) -> Problem {
         let now = self.shared.clock.now();
         match error {
@@ -295,13 +334,7 @@ impl Webhook {
                 let wait = cause.retry_after().unwrap_or_default();
                 let activity = &self.shared.activity;
                 activity.retrying(&error.to_string(), now, wait);
-                let problem = Problem::from(cause);
-                if problem.status != StatusCode::GONE {
-                    return problem;
-                }
-                // to a sender "gone" means the subscription; a new key may be made for the tenant
-                let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "Not taken now");
-                Problem::new(status, problem.code, title, problem.detail).retry_after(wait)
+                not_gone(Problem::from(cause))
             }
             IntakeError::Refused { code, reason } => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -311,6 +344,15 @@ impl Webhook {
             ),
         }
     }
+}
+
+/// To a sender "gone" means the subscription; a new key may be made for the tenant.
+fn not_gone(problem: Problem) -> Problem {
+    if problem.status != StatusCode::GONE {
+        return problem;
+    }
+    let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "Not taken now");
+    Problem::new(status, problem.code, title, problem.detail).retry_after(AGAIN)
 }
 
 #[cfg(test)]

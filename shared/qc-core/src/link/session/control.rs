@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{BROKEN, Event, Now, Phase, Session, Side, micros};
 use crate::link::app::PeerHeartbeat;
 use crate::link::codes::{VERSION, WRONG_NODE};
-use crate::wire::{CALLS, ChannelBacklog, Control, Greeting, Heartbeat, Refusal, Status};
+use crate::wire::{CALLS, ChannelBacklog, Control, Greeting, Heartbeat, PARTS, Refusal, Status};
 
 impl Session {
     /// Sends a heartbeat with what waits here, and how this node fares.
@@ -98,7 +98,7 @@ impl Session {
         Greeting {
             version_min: versions.0,
             version_max: versions.1,
-            features: CALLS,
+            features: CALLS | PARTS,
             node: self.config.node.clone(),
             software: self.config.software.clone(),
             time: now.wall,

@@ -6,11 +6,11 @@ use std::time::Instant;
 use super::outbound::{Outbound, share};
 use super::{BROKEN, Event, OUTPUT_FOR_BATCHES, Phase, ReadPermit, Session};
 use crate::link::app::{Chunk, OutboundChannel};
-use crate::link::codes::TOO_MANY;
+use crate::link::codes::{NO_PARTS, TOO_MANY};
 use crate::model::{Lane, Seq};
 use crate::wire::{
-    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck,
-    RecordKind, Refusal, Subscribe,
+    Ack, Control, FrameHeader, FrameKind, MAX_CHANNELS, MAX_FRAME, MAX_PIECE, Open, OpenAck, PARTS,
+    Record, RecordKind, Refusal, Subscribe,
 };
 
 /// What a session may send next.
@@ -92,13 +92,21 @@ impl Session {
         if !channel.ready || channel.read != permit.after {
             return false;
         }
+        let takes_parts = self.peer_features & PARTS != 0;
+        let is_for_peer = |record: &Record| takes_parts || record.header.part_of().is_whole();
+        let is_new = |record: &&Record| record.header.seq > permit.after;
+        let next = chunk.records.iter().find(is_new);
+        if next.is_some_and(|record| !is_for_peer(record)) {
+            self.hold_parts(permit.channel);
+            return false;
+        }
         let (mut bytes, mut last, mut left) = (0, permit.after, None);
         let mut picked = Vec::with_capacity(chunk.records.len());
         let mut looked_at = permit.after;
         for record in &chunk.records {
             if record.header.kind == RecordKind::Message && record.header.seq > last {
                 let size = record.encoded_len() as u64;
-                if bytes + size > room.min(MAX_FRAME as u64) {
+                if bytes + size > room.min(MAX_FRAME as u64) || !is_for_peer(record) {
                     left = Some(size);
                     break;
                 }
@@ -156,6 +164,18 @@ impl Session {
             self.send_piece(permit.channel, now);
         }
         further
+    }
+
+    /// The next record of a channel is a part, and the peer takes none: the channel waits for a peer that does.
+    fn hold_parts(&mut self, number: u32) {
+        let reason = format!(
+            "{} runs a version that takes no messages in parts",
+            self.peer
+        );
+        let refusal = Refusal::new(NO_PARTS, reason);
+        self.events
+            .push_back(Event::Refused(number, refusal.clone()));
+        self.refuse(number, refusal);
     }
 
     /// How long a frame may be: so short that what is urgent waits neither for the line nor for a limit.

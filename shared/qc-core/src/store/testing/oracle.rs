@@ -212,6 +212,7 @@ impl<'a> Expected<'a> {
             lane: Lane::Normal,
             head: bytes::Bytes::new(),
             body: bytes::Bytes::from_static(AFTERWARDS),
+            part: crate::model::Part::WHOLE,
             dedupe: [0; 16],
             hop: None,
         };

@@ -23,6 +23,7 @@ fn letter(stream: &StreamKey, seq: Seq, consumer: &str, size: usize) -> DeadLett
         lane: Lane::Low,
         head: message.head,
         body: message.body,
+        part: crate::model::Part::WHOLE,
     }
 }
 

@@ -35,6 +35,7 @@ fn about(
         lane: Lane::High,
         head: head.into(),
         body: body(id),
+        part: crate::model::Part::WHOLE,
     }
 }
 

@@ -171,5 +171,6 @@ fn letter(engine: &dyn Streams, of: &StreamKey, seq: Seq, consumer: &str) -> Dea
         lane: Lane::Normal,
         head: head.into(),
         body: body(seq.0),
+        part: crate::model::Part::WHOLE,
     }
 }

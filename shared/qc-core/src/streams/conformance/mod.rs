@@ -68,7 +68,7 @@ macro_rules! rules {
 }
 
 rules! {
-    publishing: an_ack_is_durable, a_message_is_in_its_stream_once, a_hop_is_taken_over_once,
+    publishing: an_ack_is_durable, a_message_is_in_its_stream_once, what_is_stored_is_found, a_hop_is_taken_over_once,
         numbers_rise_by_one_within_an_epoch, numbers_go_on_under_a_new_epoch, submitted_is_stored_in_call_order,
         a_limit_refuses_and_drops_nothing, a_limit_without_a_consumer_refuses, a_closed_engine_acknowledges_nothing;
     reading: reads_are_bounded_and_whole, streams_do_not_mix, what_is_new_is_announced,

@@ -5,10 +5,10 @@ use std::thread::ScopedJoinHandle;
 use super::{
     Make, Verdict, bodies, cut, drafts, ensure, everything, get, publish, reopen, stored, stream,
 };
-use crate::model::{Epoch, Lane, NodeName, Seq, Timestamp};
+use crate::model::{Epoch, Lane, NodeName, Part, Seq, Timestamp};
 use crate::store::testing::block_on;
-use crate::store::{AppendError, Draft, Hop, Limits, Outcome};
-use crate::streams::Streams;
+use crate::store::{AppendError, Draft, Hop, Limits, Outcome, part_key};
+use crate::streams::{Bounds, Streams};
 
 /// What was answered is there after the power is cut, unchanged, under the number that was said.
 pub(super) fn an_ack_is_durable(make: Make<'_>) -> Verdict {
@@ -44,6 +44,48 @@ pub(super) fn an_ack_is_durable(make: Make<'_>) -> Verdict {
         ensure!(at == Seq(round + 1), "a written cursor stands at {at}");
         let value = get("value", engine.value(&key))?;
         ensure!(value.is_some(), "the value {key} is gone");
+    }
+    Ok(())
+}
+
+/// A message is found by its digest, each part of one by its own, and reads as the part that it is; what is
+/// not in the stream is not found.
+pub(super) fn what_is_stored_is_found(make: Make<'_>) -> Verdict {
+    let ground = make();
+    let (to, other) = (stream("acme/a"), stream("acme/b"));
+    let mut engine = ground.open();
+    publish(engine.as_ref(), &to, [1])?;
+    let key = |part| part_key("/conformance", "id-7", part);
+    let parts = (0..3).zip(drafts([7, 7, 7])).map(|(number, draft)| Draft {
+        part: Part {
+            number,
+            is_last: number == 2,
+        },
+        dedupe: key(number),
+        ..draft
+    });
+    get("publish", engine.publish(&to, parts.collect()))?;
+    let one = part_key("/conformance", "id-1", 0);
+    for _ in 0..2 {
+        let keys = vec![key(2), one, key(0), key(1), key(3), [0; 16]];
+        let found = get("find", engine.find(&to, keys.clone()))?;
+        let seqs = found.iter().map(|seq| seq.map_or(0, |seq| seq.0));
+        let seqs: Vec<u64> = seqs.collect();
+        ensure!(seqs == [4, 1, 2, 3, 0, 0], "found are {seqs:?}");
+        let found = get("find", engine.find(&other, keys))?;
+        ensure!(found == [None; 6], "found in another stream: {found:?}");
+        let bounds = Bounds {
+            records: 9,
+            bytes: 1 << 20,
+        };
+        let records = get("read", engine.read(&to, Seq(1), bounds))?;
+        let read = records.iter().map(|record| record.header.part_of());
+        let read: Vec<(u32, bool)> = read.map(|part| (part.number, part.is_last)).collect();
+        ensure!(
+            read == [(0, false), (1, false), (2, true)],
+            "the parts read as {read:?}"
+        );
+        engine = cut(ground.as_ref(), engine);
     }
     Ok(())
 }

@@ -34,6 +34,10 @@ const MAX_SOFTWARE: usize = 64;
 /// The heartbeat intervals that are accepted, in milliseconds.
 const HEARTBEATS: std::ops::RangeInclusive<u32> = 10..=600_000;
 
+/// The bit of [`Greeting::features`] of a node that takes messages in parts. A node without it would take every
+/// part but the first for a repetition, so nobody sends it any.
+pub const PARTS: u64 = 2;
+
 /// Who a node is and what it speaks: the first message of either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
@@ -41,7 +45,7 @@ pub struct Greeting {
     pub version_min: u32,
     /// The newest protocol version it speaks; in a Welcome the one that holds.
     pub version_max: u32,
-    /// Bits for optional abilities: [`CALLS`].
+    /// Bits for optional abilities: [`CALLS`], [`PARTS`].
     pub features: u64,
     /// Its name, which must be the one in its certificate.
     pub node: NodeName,

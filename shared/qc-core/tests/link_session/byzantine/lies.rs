@@ -70,6 +70,7 @@ fn beat(durable: &[(u32, u64, u64)], backlog: &[u32]) -> Frame {
                 },
             })
             .collect(),
+        notice: None,
     }))
 }
 

@@ -69,6 +69,7 @@ impl Messages {
             lane: Lane::Normal,
             head: head.into(),
             body: self.body(),
+            part: qc_core::model::Part::WHOLE,
             dedupe,
             hop: None,
         }
