@@ -186,7 +186,7 @@ impl Hub {
     /// Writes some of what is new; how much, or none if the store takes nothing.
     async fn save_nodes(&self) -> Option<usize> {
         let _turn = self.inner.saving.lock().await;
-        let batch = self.fleet().to_save(BATCH);
+        let batch = self.fleet().unsaved(BATCH);
         let mut writes = JoinSet::new();
         for (name, known) in batch {
             let hub = self.clone();

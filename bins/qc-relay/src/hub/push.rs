@@ -391,9 +391,9 @@ mod tests {
         }
     }
 
-    fn entry(held: Option<Mark>) -> NodeEntry {
+    fn entry(held: Option<&Mark>) -> NodeEntry {
         NodeEntry {
-            applied: held.iter().map(applied).collect(),
+            applied: held.into_iter().map(applied).collect(),
             ..NodeEntry::new(Timestamp::from_millis(1))
         }
     }
@@ -422,7 +422,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(has(&entry(held.clone()), &offered), is_there, "{held:?}");
+            assert_eq!(has(&entry(held.as_ref()), &offered), is_there, "{held:?}");
         }
     }
 
@@ -442,7 +442,7 @@ mod tests {
                 at: now,
             }],
             last_seen: Some(Timestamp::from_millis(2_000)),
-            ..entry(Some(mark(3, 1)))
+            ..entry(Some(&mark(3, 1)))
         };
         let state = |entry: &NodeEntry| shown(&name, entry, true, &mark(5, 1), now);
         let row = state(&refused(5));
@@ -452,6 +452,9 @@ mod tests {
         );
         assert_eq!((row.revision, row.seen_ms), (Some(3), Some(7_000)));
         assert_eq!(state(&refused(4)).state, ControlState::Waiting);
-        assert_eq!(state(&entry(Some(mark(5, 1)))).state, ControlState::Applied);
+        assert_eq!(
+            state(&entry(Some(&mark(5, 1)))).state,
+            ControlState::Applied
+        );
     }
 }

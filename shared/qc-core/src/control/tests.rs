@@ -301,7 +301,7 @@ fn what_is_kept_is_found_again_and_damage_is_told() {
         .collect();
     assert_eq!(revisions, [3, 2]);
     std::fs::copy(dir.join("revocations.b.qco"), dir.join("revocations.c.qco")).unwrap();
-    std::fs::write(dir.join("revocations.qco"), b"QCO1").unwrap();
+    crate::durable::write_atomic(&dir.join("revocations.qco"), b"QCO1", 0o600).unwrap();
     let (damaged, left_out) = Kept::open(&dir);
     assert_eq!(
         (damaged.objects().len(), left_out.len()),

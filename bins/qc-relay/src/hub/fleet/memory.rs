@@ -97,7 +97,7 @@ impl Fleet {
     }
 
     /// What is to be written now, at most `most` of it. It counts as written until [`Self::not_saved`].
-    pub(in crate::hub) fn to_save(&mut self, most: usize) -> Vec<(NodeName, Known)> {
+    pub(in crate::hub) fn unsaved(&mut self, most: usize) -> Vec<(NodeName, Known)> {
         let mut room = MAX_NODES.saturating_sub(self.saved_count());
         let due = self.nodes.iter_mut().filter(|(_, node)| node.is_to_save());
         let due = due.filter(|(_, node)| {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn written(fleet: &mut Fleet) -> Vec<String> {
-        let batch = fleet.to_save(100);
+        let batch = fleet.unsaved(100);
         for (name, _) in &batch {
             fleet.saved(name, Seq(1));
         }
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(fleet.addresses(), ["127.0.0.1".parse::<IpAddr>().unwrap()]);
         // what was not written is tried again
         tell(&mut fleet, "3");
-        let batch = fleet.to_save(100);
+        let batch = fleet.unsaved(100);
         fleet.not_saved(&batch[0].0, None);
         assert_eq!(written(&mut fleet), ["3"]);
     }
@@ -380,7 +380,7 @@ mod tests {
         let drain = |fleet: &mut Fleet| {
             let mut written = 0;
             loop {
-                let batch = fleet.to_save(512);
+                let batch = fleet.unsaved(512);
                 assert!(batch.len() <= 512);
                 if batch.is_empty() {
                     return written;
