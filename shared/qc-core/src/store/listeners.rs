@@ -11,10 +11,13 @@ use tokio::sync::Notify;
 
 use super::StreamKey;
 
-/// The bells of those who wait, by stream.
+/// Bells with their numbers, by stream.
+type Bells = HashMap<StreamKey, Vec<(u64, Arc<Notify>)>>;
+
+/// The bells of those who wait.
 #[derive(Default)]
 pub(super) struct Listeners {
-    bells: Mutex<HashMap<StreamKey, Vec<(u64, Arc<Notify>)>>>,
+    bells: Mutex<Bells>,
     next: AtomicU64,
 }
 
@@ -61,7 +64,7 @@ impl Listeners {
         }
     }
 
-    fn bells(&self) -> MutexGuard<'_, HashMap<StreamKey, Vec<(u64, Arc<Notify>)>>> {
+    fn bells(&self) -> MutexGuard<'_, Bells> {
         self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
