@@ -61,7 +61,8 @@ fn under_way(site: &Site) -> u64 {
     let entries = fs::read_dir(site.path("out")).unwrap();
     let parts = entries.filter_map(Result::ok).filter(|entry| {
         let name = entry.file_name().into_string().unwrap();
-        name.starts_with(".qc-") && name.ends_with(".parts")
+        let of_parts = name.strip_suffix(".parts");
+        of_parts.is_some_and(|name| name.starts_with(".qc-"))
     });
     let lengths = parts.filter_map(|entry| Some(entry.metadata().ok()?.len()));
     lengths.max().unwrap_or(0)

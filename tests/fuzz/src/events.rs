@@ -51,12 +51,12 @@ pub(crate) fn headers(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let mut all: Vec<(String, &[u8])> = vec![("ce-specversion".to_owned(), b"1.0")];
     while !input.is_empty() {
-        let name = match usize::from(input.u8() % 16) {
-            at @ 0..12 => NAMES[at].to_owned(),
-            _ => {
-                let length = usize::from(input.u8() % 24);
-                format!("ce-{}", String::from_utf8_lossy(input.bytes(length)))
-            }
+        let at = usize::from(input.u8() % 16);
+        let name = if at < 12 {
+            NAMES[at].to_owned()
+        } else {
+            let length = usize::from(input.u8() % 24);
+            format!("ce-{}", String::from_utf8_lossy(input.bytes(length)))
         };
         let length = usize::from(input.u8());
         all.push((name, input.bytes(length)));

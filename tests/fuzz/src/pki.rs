@@ -47,9 +47,8 @@ const WHILE_VALID: u64 = 1_796_268_127_000;
 /// The files of a stick.
 pub(crate) fn join(bytes: &[u8]) {
     if let Ok(asked) = JoinRequest::parse(bytes) {
-        let node: NodeName = asked.node;
-        let _role: Role = asked.role;
-        assert!(!node.as_str().is_empty());
+        let (node, role): (NodeName, Role) = (asked.node, asked.role);
+        assert!(!node.as_str().is_empty() && !role.as_str().is_empty());
     }
     if let Ok(answer) = JoinResponse::parse(bytes) {
         let text = JoinResponse::write(&answer.node, &answer.cert, &answer.chain, &answer.trust);

@@ -362,7 +362,7 @@ fn from_peer(side: Side, input: &mut Input<'_>) -> Frame {
             held_us: input.number(),
             durable: (0..input.u8() % 4).map(|_| ack(input)).collect(),
             backlog: backlogs(input),
-            notice: (input.u8() % 4 == 0).then(|| refusal(input)),
+            notice: (input.u8().is_multiple_of(4)).then(|| refusal(input)),
         }),
         9 => {
             let kind = input.one_of(&[ChannelKind::Forward, ChannelKind::Deliver]);

@@ -200,12 +200,12 @@ fn upgrade(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     while !input.is_empty() {
         let name = input.one_of(&HEADERS);
-        let value = match usize::from(input.u8() % 8) {
-            at @ 0..5 => VALUES[at].as_bytes(),
-            _ => {
-                let length = usize::from(input.u8());
-                input.bytes(length)
-            }
+        let at = usize::from(input.u8() % 8);
+        let value = if at < 5 {
+            VALUES[at].as_bytes()
+        } else {
+            let length = usize::from(input.u8());
+            input.bytes(length)
         };
         if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.append(HeaderName::from_static(name), value);

@@ -441,7 +441,7 @@ fn failed(message: String) -> Failure {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
+    parse_duration(text)
 }
 
 fn named(name: &str) -> Result<&'static Target, String> {

@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn a_workspace_of_its_own_inherits_nothing() {
         let own = "[workspace]\n[package]\nname = \"driver\"\nversion = \"0.1.0\"\n";
-        for (text, expected) in [(own, 0), (&own["[workspace]\n".len()..], 6)] {
+        let member = own.strip_prefix("[workspace]\n").unwrap();
+        for (text, expected) in [(own, 0), (member, 6)] {
             let tree = Tree::of(&[("tests/fuzz/driver/Cargo.toml", text)]);
             assert_eq!(manifests(&tree).len(), expected);
         }

@@ -196,7 +196,7 @@ impl Spools {
                 Some(spool) => spool.place(folder, &key)?,
                 // its first part was never said to be delivered
                 None if !folder.is_taken(&head)? => {
-                    folder.remove(&file_name(&key, Kind::Parts)?)?
+                    folder.remove(&file_name(&key, Kind::Parts)?)?;
                 }
                 None => {}
             }
@@ -321,7 +321,7 @@ impl Spools {
             return Ok(());
         };
         let length = u64::from(leftover.part.number) * spool.note.part;
-        let file = spool.file(folder, &key)?;
+        let file = Spool::file(folder, &key)?;
         file.set_len(length)?;
         file.sync_all()?;
         spool.length = length;
@@ -437,7 +437,7 @@ impl Spool {
         })
     }
 
-    fn file(&self, folder: &Folder, key: &Key) -> io::Result<File> {
+    fn file(folder: &Folder, key: &Key) -> io::Result<File> {
         let name = file_name(key, Kind::Parts)?;
         let file = open_beneath(folder.dir.as_fd(), &name, OFlags::RDWR, folder.resolve)?;
         Ok(File::from(file))
@@ -451,7 +451,7 @@ impl Spool {
         if end <= hashed && piece.trailer.is_none() {
             return Ok(()); // this process has written and synced it
         }
-        let file = self.file(folder, key)?;
+        let file = Self::file(folder, key)?;
         file.write_all_at(&piece.bytes, piece.offset)?;
         if let Some(trailer) = &piece.trailer {
             file.set_len(trailer.total)?;
@@ -477,7 +477,7 @@ impl Spool {
     fn digest(&mut self, folder: &Folder, key: &Key, total: u64) -> io::Result<[u8; 32]> {
         let fresh = || (0, Context::new(&SHA256));
         let (mut at, mut context) = self.hashed.take().unwrap_or_else(fresh);
-        let file = self.file(folder, key)?;
+        let file = Self::file(folder, key)?;
         let mut buffer = vec![0; 64 * 1024];
         while at < total {
             let read = file.read_at(&mut buffer, at)?;
@@ -492,7 +492,7 @@ impl Spool {
     }
 
     /// Gives a message that is whole its name, unless it has it.
-    fn place(&mut self, folder: &Folder, key: &Key) -> io::Result<()> {
+    fn place(&self, folder: &Folder, key: &Key) -> io::Result<()> {
         let Fate::Whole { name, seq, short } = &self.note.fate else {
             return Ok(());
         };
@@ -500,7 +500,7 @@ impl Spool {
         if !folder.is_taken(&aside)? {
             return Ok(());
         }
-        let file = self.file(folder, key)?;
+        let file = Self::file(folder, key)?;
         rustix::fs::fchmod(&file, Mode::from_raw_mode(0o640))?;
         file.sync_all()?;
         let same = |name: &std::ffi::CStr| folder.is_same_file(name, &file);
@@ -527,7 +527,7 @@ impl Spool {
             reason: reason.to_owned(),
         };
         if self.length > 0 {
-            self.file(folder, key)?.set_len(self.length)?;
+            Self::file(folder, key)?.set_len(self.length)?;
         }
         self.decide(folder, key, fate)
     }
@@ -551,7 +551,7 @@ impl Spool {
         let from = number * self.note.part;
         let length = usize::try_from(self.length - from).map_err(io::Error::other)?;
         let mut body = vec![0; length];
-        self.file(folder, key)?.read_exact_at(&mut body, from)?;
+        Self::file(folder, key)?.read_exact_at(&mut body, from)?;
         let head = BASE64.decode(self.note.head.as_bytes());
         Ok(Leftover {
             stream: self.note.stream.parse().map_err(|_| damaged())?,
