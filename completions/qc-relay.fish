@@ -49,6 +49,8 @@ complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "consumer" -d 'Loo
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
+complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "node" -d 'Look at what is remembered of the nodes below, and label them'
+complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "control" -d 'Apply signed control objects, and see which nodes have them'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
 complete -c qc-relay -n "__fish_qc_relay_needs_command" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
@@ -264,6 +266,190 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand fleet" -s v -l verbose
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand fleet" -l no-input -d 'Never ask; fail instead'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand fleet" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand fleet" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -f -a "list" -d 'List the nodes with version, labels and when they were seen last'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -f -a "show" -d 'Show everything that is remembered of a node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -f -a "label" -d 'Set labels of a node, and take labels away'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -f -a "forget" -d 'Forget a node that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and not __fish_seen_subcommand_from list show label forget help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l filter -d 'Only what passes this expression, such as \'label.env=prod & seen>3d\'' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l if-revision -d 'Only if the labels have this revision, as `node show` tells it' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from label" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l if-exists -d 'It is no error if there is no such node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s y -l yes -d 'Do not ask'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from forget" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the nodes with version, labels and when they were seen last'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show everything that is remembered of a node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "label" -d 'Set labels of a node, and take labels away'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "forget" -d 'Forget a node that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -f -a "apply" -d 'Judge a control object, put it in force here, and send it to the nodes below'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -f -a "list" -d 'List the control objects with how many nodes have applied each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -f -a "show" -d 'Show one control object, node by node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and not __fish_seen_subcommand_from apply list show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from apply" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s c -l config -d 'Read this configuration file' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
+wide\t'Columns for people, all of them'
+json\t'One JSON object with a versioned schema'
+jsonl\t'One JSON object a line'
+openmetrics\t'OpenMetrics text'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l color -d 'Colour the output' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as 90s or 5m' -r
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the relay behind this socket' -r -F
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON, same as --output json'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l no-headers -d 'Print tables without their header'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print errors only'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more (can be repeated)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; fail instead'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Judge a control object, put it in force here, and send it to the nodes below'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the control objects with how many nodes have applied each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one control object, node by node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand control; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s c -l config -d 'Read this configuration file' -r -F
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand ledger; and not __fish_seen_subcommand_from check help" -s o -l output -d 'Print results in this format' -r -f -a "text\t'Columns for people'
 wide\t'Columns for people, all of them'
@@ -836,29 +1022,38 @@ complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s v -l verbo
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -l no-input -d 'Never ask; fail instead'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "run" -d 'Run the relay in the foreground until SIGTERM'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "status" -d 'Show how the relay fares: store, links, certificate'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "streams" -d 'Look at the streams of the relay'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "consumer" -d 'Look at who reads the streams, and take away who will not come again'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "retention" -d 'See how long streams keep their messages'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "link" -d 'Show the link upward, and limit how much of the line it takes'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "drain" -d 'Send nodes away, to another relay or to the next one they know, until `resume`'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "resume" -d 'Take nodes in again that were sent away: all, or the named ones'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "reload" -d 'Read configuration, certificates and trust again, without a restart'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "explain" -d 'Explain an error or event code'
-complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "run" -d 'Run the relay in the foreground until SIGTERM'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "status" -d 'Show how the relay fares: store, links, certificate'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "streams" -d 'Look at the streams of the relay'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "consumer" -d 'Look at who reads the streams, and take away who will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "tail" -d 'Show the messages of a stream as they come: attributes and sizes, never bodies'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "publish" -d 'Publish to a stream of this relay, as its local operator'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "fleet" -d 'List the nodes this relay knows, with state and backlog'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "node" -d 'Look at what is remembered of the nodes below, and label them'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "control" -d 'Apply signed control objects, and see which nodes have them'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "ledger" -d 'Hold what came in against what went on and what is kept'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "dlq" -d 'Look at messages that cannot go on, with the reason'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "key" -d 'Look at the keys of the store, change them, destroy a tenant\'s'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "disk" -d 'Show what takes the disk, what is left, and who is refused'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "retention" -d 'See how long streams keep their messages'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "probe" -d 'Send a probe through the store here, over the link, through the store there, and back'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "link" -d 'Show the link upward, and limit how much of the line it takes'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "drain" -d 'Send nodes away, to another relay or to the next one they know, until `resume`'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "resume" -d 'Take nodes in again that were sent away: all, or the named ones'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "reload" -d 'Read configuration, certificates and trust again, without a restart'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "config" -d 'Check, show and explain the configuration'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "explain" -d 'Explain an error or event code'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and not __fish_seen_subcommand_from run status streams consumer tail publish fleet node control ledger dlq key disk retention probe link drain resume reload config explain help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from streams" -f -a "list" -d 'List the streams with their consumers'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "list" -d 'List the consumers with what waits for each'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from consumer" -f -a "remove" -d 'Stop keeping messages for a consumer that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "list" -d 'List the nodes with version, labels and when they were seen last'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "show" -d 'Show everything that is remembered of a node'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "label" -d 'Set labels of a node, and take labels away'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "forget" -d 'Forget a node that will not come again'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from control" -f -a "apply" -d 'Judge a control object, put it in force here, and send it to the nodes below'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from control" -f -a "list" -d 'List the control objects with how many nodes have applied each'
+complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from control" -f -a "show" -d 'Show one control object, node by node'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "check" -d 'Check that every stream balances: in = acked + pending + expired + dead-lettered + purged'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "list" -d 'List the dead letters, newest first'
 complete -c qc-relay -n "__fish_qc_relay_using_subcommand help; and __fish_seen_subcommand_from dlq" -f -a "show" -d 'Show why one is here, and its attributes'

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::age::{Ages, CLOCK};
 use super::command::{Command, Reply};
+use super::commit::Staged;
 use super::compact::Compaction;
 use super::disk::Disk;
 use super::files::Files;
@@ -21,7 +22,6 @@ use super::report::OpenReport;
 use super::retain::Policies;
 use super::scrub::{SCRUBBED, SCRUBBING, Scrub};
 use super::space::{Pool, RollError};
-use super::stage::Staged;
 use super::tail::Tail;
 use super::tenant::TenantKeys;
 use super::usage::{Account, Quarantine};

@@ -21,6 +21,7 @@
 mod age;
 mod census;
 mod command;
+mod commit;
 mod compact;
 mod dead;
 mod dense;

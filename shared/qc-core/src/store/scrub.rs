@@ -215,7 +215,7 @@ impl Writer {
             bytes: text.into_bytes().into(),
         });
         self.put(|frame| tables::put_value(frame, key, revision, value.as_ref()));
-        let change = super::stage::Change::Value(key.to_owned(), value);
+        let change = super::commit::Change::Value(key.to_owned(), value);
         self.staged.changes.push(change);
     }
 
