@@ -377,6 +377,7 @@ mod tests {
                 accept: Vec::new(),
                 carries: true,
             }),
+            instance: 1,
         };
         Hub::open(parts).await.unwrap()
     }
