@@ -362,7 +362,11 @@ mod tests {
     fn it_breaks_and_mends() {
         let (cable, stream) = echo();
         assert_eq!(ask(&stream, b"one").unwrap(), b"one");
-        assert_eq!(cable.carried(), 6);
+        // it counts what it has handed on, which is answered meanwhile
+        assert!((0..500).any(|_| {
+            thread::sleep(Duration::from_millis(2));
+            cable.carried() == 6
+        }));
         cable.cut();
         assert!(ask(&stream, b"two").is_err());
         assert!(ask(&dial(&cable), b"two").is_err());

@@ -159,7 +159,8 @@ impl Came {
                     remote,
                     place: Arc::new(place),
                 };
-                Box::pin(link(&listener, &links, *stream, admitted, drain)).await;
+                // boxed, it has one place in memory instead of one in every future on its way
+                Box::pin(link(&listener, &links, stream, admitted, drain)).await;
             }
             Ok(Accepted::Http {
                 stream,
@@ -238,7 +239,7 @@ pub(crate) async fn link<S>(
     if let Some(refusal) = listener.hub.sends_away(&peer.name) {
         let (hub, closed) = (&listener.hub, watch::channel(Stop::Leave(refusal)).1);
         let side = Side::Acceptor;
-        link::run(
+        let farewell = link::run(
             stream,
             &with,
             side,
@@ -246,8 +247,8 @@ pub(crate) async fn link<S>(
             clock.as_ref(),
             &listener.link,
             closed,
-        )
-        .await;
+        );
+        Box::pin(farewell).await;
         return;
     }
     let lately = 2 * listener.link.session.heartbeat;

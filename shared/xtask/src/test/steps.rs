@@ -408,7 +408,7 @@ mod tests {
         assert!(names(false).starts_with(&names(true)[..8]));
         assert!(!names(true).contains(&"core, net"));
         assert!(!names(true).contains(&"store, exhaustive"));
-        assert_eq!(names(false).len(), 19 + Which::ALL.len());
+        assert_eq!(names(false).len(), 20 + Which::ALL.len());
     }
 
     #[test]

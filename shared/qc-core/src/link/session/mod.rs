@@ -80,6 +80,8 @@ pub struct Session {
     /// Bytes of batches that have arrived, and how many of them the peer was told of.
     received: u64,
     received_told: u64,
+    /// Bytes that have to go before the peer hears of it.
+    told_waits: usize,
     pace: Pace,
     shaper: Shaper,
     next_number: u32,
@@ -125,6 +127,7 @@ impl Session {
             unacked_bytes: 0,
             received: 0,
             received_told: 0,
+            told_waits: 0,
             pace: Pace::new(now.instant, config.least_under_way),
             shaper: Shaper::new(now.instant),
             next_number: match side {
@@ -274,6 +277,7 @@ impl Session {
     /// Notes that the first `bytes` of [`Session::to_send`] have gone.
     pub fn sent(&mut self, bytes: usize) {
         self.written += bytes;
+        self.told_waits = self.told_waits.saturating_sub(bytes);
         if self.written >= self.output.len() {
             self.written = 0;
             self.answers = 0;

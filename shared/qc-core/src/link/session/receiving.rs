@@ -102,7 +102,8 @@ impl Session {
     /// Answers what has arrived: that it has, and what of it is on disk.
     pub(super) fn flush_acks(&mut self) {
         let step = self.config.least_under_way / 2;
-        let much_arrived = self.received - self.received_told >= step;
+        // one word about it waits at a time: the next one says more
+        let much_arrived = self.told_waits == 0 && self.received - self.received_told >= step;
         if !(self.acks_due || much_arrived)
             || self.phase == Phase::Closed
             || self.output.len() - self.written >= OUTPUT_FOR_BATCHES
@@ -126,6 +127,7 @@ impl Session {
         if self.received > self.received_told {
             self.received_told = self.received;
             self.put(&Control::Received(self.received));
+            self.told_waits = self.output.len() - self.written;
         }
     }
 }
