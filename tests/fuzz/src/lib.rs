@@ -46,7 +46,7 @@ const EVENTS: &str = "shared/qc-core/src/cloudevents";
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self {
             name: "frames",
             what: "a byte stream in slices of any size to the frame decoder",
@@ -165,6 +165,13 @@ impl Target {
             sources: &[PKI],
             longest: 8192,
             run: pki::join,
+        },
+        Self {
+            name: "control-object",
+            what: "control objects as they come over a link or lie in a file, and their lists",
+            sources: &["shared/qc-core/src/control", MODEL],
+            longest: 4096,
+            run: pki::control_object,
         },
         Self {
             name: "token",

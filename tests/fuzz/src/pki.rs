@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use qc_core::control::{Object, judge, pack_revocations, revocation_lists};
 use qc_core::model::{NodeName, Timestamp};
 use qc_core::pki::{
     CertRequest, CertView, CrlView, JoinRequest, JoinResponse, Role, TokenText, Usage,
@@ -53,6 +54,20 @@ pub(crate) fn join(bytes: &[u8]) {
     if let Ok(answer) = JoinResponse::parse(bytes) {
         let text = JoinResponse::write(&answer.node, &answer.cert, &answer.chain, &answer.trust);
         assert!(JoinResponse::parse(text.as_bytes()).is_ok());
+    }
+}
+
+/// A control object: every byte of it is read, and stands for what it says.
+pub(crate) fn control_object(bytes: &[u8]) {
+    if let Ok(object) = Object::decode(bytes) {
+        assert_eq!(object.bytes(), bytes);
+        let (says, parts) = (object.says(), object.parts());
+        let length = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+        assert_eq!(parts.signed.len(), 8 + length as usize);
+        let lists = revocation_lists(&says.payload).unwrap_or_default();
+        let again = pack_revocations(&lists);
+        assert!(lists.is_empty() || again == says.payload);
+        assert!(judge(&object, &SITE.trust).is_err(), "nobody signs here");
     }
 }
 

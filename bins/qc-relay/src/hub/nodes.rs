@@ -286,8 +286,11 @@ impl Hub {
                 Err(ValueError::Store(error)) => return Err(error.into()),
             }
         }
-        self.fleet().forget(name);
-        Ok(())
+        // it may have come while the store was at work
+        if self.fleet().forget(name) {
+            return Ok(());
+        }
+        Err(NodeError::Linked(name.clone()))
     }
 }
 

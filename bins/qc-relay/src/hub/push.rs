@@ -3,7 +3,8 @@
 //!
 //! What a node has is in its status, and in the registry while it is away, so that only what is missing is
 //! sent, at once when its link is up. A node that does not answer waits ever longer and comes after those
-//! that do; what a node refuses is not sent again before its next link.
+//! that do; what a node refuses is not sent again before its next link, unless the reason may pass by itself: a
+//! full disk soon, a CA that is missing there seldom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use qc_core::node::{Answer, applied, push};
 use qc_core::pki::Role;
 use qc_core::registry::NodeEntry;
 use qc_core::service::Drain;
-use qc_core::wire::{Applied, Below, Refusal};
+use qc_core::wire::{Applied, Below, Code, Refusal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -30,6 +31,12 @@ const AT_ONCE: usize = 64;
 /// How long a node that did not answer waits, first and at most.
 const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_mins(5);
+/// The same for an object that a node could not put in force, as long as its link is up.
+const SELDOM: Duration = Duration::from_mins(30);
+/// A list in an object that a node cannot judge: somebody may put the CA there.
+const NOT_IN_FORCE: Code = Code::new(2168);
+/// An object that a node's disk did not take.
+const NOT_KEPT: Code = Code::new(2169);
 /// How many nodes a list names of those that wait.
 const NAMED: usize = 5;
 
@@ -66,7 +73,42 @@ struct Pusher {
     /// Who did not answer, and when it is called again.
     silent: BTreeMap<NodeName, (Backoff, Instant)>,
     /// What a node does not take, by its digest, since its link is up.
-    refused: BTreeMap<NodeName, BTreeSet<[u8; 32]>>,
+    refused: BTreeMap<NodeName, BTreeMap<[u8; 32], Refused>>,
+}
+
+/// An object that a node does not take.
+#[derive(Debug, Default)]
+struct Refused {
+    /// If the reason may pass: how long it is left alone after each refusal.
+    backoff: Option<Backoff>,
+    /// And until when now; none once that is over.
+    until: Option<Instant>,
+}
+
+impl Refused {
+    /// It is refused again.
+    fn again(&mut self, code: Code, now: Instant, rng: &mut fastrand::Rng) {
+        let (first, last) = match code {
+            NOT_KEPT => (FIRST, LAST),
+            NOT_IN_FORCE => (LAST, SELDOM),
+            _ => {
+                *self = Self::default();
+                return;
+            }
+        };
+        let fresh = || Backoff::new(first, last).expect("two constants in order");
+        let delay = self.backoff.get_or_insert_with(fresh).next_delay(rng);
+        self.until = Some(now + delay);
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.backoff.is_none() || self.until.is_some()
+    }
+
+    /// Whether its time is over; says so once.
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.until.take_if(|until| *until <= now).is_some()
+    }
 }
 
 /// A call that has ended.
@@ -193,7 +235,12 @@ impl Hub {
                 ..applied(&object.mark())
             }
         };
-        self.control().objects().iter().map(report).collect()
+        let objects = self.control().objects();
+        // what is only handed on is not told as applied here
+        let here = objects
+            .iter()
+            .filter(|object| !self.control().is_lacking(object));
+        here.map(report).collect()
     }
 }
 
@@ -256,6 +303,9 @@ impl Pusher {
     fn next(&mut self) -> Option<(NodeName, Arc<Object>)> {
         let objects = self.hub.control().objects();
         while let Some((_, node)) = self.queue.pop_first() {
+            if self.calls.contains(&node) {
+                continue; // it is looked at again after its call
+            }
             if let Some(object) = self.missing(&node, &objects) {
                 return Some((node, object));
             }
@@ -271,7 +321,8 @@ impl Pusher {
         let (entry, _) = fleet.entry(node)?;
         let is_missing = |object: &&Arc<Object>| {
             let mark = object.mark();
-            let is_refused = refused.is_some_and(|refused| refused.contains(&mark.digest));
+            let refused = refused.and_then(|refused| refused.get(&mark.digest));
+            let is_refused = refused.is_some_and(Refused::is_left_alone);
             concerns(object, node, entry) && !has(entry, &mark) && !is_refused
         };
         objects.iter().find(is_missing).cloned()
@@ -325,7 +376,8 @@ impl Pusher {
                 tracing::warn!(code, %node, object = %mark, reason, "A node refuses a control object.");
                 self.hub.fleet().refused(&node, &mark, &refusal, now);
                 let refused = self.refused.entry(node.clone()).or_default();
-                refused.insert(mark.digest);
+                let refused = refused.entry(mark.digest).or_default();
+                refused.again(refusal.code, Instant::now(), &mut self.rng);
             }
         }
         self.queue.insert((0, node));
@@ -342,13 +394,17 @@ impl Pusher {
         *until = Instant::now() + backoff.next_delay(&mut self.rng);
     }
 
-    /// When somebody who did not answer is called again.
+    /// When somebody who did not answer, or could not take something, is called again.
     fn again(&self) -> Option<Instant> {
         let waits = self
             .silent
             .iter()
             .filter(|(node, _)| !self.is_on_its_way(node));
-        waits.map(|(_, (_, until))| *until).min()
+        let silent = waits.map(|(_, (_, until))| *until);
+        let refused = self.refused.values().flat_map(BTreeMap::values);
+        silent
+            .chain(refused.filter_map(|refused| refused.until))
+            .min()
     }
 
     fn is_on_its_way(&self, node: &NodeName) -> bool {
@@ -364,7 +420,18 @@ impl Pusher {
         // who has no link any more comes by itself
         let callers = self.hub.callers();
         self.silent.retain(|node, _| callers.of(node).is_some());
+        self.refused.retain(|node, _| callers.of(node).is_some());
         drop(callers);
+        let mut due = Vec::new();
+        for (node, refused) in &mut self.refused {
+            let over = refused.values_mut().map(|refused| refused.is_over(now));
+            if over.fold(false, |any, is_over| any | is_over) {
+                due.push(node.clone());
+            }
+        }
+        for node in due {
+            self.look_at(node, false);
+        }
         let over = self.silent.iter().filter(|(_, (_, until))| *until <= now);
         let over: Vec<_> = over
             .map(|(node, (backoff, _))| (backoff.attempt(), node.clone()))
@@ -380,7 +447,6 @@ impl Pusher {
 mod tests {
     use super::*;
     use qc_core::registry::RefusedObject;
-    use qc_core::wire::Code;
 
     fn mark(revision: u64, digest: u8) -> Mark {
         Mark {
@@ -456,5 +522,37 @@ mod tests {
             state(&entry(Some(&mark(5, 1)))).state,
             ControlState::Applied
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_asked_again_soon_a_missing_ca_seldom_and_an_owner_never() {
+        let (mut rng, mut now) = (fastrand::Rng::with_seed(1), Instant::now());
+        let mut waits = |code, times: usize| {
+            let mut refused = Refused::default();
+            let mut waits = Vec::new();
+            for _ in 0..times {
+                refused.again(Code::new(code), now, &mut rng);
+                assert!(refused.is_left_alone());
+                assert!(!refused.is_over(now), "not at once");
+                let Some(until) = refused.until else {
+                    return Vec::new();
+                };
+                waits.push(until - now);
+                now = until;
+                assert!(refused.is_over(now));
+                assert!(!refused.is_over(now), "it is told once");
+                assert!(!refused.is_left_alone());
+            }
+            waits
+        };
+        let full = waits(2169, 20);
+        assert!(
+            full[0] <= 2 * FIRST && full.iter().all(|wait| *wait <= LAST),
+            "{full:?}"
+        );
+        let no_ca = waits(2168, 20);
+        assert!(no_ca.iter().all(|wait| *wait <= SELDOM), "{no_ca:?}");
+        assert!(no_ca.iter().any(|wait| *wait > LAST), "{no_ca:?}");
+        assert!(waits(2167, 1).is_empty());
     }
 }

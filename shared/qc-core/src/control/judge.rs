@@ -107,6 +107,17 @@ impl Rejection {
         }
     }
 
+    /// The same, of an object that a relay hands on all the same.
+    #[must_use]
+    pub fn but_carried(self) -> Self {
+        let more = |why| format!("{why}; it is kept and handed on to the nodes below");
+        match self {
+            Self::Lists(why) => Self::Lists(more(why)),
+            Self::NotKept(why) => Self::NotKept(more(why)),
+            other => other,
+        }
+    }
+
     /// What a command ends with that met it.
     pub fn exit(&self) -> Exit {
         match self {

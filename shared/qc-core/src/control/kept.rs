@@ -4,7 +4,8 @@
 //! control/KIND.qco          control/KIND.LABEL.qco     the newest of each, mode 0600
 //! ```
 //!
-//! The file is written when the object is in force: what is here was applied, and is told as such.
+//! The file is written when the object is in force, on a relay also when not all of it can be: what is here is
+//! looked at again at the start.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -106,7 +106,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<NodeEntry, WireError> {
         });
     }
     let time = |ms: u64| (ms > 0).then(|| Timestamp::from_millis(ms));
-    if node.labels.len() > MAX_LABELS || node.refused.len() > MAX_APPLIED {
+    if node.labels.len() > MAX_LABELS {
         return Err(WireError::Malformed("entry of a node"));
     }
     let label = |(key, value): (String, String)| {
@@ -118,7 +118,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<NodeEntry, WireError> {
     };
     let labels: Result<Labels, WireError> = node.labels.into_iter().map(label).collect();
     let mut roles = Role::ALL.into_iter();
-    let refused: Result<_, WireError> = node.refused.into_iter().map(TryInto::try_into).collect();
+    // what a node has, it tells again, and what it refuses, too: neither costs it what only stands here
+    let refused = node.refused.into_iter().take(MAX_APPLIED);
+    let refused = refused.filter_map(|one| RefusedObject::try_from(one).ok());
     Ok(NodeEntry {
         // a role of a later version is none that can be shown
         role: roles.find(|role| *role as u32 == node.role),
@@ -129,8 +131,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<NodeEntry, WireError> {
         cert_not_after: time(node.cert_not_after_ms),
         labels: labels?,
         label_revision: node.label_revision,
-        applied: applied_from_bytes(&node.applied)?,
-        refused: refused?,
+        applied: applied_from_bytes(&node.applied).unwrap_or_default(),
+        refused: refused.collect(),
     })
 }
 
@@ -173,6 +175,25 @@ mod tests {
         for bytes in [&b""[..], b"\xff\xff", &[0; 40]] {
             assert!(decode(bytes).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn lists_of_objects_that_cannot_be_read_cost_no_label() {
+        let one = |kind| Refused {
+            kind,
+            ..Refused::default()
+        };
+        let node = Node {
+            format: VERSION,
+            labels: [("env".to_owned(), "prod".to_owned())].into(),
+            label_revision: 3,
+            applied: applied_to_bytes(&vec![Applied::default(); MAX_APPLIED + 1]),
+            refused: vec![one(u32::MAX); MAX_APPLIED + 1],
+            ..Node::default()
+        };
+        let entry = decode(&node.encode_to_vec()).unwrap();
+        assert_eq!((entry.labels.len(), entry.label_revision), (1, 3));
+        assert!(entry.applied.is_empty() && entry.refused.is_empty());
     }
 
     proptest! {

@@ -212,6 +212,28 @@ impl Credentials {
         }
     }
 
+    /// Puts those revocation lists of `with` in force that are not older than what is, without a look at the disk.
+    /// Keys, roots and CAs stay: what else has changed in the files is for whoever watches them, with more care.
+    /// A list of a CA that is not in force yet waits for that, too.
+    pub fn take_lists(&self, with: &TrustAnchors) -> Result<(), TrustError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
+        let mut trust = TrustAnchors::new(current.trust.domain().clone());
+        trust.merge(&current.trust)?;
+        for list in with.crls() {
+            // an older one takes nothing back, and that of a CA that is not in force waits
+            let _left_out = trust.add_crl(list.to_vec());
+        }
+        self.put(Loaded {
+            trust,
+            node: current.node.clone(),
+            generation: 0,
+            node_key: Arc::clone(&current.node_key),
+            front_key: Arc::clone(&current.front_key),
+        });
+        Ok(())
+    }
+
     /// Puts a generation in force, if it is another one.
     fn put(&self, mut loaded: Loaded) -> bool {
         self.current.send_if_modified(|current| {

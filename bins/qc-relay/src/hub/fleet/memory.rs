@@ -7,7 +7,7 @@ use qc_core::control::Mark;
 use qc_core::model::{NodeName, Seq, Timestamp};
 use qc_core::node;
 use qc_core::registry::{Labels, MAX_NODES, NodeEntry, RefusedObject};
-use qc_core::wire::{Applied, Refusal};
+use qc_core::wire::{Applied, MAX_APPLIED, Refusal};
 
 use super::{Fleet, Link, Node};
 use crate::hub::NodeError;
@@ -161,9 +161,17 @@ impl Fleet {
         }
     }
 
-    /// Forgets `name`, which has no link.
-    pub(in crate::hub) fn forget(&mut self, name: &NodeName) {
+    /// Forgets `name`, of which nothing is written any more. Not if it has a link by now: then all of it is
+    /// written anew.
+    pub(in crate::hub) fn forget(&mut self, name: &NodeName) -> bool {
+        if let Some(node) = self.nodes.get_mut(name)
+            && node.is_linked()
+        {
+            node.saved = Saved::nothing();
+            return false;
+        }
         self.nodes.remove(name);
+        true
     }
 
     /// `name` has answered that an object is applied there.
@@ -173,6 +181,8 @@ impl Fleet {
             let is_other =
                 |known: &Applied| known.kind != applied.kind || known.label != applied.label;
             node.entry.applied.retain(is_other);
+            // more than it can have is not remembered; its next status tells what it has
+            node.entry.applied.truncate(MAX_APPLIED - 1);
             node.entry.applied.push(applied);
             node.entry
                 .applied
@@ -202,6 +212,9 @@ impl Fleet {
             let is_other =
                 |known: &RefusedObject| known.kind != refused.kind || known.label != refused.label;
             node.entry.refused.retain(is_other);
+            if node.entry.refused.len() >= MAX_APPLIED {
+                node.entry.refused.remove(0); // the one that is longest here
+            }
             node.entry.refused.push(refused);
             node.saved.is_changed = true;
         }
@@ -362,6 +375,49 @@ mod tests {
         };
         assert!(fleet.status(&peer(), status, clock.now(), clock.instant()));
         assert!(fleet.entry(&peer().node).unwrap().0.applied.is_empty());
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_is_read_again() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let mut fleet = Fleet::default();
+        fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());
+        let why = Refusal::new(Code::new(2169), "full");
+        let mark = |kind, n: usize| Mark {
+            kind,
+            label: format!("n{n}").parse().unwrap(),
+            revision: 1,
+            digest: [7; 32],
+        };
+        for n in 0..2 * MAX_APPLIED {
+            let taken = mark(qc_core::control::Kind::Policy, n);
+            fleet.applied(&peer().node, &taken);
+            let entry = fleet.entry(&peer().node).unwrap().0;
+            assert!(entry.applied.contains(&node::applied(&taken)), "the newest");
+            let refused = mark(qc_core::control::Kind::Config, n);
+            fleet.refused(&peer().node, &refused, &why, clock.now());
+        }
+        let entry = fleet.entry(&peer().node).unwrap().0;
+        assert_eq!(
+            (entry.applied.len(), entry.refused.len()),
+            (MAX_APPLIED, MAX_APPLIED)
+        );
+        assert_eq!(&NodeEntry::decode(&entry.encode()).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_node_that_links_while_it_is_forgotten_is_written_anew() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let mut fleet = Fleet::default();
+        fleet.link(&peer(), &LinkState::Up, clock.now(), clock.instant());
+        assert_eq!(written(&mut fleet).len(), 1);
+        assert!(!fleet.forget(&peer().node));
+        let batch = fleet.unsaved(100);
+        assert_eq!(batch[0].1.revision, None, "as one that is not there");
+        let cut = LinkState::Down(Refusal::new(Code::new(2215), "cut"));
+        fleet.link(&peer(), &cut, clock.now(), clock.instant());
+        assert!(fleet.forget(&peer().node));
+        assert!(fleet.entry(&peer().node).is_none());
     }
 
     #[test]

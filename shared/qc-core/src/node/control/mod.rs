@@ -2,9 +2,15 @@
 //!
 //! One object is taken at a time. It is in force before it is kept, and kept before it is acknowledged: a node
 //! that dies in between gets it again and finds it done.
+//!
+//! A relay keeps what its signer may sign also where it cannot put all of it in force, and hands it on: whoever is
+//! below may be able to. Itself it says that it refuses it, and tries again when it is offered again and when it
+//! starts.
 
 mod call;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +24,7 @@ use crate::control::{
     self, Kept, Kind, Mark, Object, ObjectError, Rejection, Step, revocation_lists,
 };
 use crate::model::NodeName;
-use crate::pki::{CertView, TrustAnchors};
+use crate::pki::{CertView, TrustAnchors, TrustError};
 use crate::safe_text::safe;
 use crate::tls::Credentials;
 use crate::wire::Applied;
@@ -47,6 +53,8 @@ struct Inner {
     /// Held while an object is taken.
     turn: Mutex<()>,
     kept: Mutex<Kept>,
+    /// What of that is for this node and not, or not all, in force here.
+    lacking: Mutex<Vec<Mark>>,
     last_refusal: Mutex<Option<LastError>>,
     changed: watch::Sender<u64>,
     places: Arc<Semaphore>,
@@ -124,12 +132,31 @@ impl Control {
             carries: parts.carries,
             turn: Mutex::default(),
             kept: Mutex::new(kept),
+            lacking: Mutex::default(),
             last_refusal: Mutex::default(),
             changed: watch::Sender::new(0),
             places: Arc::new(Semaphore::new(AT_ONCE)),
         };
-        Self {
+        let control = Self {
             inner: Arc::new(inner),
+        };
+        for object in control.objects() {
+            control.look_again(&object);
+        }
+        control
+    }
+
+    /// Puts a kept object in force that is for this node and is not: that could not be before, or its files are
+    /// gone.
+    fn look_again(&self, object: &Object) {
+        let (inner, mark) = (&self.inner, object.mark());
+        let is_ours = object.is_for(&inner.node) && inner.accept.contains(&mark.kind);
+        if !is_ours || !mark.kind.has_work() || self.is_in_force(object) {
+            return;
+        }
+        if let Err(rejection) = self.put_in_force(object) {
+            self.refused(&mark.to_string(), "its own disk", &rejection);
+            lock(&inner.lacking).push(mark);
         }
     }
 
@@ -159,24 +186,26 @@ impl Control {
                 tracing::info!(code = "QC2234", object = about, from, %signer, outcome, "Control object taken.");
             }
             Ok(_) => {}
-            Err(rejection) => {
-                let (code, reason) = (rejection.code(), safe(&rejection.to_string(), 300));
-                tracing::warn!(
-                    code,
-                    object = about,
-                    from,
-                    reason,
-                    "Control object refused."
-                );
-                let refusal = LastError {
-                    code: code.to_owned(),
-                    reason: format!("{about} from {from}: {reason}"),
-                    at: Some(self.inner.clock.now().to_string()),
-                };
-                *lock(&self.inner.last_refusal) = Some(refusal);
-            }
+            Err(rejection) => self.refused(&about, from, rejection),
         }
         taken
+    }
+
+    fn refused(&self, about: &str, from: &str, rejection: &Rejection) {
+        let (code, reason) = (rejection.code(), safe(&rejection.to_string(), 300));
+        tracing::warn!(
+            code,
+            object = about,
+            from,
+            reason,
+            "Control object refused."
+        );
+        let refusal = LastError {
+            code: code.to_owned(),
+            reason: format!("{about} from {from}: {reason}"),
+            at: Some(self.inner.clock.now().to_string()),
+        };
+        *lock(&self.inner.last_refusal) = Some(refusal);
     }
 
     fn judge_and_apply(&self, object: Object) -> Result<TakenObject, Rejection> {
@@ -199,18 +228,23 @@ impl Control {
             return Err(Rejection::NotForUs(inner.node.clone()));
         }
         let held = lock(&inner.kept).held(&mark);
-        if control::step(held.as_ref(), &mark)? == Step::Unchanged {
+        let step = control::step(held.as_ref(), &mark)?;
+        let is_lacking = lock(&inner.lacking).contains(&mark);
+        if step == Step::Unchanged && !is_lacking {
             return Ok(taken(Outcome::Unchanged));
         }
         if !lock(&inner.kept).has_room(&mark) {
             return Err(Rejection::TooMany(control::MAX_KEPT));
         }
-        if is_for_us {
-            match mark.kind {
-                Kind::Revocations => self.revoke(&object)?,
-                kind => return Err(Rejection::NoWork(kind)),
-            }
-        }
+        let in_force = if is_for_us {
+            self.put_in_force(&object)
+        } else {
+            Ok(())
+        };
+        let in_force = match in_force {
+            Err(rejection) if !inner.carries || step == Step::Unchanged => return Err(rejection),
+            in_force => in_force,
+        };
         let path = lock(&inner.kept).path(&object);
         let not_kept = |error: std::io::Error| {
             Rejection::NotKept(format!(
@@ -219,15 +253,48 @@ impl Control {
             ))
         };
         object.save(&path).map_err(not_kept)?;
+        {
+            // before it counts as kept, so that nobody reads of it as applied in between
+            let mut lacking = lock(&inner.lacking);
+            lacking.retain(|other| !other.is_of(mark.kind, &mark.label));
+            if in_force.is_err() {
+                lacking.push(mark.clone());
+            }
+        }
         lock(&inner.kept).insert(Arc::new(object));
         inner
             .changed
             .send_modify(|count| *count = count.wrapping_add(1));
+        in_force.map_err(Rejection::but_carried)?;
         Ok(taken(if is_for_us {
             Outcome::Applied
         } else {
             Outcome::Carried
         }))
+    }
+
+    fn put_in_force(&self, object: &Object) -> Result<(), Rejection> {
+        match object.says().kind {
+            Kind::Revocations => self.revoke(object),
+            kind => Err(Rejection::NoWork(kind)),
+        }
+    }
+
+    /// Whether everything that a kept object says is in force, or something newer.
+    fn is_in_force(&self, object: &Object) -> bool {
+        let lists = revocation_lists(&object.says().payload);
+        let taken = lists
+            .ok()
+            .and_then(|lists| self.against_current(&lists).ok());
+        taken.is_some_and(|taken| taken.newer == 0 && taken.refused.is_empty())
+    }
+
+    /// What would become of `lists` by what is in force now.
+    fn against_current(&self, lists: &[&[u8]]) -> Result<control::Taken, TrustError> {
+        let current = self.inner.credentials.current();
+        let mut trust = TrustAnchors::new(current.trust.domain().clone());
+        trust.merge(&current.trust)?;
+        Ok(control::take(lists, &mut trust))
     }
 
     /// Puts revocation lists in force: durable in the trust directory first, then for every link.
@@ -241,21 +308,24 @@ impl Control {
         };
         let (mut trust, _others) =
             TrustAnchors::load_usable(&dir).map_err(|error| not_kept(&error))?;
-        // what is in force and newer than its file counts, too
-        trust.keep_lists(&credentials.current().trust);
+        // what is in force counts, too, whatever becomes of its file just now
+        trust
+            .merge(&credentials.current().trust)
+            .map_err(|error| not_kept(&error))?;
         let taken = control::take(&lists, &mut trust);
         let came = |der: &[u8]| lists.contains(&der);
         trust
             .save_lists(&dir, came)
             .map_err(|error| not_kept(&error))?;
-        if let Err(error) = credentials.reload() {
-            // the files are looked at once a second, without those that cannot be used
-            let reason = safe(&error.to_string(), 200);
-            tracing::warn!(
-                code = error.code(),
-                reason,
-                "Not all trust is in force yet."
-            );
+        credentials
+            .take_lists(&trust)
+            .map_err(|error| not_kept(&error))?;
+        let now = self
+            .against_current(&lists)
+            .map_err(|error| not_kept(&error))?;
+        if now.newer > 0 || now.refused.len() > taken.refused.len() {
+            let why = "a CA in trust/cas.pem is not in force yet; again in a few seconds";
+            return Err(Rejection::NotKept(why.to_owned()));
         }
         if taken.refused.is_empty() {
             return Ok(());
@@ -268,7 +338,7 @@ impl Control {
         self.inner.changed.subscribe()
     }
 
-    /// The objects that were taken, by kind and label.
+    /// The objects that were taken, by kind and label; a relay has some that are not in force here.
     pub fn objects(&self) -> Vec<Arc<Object>> {
         lock(&self.inner.kept).objects().to_vec()
     }
@@ -276,8 +346,13 @@ impl Control {
     /// How far this node has come, for its status.
     pub fn applied(&self) -> Vec<Applied> {
         let objects = self.objects();
-        let applied = objects.iter().map(|object| applied(&object.mark()));
-        applied.collect()
+        let objects = objects.iter().filter(|object| !self.is_lacking(object));
+        objects.map(|object| applied(&object.mark())).collect()
+    }
+
+    /// Whether an object is kept that is for this node and not, or not all, in force here.
+    pub fn is_lacking(&self, object: &Object) -> bool {
+        lock(&self.inner.lacking).contains(&object.mark())
     }
 
     /// What it has, for its owner.
@@ -307,7 +382,7 @@ impl Control {
             digest: data_encoding::HEXLOWER.encode(&mark.digest),
             bytes: object.bytes().len() as u64,
             audience: says.audience.iter().map(ToString::to_string).collect(),
-            in_force: object.is_for(&self.inner.node),
+            in_force: object.is_for(&self.inner.node) && !self.is_lacking(object),
             ..ControlRow::default()
         }
     }
