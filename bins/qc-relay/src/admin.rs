@@ -42,6 +42,7 @@ use qc_core::store::Outcome;
 use qc_core::telemetry::Metrics;
 use qc_core::upkeep::{self, Upkeep};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::hub::{EndError, Hub, Parent, seconds_left};
 use crate::metrics::RelayMetrics;
@@ -346,15 +347,24 @@ async fn tail(
     Query(query): Query<TailQuery>,
 ) -> Result<Json<Reply<Vec<TailRow>>>, Problem> {
     let stream = parse_stream(&query.stream)?;
-    let ask = ReadQuery {
+    let mut ask = ReadQuery {
         after: Seq(query.after),
         limit: query.limit.clamp(1, 1000),
         max_bytes: 4 << 20,
         wait: Duration::from_millis(query.wait_ms.min(60_000)),
     };
-    let entries = tokio::select! {
-        entries = admin.hub.entries(&stream, ask) => entries?.0,
-        () = admin.drain.signaled() => Vec::new(),
+    let until = Instant::now() + ask.wait;
+    // the answer has no place for how far it came: only one with rows, or from the end, is one
+    let entries = loop {
+        let (entries, through) = tokio::select! {
+            entries = admin.hub.entries(&stream, ask) => entries?,
+            () = admin.drain.signaled() => break Vec::new(),
+        };
+        if !entries.is_empty() || through == ask.after {
+            break entries;
+        }
+        ask.after = through;
+        ask.wait = until.saturating_duration_since(Instant::now());
     };
     let rows = entries.into_iter().map(row).collect();
     Ok(reply(&admin, "qc.tail/1", rows))
@@ -404,7 +414,8 @@ async fn publish_long(
         id_header: door::Defaults::ID_HEADER.to_owned(),
     };
     let begin = |envelope| admin.hub.upload_locally(&stream, envelope);
-    let stored = door::store_long(&headers, &mut body, &defaults, &limits, begin).await;
+    let begun = Bytes::new();
+    let stored = door::store_long(&headers, begun, &mut body, &defaults, &limits, begin).await;
     if stored.is_err() {
         door::exhaust(body).await;
     }

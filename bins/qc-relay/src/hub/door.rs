@@ -8,11 +8,15 @@ use qc_core::model::{AttrValue, Envelope, Lane, Message, NodeName, Seq, StreamNa
 use qc_core::parts::{Sizes, Trailer, Upload, Whole};
 use qc_core::store::{AppendError, DeadLetter, Draft, Outcome, StreamKey};
 use qc_core::streams::Bounds;
-use qc_core::wire::{Record, decode_envelope};
+use qc_core::wire::{RECORD_HEADER, Record, decode_envelope};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Hub;
 use super::access::{Denied, StreamRule, Verb};
+
+/// So many bytes of parts are passed over for one answer, in search of a message that is whole.
+const MOST_PASSED: usize = 8 << 20;
 
 impl Door for Hub {
     async fn publish(
@@ -83,7 +87,8 @@ impl Door for Hub {
 
 impl Hub {
     /// Entries after a position, with the time when they were accepted, and how far that is; waits for the
-    /// first one as long as the query says. A message in parts is there with its last.
+    /// first one as long as the query says. A message in parts is there with its last; where there is much
+    /// of what is not whole yet, the answer is empty and says how far it came.
     pub(crate) async fn entries(
         &self,
         stream: &StreamName,
@@ -96,9 +101,10 @@ impl Hub {
         };
         let bell = Arc::new(Notify::new());
         let _listening = self.streams().listen(&key, &bell);
-        let deadline = tokio::time::sleep(query.wait);
+        let until = Instant::now() + query.wait;
+        let deadline = tokio::time::sleep_until(until);
         tokio::pin!(deadline);
-        let mut after = query.after;
+        let (mut after, mut passed) = (query.after, 0);
         loop {
             let records = self
                 .streams()
@@ -107,14 +113,23 @@ impl Hub {
                 .map_err(|error| Problem::from(&error))?;
             if let Some(last) = records.last() {
                 after = last.header.seq;
+                let bytes = |record: &Record| RECORD_HEADER + record.head.len() + record.body.len();
+                passed += records.iter().map(bytes).sum::<usize>();
                 let ends = records.into_iter().filter(|record| record.header.last_part);
                 let entries: Vec<_> = ends
                     .map(|record| entry(stream, record))
                     .collect::<Result<_, _>>()?;
                 if entries.is_empty() {
                     // nothing but parts of what is not whole yet; there may be many
-                    tokio::task::yield_now().await;
-                    continue;
+                    let is_late = query.wait > Duration::ZERO && Instant::now() >= until;
+                    if is_late || passed >= MOST_PASSED {
+                        return Ok((entries, after));
+                    }
+                    tokio::select! {
+                        biased;
+                        () = self.inner.drain.signaled() => return Err(closing()),
+                        () = tokio::task::yield_now() => continue,
+                    }
                 }
                 return Ok((entries, after));
             }
@@ -273,4 +288,51 @@ fn unreadable(error: &dyn std::error::Error) -> Problem {
 
 fn closing() -> Problem {
     Problem::unavailable("the relay is stopping", Duration::from_secs(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use qc_core::clock::ManualClock;
+    use qc_core::model::Part;
+    use qc_core::store::part_key;
+
+    #[tokio::test]
+    async fn a_long_run_of_parts_is_passed_over_in_steps() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let hub = super::super::nodes::tests::hub(dir.path(), &clock).await;
+        let stream: StreamName = "acme/orders".parse().unwrap();
+        let message = Message {
+            envelope: Envelope::new("1", "/s", "t"),
+            body: vec![1; 256 << 10].into(),
+        };
+        let whole = Draft::from_message(&message, Lane::Normal);
+        for number in 0..40 {
+            let part = Part {
+                number,
+                is_last: false,
+            };
+            let draft = Draft {
+                part,
+                dedupe: part_key("/s", "1", part),
+                ..whole.clone()
+            };
+            let key = StreamKey::hub(stream.clone());
+            hub.streams().publish(&key, vec![draft]).await.unwrap();
+        }
+        let query = |after| ReadQuery {
+            after,
+            limit: 100,
+            max_bytes: 1 << 20,
+            wait: Duration::from_secs(60),
+        };
+        let (entries, through) = hub.entries(&stream, query(Seq::ZERO)).await.unwrap();
+        assert!(entries.is_empty());
+        assert!((Seq(30)..Seq(40)).contains(&through), "{through}");
+        hub.inner.drain.begin();
+        let stopped = hub.entries(&stream, query(Seq::ZERO)).await;
+        assert!(stopped.is_err(), "the drain goes ahead of parts");
+    }
 }

@@ -306,7 +306,7 @@ fn read(there: Option<Value>) -> Known {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
@@ -353,7 +353,7 @@ mod tests {
         Credentials::from_parts(&identity, trust, clock.clone()).unwrap()
     }
 
-    async fn hub(dir: &Path, clock: &Arc<ManualClock>) -> Hub {
+    pub(in crate::hub) async fn hub(dir: &Path, clock: &Arc<ManualClock>) -> Hub {
         let options = LogOptions {
             segment_bytes: 256 << 10,
             max_bytes: 16 << 20,
@@ -366,6 +366,7 @@ mod tests {
         let parts = HubParts {
             node: node.clone(),
             region: None,
+            instance: 1,
             streams: Arc::new(Embedded::new(log, clock.clone())),
             clock: clock.clone(),
             access: Access::default(),

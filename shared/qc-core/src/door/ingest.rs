@@ -16,7 +16,7 @@ use super::{
     read_body,
 };
 #[cfg(feature = "store")]
-use super::{discard, pour};
+use super::{Beginning, begin_body, discard, pour};
 use crate::cloudevents::{self, BATCH_JSON, Bounds, EVENT_JSON};
 use crate::model::{Envelope, Message};
 #[cfg(feature = "store")]
@@ -50,9 +50,18 @@ pub(super) async fn publish<D: Door>(
     let limits = door.limits();
     check_headers(&headers, &limits)?;
     #[cfg(feature = "store")]
-    if may_be_long(&headers, &body, &limits) {
-        return publish_long(&door, &caller, stream, &headers, body).await;
-    }
+    let body = if may_be_long(&headers, &body, &limits) {
+        let mut body = body;
+        match begin_body(&mut body, limits.deadline).await? {
+            Beginning::All(whole) => whole,
+            Beginning::Part(begun) => {
+                return publish_long(&door, &caller, stream, &headers, begun, body).await;
+            }
+        }
+    } else {
+        read_body(&headers, body, &limits).await?
+    };
+    #[cfg(not(feature = "store"))]
     let body = read_body(&headers, body, &limits).await?;
     // only now: many HTTP/2 clients lose an answer that comes before they have sent everything
     let Stream(stream) = stream?;
@@ -83,6 +92,7 @@ async fn publish_long<D: Door>(
     caller: &Caller,
     stream: Result<Stream, Problem>,
     headers: &HeaderMap,
+    begun: Bytes,
     mut body: Body,
 ) -> Result<Answer, Problem> {
     let limits = door.limits();
@@ -90,7 +100,7 @@ async fn publish_long<D: Door>(
         let Stream(stream) = stream?;
         let begin = |envelope| door.upload(caller, &stream, envelope);
         let defaults = defaults(door, caller);
-        store_long(headers, &mut body, &defaults, &limits, begin).await
+        store_long(headers, begun, &mut body, &defaults, &limits, begin).await
     };
     match stored.await {
         Ok(published) => Ok(receipts(&[published], Form::One, &door.node())),
@@ -101,17 +111,19 @@ async fn publish_long<D: Door>(
     }
 }
 
-/// Puts one message with a body of any length where `begin` says. What is left of the body after a refusal is
-/// for [`discard`].
+/// Puts one message with a body of any length, of which `begun` has come, where `begin` says. What is left of the
+/// body after a refusal is for [`discard`].
 #[cfg(feature = "store")]
 pub async fn store_long(
     headers: &HeaderMap,
+    begun: Bytes,
     body: &mut Body,
     defaults: &Defaults,
     limits: &Limits,
     begin: impl FnOnce(Envelope) -> Result<Upload, Problem>,
 ) -> Result<Published, Problem> {
-    if body.size_hint().lower() > limits.body as u64 {
+    let known = (begun.len() as u64).saturating_add(body.size_hint().lower());
+    if known > limits.body as u64 {
         return Err(Problem::too_large(limits.body));
     }
     let content_type = content_type(headers)?;
@@ -120,7 +132,11 @@ pub async fn store_long(
     } else {
         raw(headers, content_type, defaults)?
     };
-    let mut upload = begin(envelope)?.announced(body.size_hint().lower());
+    let mut upload = begin(envelope)?.announced(known);
+    upload
+        .push(begun)
+        .await
+        .map_err(|error| Problem::from(&error))?;
     pour(body, &mut upload, limits.deadline).await?;
     let outcome = upload
         .finish()

@@ -50,7 +50,7 @@ pub use ingest::{Defaults, Form, messages, receipts};
 #[cfg(feature = "store")]
 pub use ingest::{may_be_long, store_long};
 #[cfg(feature = "store")]
-pub use pour::{PourError, pour};
+pub use pour::{Beginning, PourError, begin_body, pour};
 pub use problem::Problem;
 
 /// Who sends a request.

@@ -8,6 +8,7 @@ use axum::http::Uri;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::events::Events;
 use super::{
@@ -68,8 +69,17 @@ pub(super) async fn read<D: Door>(
             Ok(json_answer(StatusCode::OK, "application/json", json))
         }
         Form::Batch => {
-            let entries = door.read(&caller, &stream, query).await?;
-            let json = batch(&entries.entries);
+            // an array has no place for how far it came: it is empty only at the end
+            let until = Instant::now() + query.wait;
+            let entries = loop {
+                let Entries { entries, through } = door.read(&caller, &stream, query).await?;
+                if !entries.is_empty() || through == query.after {
+                    break entries;
+                }
+                query.after = through;
+                query.wait = until.saturating_duration_since(Instant::now());
+            };
+            let json = batch(&entries);
             Ok(json_answer(StatusCode::OK, BATCH_JSON, json))
         }
     }

@@ -525,3 +525,59 @@ async fn the_webhook_handshake_grants_the_origin_and_calls_nobody() {
     let plain = ask(&door, Method::OPTIONS, PATH, &[], Body::empty()).await;
     assert_eq!(plain.status(), StatusCode::NO_CONTENT);
 }
+
+/// A body of nobody knows how many bytes, each chunk after a time.
+fn trickle(chunks: Vec<(u64, Bytes)>) -> Body {
+    let chunks = futures_util::stream::iter(chunks);
+    Body::from_stream(futures_util::StreamExt::then(
+        chunks,
+        |(millis, chunk)| async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            Ok::<_, std::convert::Infallible>(chunk)
+        },
+    ))
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_state_its_length_is_long_when_it_is() {
+    let short = Bytes::from_static(b"short");
+    let all = begin_body(
+        &mut trickle(vec![(0, short.clone())]),
+        Duration::from_secs(5),
+    )
+    .await;
+    assert_eq!(all, Ok(Beginning::All(short)));
+    let half = Bytes::from(vec![1; Limits::MAX_BODY / 2 + 1]);
+    let chunks = vec![(0, half.clone()), (0, half.clone()), (0, half.clone())];
+    let mut body = trickle(chunks);
+    let begun = begin_body(&mut body, Duration::from_secs(5)).await;
+    assert!(matches!(begun, Ok(Beginning::Part(begun)) if begun.len() == 2 * half.len()));
+    let rest = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(rest, half);
+}
+
+#[tokio::test]
+async fn a_slow_disk_is_not_a_slow_sender() {
+    let sizes = Sizes {
+        record: 10,
+        part: 30,
+        whole: 1000,
+    };
+    let upload = || {
+        let submit = |_: Draft| -> Receipt {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(1200)).await;
+                Ok(vec![Outcome::Stored { seq: Seq(1) }])
+            })
+        };
+        let envelope = Envelope::new("1", "/s", "t");
+        Upload::new(&envelope, Lane::Normal, sizes, Box::new(submit))
+    };
+    let chunk = Bytes::from_static(&[1; 30]);
+    let deadline = Duration::from_secs(1);
+    let mut body = trickle(vec![(200, chunk.clone()), (200, chunk.clone())]);
+    assert_eq!(pour(&mut body, &mut upload(), deadline).await, Ok(()));
+    let mut body = trickle(vec![(600, chunk.clone()), (600, chunk)]);
+    let slow = pour(&mut body, &mut upload(), deadline).await;
+    assert_eq!(slow, Err(PourError::Slow(deadline)));
+}

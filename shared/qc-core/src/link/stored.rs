@@ -23,7 +23,7 @@ pub fn received<'a>(open: &Open, record: &'a Record) -> Result<EnvelopeRef<'a>, 
 pub fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal> {
     let part = record.header.part_of();
     let envelope = received(open, &record)?;
-    let dedupe = part_key(envelope.source, envelope.id, part.number);
+    let dedupe = part_key(envelope.source, envelope.id, part);
     let hop = Hop {
         node: peer.node.clone(),
         lane: open.lane,

@@ -28,7 +28,7 @@ mod whole;
 use bytes::Bytes;
 
 use crate::model::Envelope;
-use crate::wire::{MAX_BODY, Reader, WireError};
+use crate::wire::{HOPS, MAX_BODY, Reader, WireError};
 
 #[cfg(feature = "store")]
 pub use upload::{Submit, Upload};
@@ -120,14 +120,18 @@ pub fn offset(number: u32, length: usize) -> Option<u64> {
     (offset.checked_add(length)? <= MAX_WHOLE).then_some(offset)
 }
 
-/// Whether two parts say that they are of one message: everything but `time` must be the same, which a
-/// sender may well make anew when it repeats itself.
+/// Whether two parts say that they are of one message: everything must be the same but `time`, which a
+/// sender may well make anew when it repeats itself, and `qchops`, as parts may come by different ways.
 pub fn is_same(one: &Envelope, other: &Envelope) -> bool {
-    let timeless = |envelope: &Envelope| Envelope {
-        time: None,
-        ..envelope.clone()
+    let lasting = |envelope: &Envelope| {
+        let mut lasting = Envelope {
+            time: None,
+            ..envelope.clone()
+        };
+        lasting.extensions.remove(HOPS);
+        lasting
     };
-    timeless(one) == timeless(other)
+    lasting(one) == lasting(other)
 }
 
 const _: () = assert!(Sizes::PRODUCT.part + Trailer::LEN <= MAX_BODY);

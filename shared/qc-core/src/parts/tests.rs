@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::model::{Lane, Seq, Timestamp};
+use crate::model::{Lane, Message, Part, Seq, Timestamp};
 use crate::store::testing::{sim::SimDisk, workload};
 use crate::store::{AppendError, Draft, Outcome, StreamKey, dedupe_key, part_key};
 use crate::streams::{Embedded, Receipt, Streams};
@@ -62,7 +62,7 @@ fn what_fits_into_a_record_is_the_record_that_it_always_was() {
         let [draft] = &cut(&[&body]).unwrap()[..] else {
             panic!("{length} bytes are not one record");
         };
-        let message = crate::model::Message {
+        let message = Message {
             envelope: envelope(),
             body: body.into(),
         };
@@ -96,14 +96,25 @@ fn a_body_is_cut_alike_whether_its_length_was_known_or_not() {
 }
 
 #[test]
-fn parts_are_known_by_their_numbers_and_the_first_by_the_message() {
-    assert_eq!(part_key("/s", "1", 0), dedupe_key("/s", "1"));
+fn parts_are_known_by_their_numbers_and_the_last_by_the_message() {
+    let key = |source, id, number| {
+        let is_last = false;
+        part_key(source, id, Part { number, is_last })
+    };
+    let last = Part {
+        number: 7,
+        is_last: true,
+    };
+    let message = dedupe_key("/s", "1");
+    assert_eq!(part_key("/s", "1", last), message);
+    assert_eq!(part_key("/s", "1", Part::WHOLE), message);
     let keys = [
-        part_key("/s", "1", 0),
-        part_key("/s", "1", 1),
-        part_key("/s", "1", 256),
-        part_key("/s", "2", 1),
-        part_key("/s1", "", 1),
+        message,
+        key("/s", "1", 0),
+        key("/s", "1", 1),
+        key("/s", "1", 256),
+        key("/s", "2", 1),
+        key("/s1", "", 1),
     ];
     for (at, key) in keys.iter().enumerate() {
         assert!(!keys[..at].contains(key), "{at}");
@@ -229,6 +240,43 @@ fn an_upload_that_broke_off_goes_on_where_it_was_and_reads_as_one() {
     }
     let whole: Vec<Outcome> = publish(&again, &stream, &parts);
     assert!(whole.iter().all(|one| one.is_duplicate()));
+}
+
+#[test]
+fn a_message_that_is_not_whole_is_not_known() {
+    let parts = cut(&[&[1; 100]]).unwrap();
+    let disk = SimDisk::default();
+    let (engine, stream) = engine(&disk);
+    publish(&engine, &stream, &parts[..3]);
+    let short = Message {
+        envelope: envelope(),
+        body: Bytes::from_static(b"short"),
+    };
+    let short = [Draft::from_message(&short, Lane::Low)];
+    let outcomes = publish(&engine, &stream, &short);
+    assert_eq!(outcomes, [Outcome::Stored { seq: Seq(4) }]);
+    assert_eq!(read(&engine, &stream, 4).unwrap(), b"short");
+    // and the other way round: whoever has the message has all of it
+    let whole = publish(&engine, &stream, &parts);
+    assert_eq!(whole.last(), Some(&Outcome::Duplicate { seq: Seq(4) }));
+}
+
+#[test]
+fn parts_that_came_by_different_ways_are_of_one_message() {
+    let by = |hops, time: &str| {
+        let mut envelope = envelope();
+        envelope.time = Some(time.to_owned());
+        let hops = crate::model::AttrValue::Integer(hops);
+        envelope.extensions.insert("qchops".to_owned(), hops);
+        envelope
+    };
+    assert!(is_same(&by(1, "2026-11-21T03:22:07Z"), &envelope()));
+    assert!(is_same(
+        &by(1, "2026-11-21T03:22:07Z"),
+        &by(2, "2026-11-21T03:22:08Z")
+    ));
+    let other = Envelope::new("1", "/s", "other");
+    assert!(!is_same(&envelope(), &other));
 }
 
 #[test]

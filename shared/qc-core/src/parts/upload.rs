@@ -168,14 +168,17 @@ impl Cutter {
     }
 
     fn draft(&mut self, body: Bytes, is_last: bool) -> Draft {
-        let number = self.next;
+        let part = Part {
+            number: self.next,
+            is_last,
+        };
         self.next += 1;
         Draft {
             lane: self.lane,
             head: self.head.clone(),
             body,
-            part: Part { number, is_last },
-            dedupe: part_key(&self.source, &self.id, number),
+            part,
+            dedupe: part_key(&self.source, &self.id, part),
             hop: None,
         }
     }

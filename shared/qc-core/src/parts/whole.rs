@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
 use super::{Trailer, is_same};
-use crate::model::{Envelope, Seq};
+use crate::model::{Envelope, Part, Seq};
 use crate::store::{AppendError, StreamKey, part_key};
 use crate::streams::{Bounds, ReadError, Streams};
 use crate::wire::{Record, WireError, decode_envelope};
@@ -100,7 +100,10 @@ impl Whole {
         let numbers: Vec<u32> = (0..part.number).collect();
         for some in numbers.chunks(LOOK_UP) {
             let keys = some.iter();
-            let keys = keys.map(|number| part_key(&envelope.source, &envelope.id, *number));
+            let keys = keys.map(|number| {
+                let (number, is_last) = (*number, false);
+                part_key(&envelope.source, &envelope.id, Part { number, is_last })
+            });
             let found = streams.find(&stream, keys.collect()).await?;
             for (number, seq) in some.iter().zip(found) {
                 before.push(seq.ok_or(WholeError::Missing(*number))?);

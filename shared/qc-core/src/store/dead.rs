@@ -120,7 +120,7 @@ impl DeadLetter {
         match EnvelopeRef::parse(&self.head) {
             Ok(known) => {
                 let id = format!("{}\0{}", known.source, known.id);
-                part_key(&scope, &id, self.part.number)
+                part_key(&scope, &id, self.part)
             }
             Err(_) => [0; 16],
         }

@@ -115,12 +115,13 @@ impl Draft {
 /// The digest by which a message is known again: the first 16 bytes of
 /// SHA-256(length of source as u32 | source | id).
 pub fn dedupe_key(source: &str, id: &str) -> [u8; 16] {
-    part_key(source, id, 0)
+    part_key(source, id, Part::WHOLE)
 }
 
-/// As [`dedupe_key`], of one part of a message. The first part is known by the digest of the message;
-/// for the others comes the number as u32 behind the id, between a zero, which no id has.
-pub fn part_key(source: &str, id: &str, part: u32) -> [u8; 16] {
+/// As [`dedupe_key`], of one part of a message. The last part, the only one of most, is known by the digest of
+/// the message, so that a message counts as there when all of it is; for the others comes the number
+/// as u32 behind the id, between a zero, which no id has.
+pub fn part_key(source: &str, id: &str, part: Part) -> [u8; 16] {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     digest.update(
         &u32::try_from(source.len())
@@ -129,9 +130,9 @@ pub fn part_key(source: &str, id: &str, part: u32) -> [u8; 16] {
     );
     digest.update(source.as_bytes());
     digest.update(id.as_bytes());
-    if part > 0 {
+    if !part.is_last {
         digest.update(&[0]);
-        digest.update(&part.to_le_bytes());
+        digest.update(&part.number.to_le_bytes());
     }
     let mut key = [0; 16];
     if let Some(first) = digest.finish().as_ref().first_chunk::<16>() {

@@ -25,7 +25,7 @@ const KEY_CONTENT_TYPE: u8 = 6;
 const KEY_SCHEMA: u8 = 7;
 
 /// The extension that counts relays.
-const HOPS: &str = "qchops";
+pub(crate) const HOPS: &str = "qchops";
 
 const TYPE_STRING: u8 = 0;
 const TYPE_INTEGER: u8 = 1;

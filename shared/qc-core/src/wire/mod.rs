@@ -9,6 +9,7 @@ mod control;
 mod frame;
 mod record;
 
+pub(crate) use attributes::HOPS;
 pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{

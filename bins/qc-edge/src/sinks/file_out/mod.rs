@@ -22,7 +22,7 @@ use qc_core::durable::create_dir_all;
 use qc_core::model::Seq;
 use qc_core::safe_text::safe;
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,13 @@ impl FileOut {
             ));
         }
         let cannot = |error| ConnectorError::file("cannot use the folder", &config.path, error);
-        let folder = Folder::open(&config.path).map_err(cannot)?;
+        let folder = Folder::open(&config.path, config.mode).map_err(|error| match error {
+            error if error.kind() == io::ErrorKind::WouldBlock => ConnectorError::setting(
+                "path",
+                "another sink, of this edge or of another, uses the folder; give each a folder of its own",
+            ),
+            error => cannot(error),
+        })?;
         let spools = Spools::open(&folder, config.unfinished.0, clock).map_err(cannot)?;
         Ok(Self {
             folder: Arc::new(folder),
@@ -169,10 +175,25 @@ struct Folder {
 }
 
 impl Folder {
-    fn open(path: &std::path::Path) -> io::Result<Self> {
+    /// Opens the folder for this sink; `WouldBlock` when another has it. Two that put messages in parts
+    /// together would take each other's for their own; those that append lines may be many.
+    fn open(path: &std::path::Path, mode: FileMode) -> io::Result<Self> {
         create_dir_all(path, 0o750)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+        let lock = match mode {
+            FileMode::OnePerMessage => FlockOperation::NonBlockingLockExclusive,
+            FileMode::AppendLines => FlockOperation::NonBlockingLockShared,
+        };
+        match rustix::fs::flock(&dir, lock) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(Errno::WOULDBLOCK.into()),
+            // some network file systems lock no folder
+            Err(error) => {
+                let path = safe(&path.to_string_lossy(), 200);
+                tracing::warn!(code = "QC4201", path, %error, "The folder cannot be locked: no other sink must use it.");
+            }
+        }
         Ok(Self {
             resolve: has_openat2(dir.as_fd()),
             dir,

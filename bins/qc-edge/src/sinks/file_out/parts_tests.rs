@@ -72,7 +72,7 @@ impl Site {
     }
 
     fn open(&self) -> (Folder, Spools) {
-        let folder = Folder::open(self.dir.path()).unwrap();
+        let folder = Folder::open(self.dir.path(), FileMode::OnePerMessage).unwrap();
         let clock = Arc::clone(&self.clock);
         let spools = Spools::open(&folder, thirty_days().0, clock).unwrap();
         (folder, spools)
@@ -175,6 +175,7 @@ fn a_model_of_crashes_and_repetitions_ends_in_the_same_files() {
             at += 1;
             if random.u8(..) < 60 {
                 // the position of the consumer lags a little behind what was delivered
+                drop((folder, spools));
                 (folder, spools) = site.open();
                 at = at.saturating_sub(random.usize(..4));
             }
@@ -219,8 +220,11 @@ fn what_does_not_fit_is_told_apart_and_nothing_is_lost() {
             "{misfit:?}"
         );
     }
-    // a repetition may state another time
+    // a repetition may state another time, and may come by another way
     let again = change(2, |part| {
+        let hops = qc_core::model::AttrValue::Integer(2);
+        let extensions = &mut part.message.envelope.extensions;
+        extensions.insert("qchops".to_owned(), hops);
         part.message.envelope.time = Some("2026-11-21T03:22:07Z".to_owned());
     });
     spools.take(&folder, "a", &again).unwrap();
@@ -276,10 +280,8 @@ fn what_is_never_finished_is_given_up_after_its_time() {
     }
     // time while nothing runs does not count, and a part begins it anew
     site.clock.advance(std::time::Duration::from_hours(29 * 24));
-    let (folder, mut spools) = (folder, {
-        drop(spools);
-        site.open().1
-    });
+    drop((folder, spools));
+    let (folder, mut spools) = site.open();
     site.clock.advance(std::time::Duration::from_hours(29 * 24));
     assert_eq!(leftovers(&folder, &mut spools), []);
     spools.take(&folder, "a", &parts[3]).unwrap();
@@ -293,23 +295,78 @@ fn what_is_never_finished_is_given_up_after_its_time() {
 }
 
 #[test]
-fn there_are_never_too_many() {
+fn there_are_never_too_many_and_none_gives_way_that_goes_on() {
     let site = Site::new();
     let (folder, mut spools) = site.open();
-    for number in 0..20 {
+    spools.most = 3;
+    let all: Vec<_> = (0..5)
+        .map(|number| cut(&format!("m{number}"), &body(number, 25)))
+        .collect();
+    for parts in &all[..3] {
         site.clock.advance(std::time::Duration::from_secs(1));
-        let parts = cut(&format!("m{number:02}"), &body(number, 25));
         spools.take(&folder, "x", &parts[0]).unwrap();
-        assert!(spools.unfinished() <= 16);
     }
+    let refused = spools.take(&folder, "x", &all[3][0]);
+    let waits = matches!(&refused, Err(DeliverError::Retry { .. }));
+    assert!(waits, "{refused:?}");
+    assert_eq!(leftovers(&folder, &mut spools), []);
+    // the first goes on, the second falls silent
+    site.clock.advance(std::time::Duration::from_secs(599));
+    spools.take(&folder, "x", &all[0][1]).unwrap();
+    spools.take(&folder, "x", &all[3][0]).unwrap();
+    assert_eq!(spools.unfinished(), 3);
     let given_up = leftovers(&folder, &mut spools);
     let ids: Vec<&str> = given_up.iter().map(|(id, ..)| id.as_str()).collect();
-    assert_eq!(ids.len(), 4);
-    assert!(
-        ["m00", "m01", "m02", "m03"]
-            .iter()
-            .all(|id| ids.contains(id))
-    );
+    assert_eq!(ids, ["m1"]);
+    spools.take(&folder, "m0", &all[0][2]).unwrap();
+    assert_eq!(site.content("m0"), body(0, 25));
+    // as many as a busy site has at once
+    spools.most = Site::new().open().1.most;
+    assert!(spools.most >= 1000);
+}
+
+#[test]
+fn a_file_that_somebody_removed_stops_nobody() {
+    let site = Site::new();
+    let (folder, mut spools) = site.open();
+    let (parts, others) = (cut("a", &body(7, 45)), cut("b", &body(8, 25)));
+    let remove = || {
+        for entry in fs::read_dir(site.dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "parts") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    // while it comes
+    spools.take(&folder, "a", &parts[0]).unwrap();
+    spools.take(&folder, "a", &parts[1]).unwrap();
+    remove();
+    assert_eq!(poisoned(spools.take(&folder, "a", &parts[2])), "QC4208");
+    assert_eq!(poisoned(spools.take(&folder, "a", &parts[3])), "QC4208");
+    assert_eq!(leftovers(&folder, &mut spools), []);
+    assert_eq!(site.hidden(""), 0);
+    // while it is given up
+    spools.take(&folder, "a", &parts[0]).unwrap();
+    spools.take(&folder, "a", &parts[1]).unwrap();
+    assert_eq!(poisoned(spools.take(&folder, "a", &parts[3])), "QC4208");
+    assert!(spools.leftover(&folder).unwrap().is_some());
+    remove();
+    assert_eq!(leftovers(&folder, &mut spools), []);
+    // while it waits in silence, and while nothing runs
+    spools.take(&folder, "a", &parts[0]).unwrap();
+    remove();
+    site.clock.advance(std::time::Duration::from_hours(31 * 24));
+    assert_eq!(leftovers(&folder, &mut spools), []);
+    spools.take(&folder, "a", &parts[0]).unwrap();
+    remove();
+    drop((folder, spools));
+    let (folder, mut spools) = site.open();
+    spools.take(&folder, "a", &parts[0]).unwrap();
+    for part in &others {
+        spools.take(&folder, "b", part).unwrap();
+    }
+    assert_eq!(site.content("b"), body(8, 25));
 }
 
 #[test]

@@ -47,12 +47,13 @@ const MISFIT: &str = "QC4209";
 /// The rest did not come.
 const UNFINISHED: &str = "QC4210";
 
-/// Messages that may be unfinished at once; one more, and the one that was silent longest is given up.
-const MAX_OPEN: usize = 16;
+/// Messages that may be unfinished at once; before one more is begun, the one that was silent longest is given
+/// up, if that was at least [`TELL`]. Each is two files and little memory.
+const MAX_OPEN: usize = 4096;
 /// How long, and how many of them at most, it is remembered that a message is whole.
 const REMEMBER: Duration = Duration::from_mins(10);
 const MAX_REMEMBERED: usize = 64;
-/// After how much silence the log says that the rest of a message is missing.
+/// After how much silence the log says that the rest of a message is missing, and it may be given up for others.
 const TELL: Duration = Duration::from_mins(10);
 /// The longest head file: an envelope in base64, and little else.
 const MAX_NOTE: u64 = (MAX_HEAD * 2) as u64;
@@ -60,6 +61,8 @@ const MAX_NOTE: u64 = (MAX_HEAD * 2) as u64;
 /// The messages of a folder that are not whole.
 pub(super) struct Spools {
     all: BTreeMap<Key, Spool>,
+    /// [`MAX_OPEN`]; less under test.
+    pub(super) most: usize,
     unfinished: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -187,6 +190,7 @@ impl Spools {
         }
         let mut spools = Self {
             all,
+            most: MAX_OPEN,
             unfinished,
             clock,
         };
@@ -219,7 +223,13 @@ impl Spools {
                 let reason = format!("part {} came, and none before it", piece.number);
                 return Err(DeliverError::poison(MISSING, reason));
             }
-            self.make_room(folder).map_err(later)?;
+            if !self.make_room(folder).map_err(later)? {
+                let most = self.most;
+                return Err(DeliverError::retry(format!(
+                    "{UNFINISHED} {most} messages in parts are unfinished and all of them go on; \
+                     the next waits for one to end or to fall silent"
+                )));
+            }
             let spool = Spool::begin(folder, &key, delivery, &piece, self.clock.instant());
             self.all.insert(key, spool.map_err(later)?);
         }
@@ -240,6 +250,14 @@ impl Spools {
             Fate::Open => {}
         }
         spool.heard = now;
+        let before = spool.length;
+        if before > 0 && spool.file(folder, &key).map_err(later)?.is_none() {
+            let reason = format!("the file with its first {before} bytes is gone");
+            spool
+                .break_up(folder, &key, MISSING, &reason)
+                .map_err(later)?;
+            return Err(DeliverError::poison(MISSING, reason));
+        }
         if piece.offset > spool.length {
             let reason = format!(
                 "part {} came, and of those before it only {} bytes",
@@ -300,6 +318,11 @@ impl Spools {
             }
         }
         let broken = |spool: &Spool| matches!(spool.note.fate, Fate::Broken { .. });
+        for (key, spool) in &mut self.all {
+            if broken(spool) && spool.length > 0 {
+                spool.file(folder, key)?;
+            }
+        }
         let emptied =
             |(key, spool): (&Key, &Spool)| (broken(spool) && spool.length == 0).then_some(*key);
         let emptied: Vec<Key> = self.all.iter().filter_map(emptied).collect();
@@ -321,11 +344,12 @@ impl Spools {
             return Ok(());
         };
         let length = u64::from(leftover.part.number) * spool.note.part;
-        let file = Spool::file(folder, &key)?;
-        file.set_len(length)?;
-        file.sync_all()?;
-        spool.length = length;
-        if length == 0 {
+        if let Some(file) = spool.file(folder, &key)? {
+            file.set_len(length)?;
+            file.sync_all()?;
+            spool.length = length;
+        }
+        if spool.length == 0 {
             self.remove(folder, &key)?;
         }
         Ok(())
@@ -342,19 +366,22 @@ impl Spools {
         self.all.values().filter(open).count()
     }
 
-    /// Gives up the message that was silent longest when there are too many.
-    fn make_room(&mut self, folder: &Folder) -> io::Result<()> {
-        if self.unfinished() < MAX_OPEN {
-            return Ok(());
+    /// Whether one more may be begun. When there are too many, the message that was silent longest is given
+    /// up, but never one that may still be coming.
+    fn make_room(&mut self, folder: &Folder) -> io::Result<bool> {
+        if self.unfinished() < self.most {
+            return Ok(true);
         }
+        let now = self.clock.instant();
         let open = self.all.iter_mut();
         let open = open.filter(|(_, spool)| spool.note.fate == Fate::Open);
         match open.min_by_key(|(_, spool)| spool.heard) {
-            Some((key, spool)) => {
-                let reason = format!("more than {MAX_OPEN} messages are unfinished");
-                spool.break_up(folder, key, UNFINISHED, &reason)
+            Some((key, spool)) if now.saturating_duration_since(spool.heard) >= TELL => {
+                let reason = format!("more than {} messages are unfinished", self.most);
+                spool.break_up(folder, key, UNFINISHED, &reason)?;
+                Ok(true)
             }
-            None => Ok(()),
+            _ => Ok(false),
         }
     }
 
@@ -391,11 +418,7 @@ impl Spool {
         first: &Piece,
         now: Instant,
     ) -> io::Result<Self> {
-        let name = file_name(key, Kind::Parts)?;
-        folder.remove(&name)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let file = open_beneath(folder.dir.as_fd(), &name, flags, folder.resolve)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o600))?;
+        Self::make(folder, key)?;
         let envelope = delivery.message.envelope.clone();
         let mut head = Vec::new();
         encode_envelope(&envelope, &mut head);
@@ -437,10 +460,40 @@ impl Spool {
         })
     }
 
-    fn file(folder: &Folder, key: &Key) -> io::Result<File> {
+    /// A new file with nothing in it.
+    fn make(folder: &Folder, key: &Key) -> io::Result<File> {
+        let name = file_name(key, Kind::Parts)?;
+        folder.remove(&name)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file = open_beneath(folder.dir.as_fd(), &name, flags, folder.resolve)?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o600))?;
+        Ok(File::from(file))
+    }
+
+    fn must_open(folder: &Folder, key: &Key) -> io::Result<File> {
         let name = file_name(key, Kind::Parts)?;
         let file = open_beneath(folder.dir.as_fd(), &name, OFlags::RDWR, folder.resolve)?;
         Ok(File::from(file))
+    }
+
+    /// Its file; none when somebody else has removed it, and then nothing of the message is here.
+    fn file(&mut self, folder: &Folder, key: &Key) -> io::Result<Option<File>> {
+        match Self::must_open(folder, key) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (stream, id) = (&self.note.stream, safe(&self.envelope.id, 80));
+                let bytes = self.length;
+                tracing::error!(
+                    code = MISSING,
+                    stream,
+                    id,
+                    bytes,
+                    "What had come of a message in parts was removed from the folder."
+                );
+                (self.length, self.hashed) = (0, None);
+                Ok(None)
+            }
+            file => file.map(Some),
+        }
     }
 
     /// Writes a part to its place, also when it is there already: a crash may have left less than it
@@ -451,7 +504,11 @@ impl Spool {
         if end <= hashed && piece.trailer.is_none() {
             return Ok(()); // this process has written and synced it
         }
-        let file = Self::file(folder, key)?;
+        let file = match self.file(folder, key)? {
+            Some(file) => file,
+            // nothing of it was here
+            None => Self::make(folder, key)?,
+        };
         file.write_all_at(&piece.bytes, piece.offset)?;
         if let Some(trailer) = &piece.trailer {
             file.set_len(trailer.total)?;
@@ -477,7 +534,7 @@ impl Spool {
     fn digest(&mut self, folder: &Folder, key: &Key, total: u64) -> io::Result<[u8; 32]> {
         let fresh = || (0, Context::new(&SHA256));
         let (mut at, mut context) = self.hashed.take().unwrap_or_else(fresh);
-        let file = Self::file(folder, key)?;
+        let file = Self::must_open(folder, key)?;
         let mut buffer = vec![0; 64 * 1024];
         while at < total {
             let read = file.read_at(&mut buffer, at)?;
@@ -500,7 +557,7 @@ impl Spool {
         if !folder.is_taken(&aside)? {
             return Ok(());
         }
-        let file = Self::file(folder, key)?;
+        let file = Self::must_open(folder, key)?;
         rustix::fs::fchmod(&file, Mode::from_raw_mode(0o640))?;
         file.sync_all()?;
         let same = |name: &std::ffi::CStr| folder.is_same_file(name, &file);
@@ -526,8 +583,10 @@ impl Spool {
             code: code.to_owned(),
             reason: reason.to_owned(),
         };
-        if self.length > 0 {
-            Self::file(folder, key)?.set_len(self.length)?;
+        if self.length > 0
+            && let Some(file) = self.file(folder, key)?
+        {
+            file.set_len(self.length)?;
         }
         self.decide(folder, key, fate)
     }
@@ -551,7 +610,7 @@ impl Spool {
         let from = number * self.note.part;
         let length = usize::try_from(self.length - from).map_err(io::Error::other)?;
         let mut body = vec![0; length];
-        Self::file(folder, key)?.read_exact_at(&mut body, from)?;
+        Self::must_open(folder, key)?.read_exact_at(&mut body, from)?;
         let head = BASE64.decode(self.note.head.as_bytes());
         Ok(Leftover {
             stream: self.note.stream.parse().map_err(|_| damaged())?,

@@ -175,6 +175,28 @@ async fn lines_are_appended_once() {
 }
 
 #[test]
+fn a_folder_is_for_one_sink_or_for_several_that_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |mode: &str| {
+        let path = dir.path().to_str().unwrap();
+        let text = format!(r#"{{"path":"{path}","mode":"{mode}"}}"#);
+        let config = serde_json::from_str::<FileOutConfig>(&text).unwrap();
+        FileOut::open(&config, Arc::new(SystemClock::default()))
+    };
+    let first = open("one-per-message").unwrap();
+    for mode in ["one-per-message", "append-lines"] {
+        let refused = open(mode).err().unwrap();
+        assert_eq!(refused.sink_code(), "QC4202");
+        assert!(refused.to_string().contains("a folder of its own"));
+    }
+    drop(first);
+    let lines = [open("append-lines").unwrap(), open("append-lines").unwrap()];
+    assert!(open("one-per-message").is_err());
+    drop(lines);
+    assert!(open("one-per-message").is_ok());
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let config = |text: &str| serde_json::from_str::<FileOutConfig>(text).unwrap();
     let open = |config: &FileOutConfig| FileOut::open(config, Arc::new(SystemClock::default()));

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,8 +20,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use qc_core::clock::Clock;
 use qc_core::door::{
-    Defaults, Form, Limits, Problem, Published, check_headers, discard, may_be_long, messages,
-    read_body, receipts, store_long,
+    Beginning, Defaults, Form, Limits, Problem, Published, begin_body, check_headers, discard,
+    may_be_long, messages, read_body, receipts, store_long,
 };
 use qc_core::model::NodeName;
 use qc_core::parts::MAX_WHOLE;
@@ -263,9 +264,25 @@ impl Webhook {
             return Err(Problem::method_not_allowed("POST"));
         }
         if shared.signer.is_none() && may_be_long(headers, &body, &shared.limits) {
-            return self.take_long(intake, headers, body).await;
+            let mut body = body;
+            match begin_body(&mut body, shared.limits.deadline).await? {
+                Beginning::All(whole) => self.take_short(intake, headers, whole).await,
+                Beginning::Part(begun) => self.take_long(intake, headers, begun, body).await,
+            }
+        } else {
+            let body = read_body(headers, body, &shared.limits).await?;
+            self.take_short(intake, headers, body).await
         }
-        let body = read_body(headers, body, &shared.limits).await?;
+    }
+
+    /// Takes a body that is in memory.
+    async fn take_short<I: Intake>(
+        &self,
+        intake: &I,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Problem> {
+        let shared = &*self.shared;
         if let Some(signer) = &shared.signer {
             let signed = headers
                 .get(&shared.signature_header)
@@ -305,6 +322,7 @@ impl Webhook {
         &self,
         intake: &I,
         headers: &HeaderMap,
+        begun: Bytes,
         mut body: Body,
     ) -> Result<Response, Problem> {
         let shared = &*self.shared;
@@ -313,7 +331,7 @@ impl Webhook {
             begun.map_err(|error| self.problem(&error))
         };
         let (defaults, limits) = (&shared.defaults, &shared.limits);
-        match store_long(headers, &mut body, defaults, limits, begin).await {
+        match store_long(headers, begun, &mut body, defaults, limits, begin).await {
             Ok(published) => {
                 let again = u64::from(published.duplicate);
                 shared.activity.duplicates(again);

@@ -1,6 +1,5 @@
 //! The webhook over real TCP, as `curl` and hostile senders use it.
 
-use bytes::Bytes;
 use qc_core::clock::SystemClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;

@@ -55,17 +55,18 @@ pub(super) fn what_is_stored_is_found(make: Make<'_>) -> Verdict {
     let (to, other) = (stream("acme/a"), stream("acme/b"));
     let mut engine = ground.open();
     publish(engine.as_ref(), &to, [1])?;
-    let key = |part| part_key("/conformance", "id-7", part);
+    let part = |number| Part {
+        number,
+        is_last: number == 2,
+    };
+    let key = |number| part_key("/conformance", "id-7", part(number));
     let parts = (0..3).zip(drafts([7, 7, 7])).map(|(number, draft)| Draft {
-        part: Part {
-            number,
-            is_last: number == 2,
-        },
+        part: part(number),
         dedupe: key(number),
         ..draft
     });
     get("publish", engine.publish(&to, parts.collect()))?;
-    let one = part_key("/conformance", "id-1", 0);
+    let one = part_key("/conformance", "id-1", Part::WHOLE);
     for _ in 0..2 {
         let keys = vec![key(2), one, key(0), key(1), key(3), [0; 16]];
         let found = get("find", engine.find(&to, keys.clone()))?;
