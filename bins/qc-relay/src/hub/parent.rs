@@ -324,7 +324,8 @@ impl LinkApp for Parent {
             match stays(&access, &record) {
                 _ if came_from(&record) => {}
                 None if !lanes::carries(channel.share, &record) => {}
-                // what stays is moved in its turn, by the channel that has the turn
+                // it is moved when the rest has come so far; should it be let go before, it goes from here
+                Some(_) if is_urgent && lanes::is_urgent(&record) && seq > passed => break,
                 Some(_) if is_urgent => {}
                 None if self.staying.was_buried(stream, seq) => {}
                 None => chunk.records.push(record),
