@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(ask(&stream, b"one").unwrap(), b"one");
         // it counts what it has handed on, which is answered meanwhile
         assert!((0..500).any(|_| {
-            thread::sleep(Duration::from_millis(2));
+            sleep(Duration::from_millis(2));
             cable.carried() == 6
         }));
         cable.cut();

@@ -100,7 +100,7 @@ impl House {
         Credentials::from_parts(&identity, trust, Arc::new(ManualClock::at(now()))).unwrap()
     }
 
-    fn control(&self, dir: &std::path::Path, credentials: &Credentials, carries: bool) -> Control {
+    fn control(dir: &std::path::Path, credentials: &Credentials, carries: bool) -> Control {
         Control::open(ControlParts {
             node: "relay-1.hq.acme".parse().unwrap(),
             state: dir.to_owned(),
@@ -124,7 +124,7 @@ fn a_relay_hands_on_what_it_cannot_put_in_force_and_says_so() {
     let credentials = house.credentials(house.trust());
     let object = house.object(5);
     let take = |control: &Control| control.take_now(object.bytes(), "a test");
-    let relay = house.control(dir.path(), &credentials, true);
+    let relay = House::control(dir.path(), &credentials, true);
     assert_eq!(code(take(&relay)), "QC2168");
     assert!(
         credentials
@@ -138,7 +138,7 @@ fn a_relay_hands_on_what_it_cannot_put_in_force_and_says_so() {
     assert_eq!(code(take(&relay)), "QC2168", "the same again is no success");
 
     // a restart does not make it one
-    let relay = house.control(dir.path(), &credentials, true);
+    let relay = House::control(dir.path(), &credentials, true);
     assert!(relay.applied().is_empty());
     assert_eq!(relay.list().last_refusal.unwrap().code, "QC2168");
 
@@ -148,7 +148,7 @@ fn a_relay_hands_on_what_it_cannot_put_in_force_and_says_so() {
     trust.save(&dir.path().join("trust")).unwrap();
     let credentials = house.credentials(trust);
     for _ in 0..2 {
-        let started = house.control(dir.path(), &credentials, true);
+        let started = House::control(dir.path(), &credentials, true);
         assert_eq!(started.applied(), [applied(&object.mark())]);
         assert_eq!(code(take(&started)), "unchanged");
     }
@@ -160,7 +160,7 @@ fn an_edge_keeps_nothing_that_is_not_in_force() {
     let dir = tempfile::tempdir().unwrap();
     house.trust().save(&dir.path().join("trust")).unwrap();
     let credentials = house.credentials(house.trust());
-    let edge = house.control(dir.path(), &credentials, false);
+    let edge = House::control(dir.path(), &credentials, false);
     let taken = edge.take_now(house.object(5).bytes(), "a test");
     assert_eq!(code(taken), "QC2168");
     assert!(edge.objects().is_empty());
@@ -174,7 +174,7 @@ fn lists_are_in_force_while_somebody_rewrites_the_roots_and_nothing_else_of_the_
     // half of a change: other roots and CAs, ours are gone from the files
     another.trust().save(&files).unwrap();
     let credentials = house.credentials(house.trust());
-    let edge = house.control(dir.path(), &credentials, false);
+    let edge = House::control(dir.path(), &credentials, false);
     let object = house.signed(5, &[house.list_of_hq(5)]);
     assert_eq!(code(edge.take_now(object.bytes(), "a test")), "applied");
     let trust = &credentials.current().trust;
@@ -184,7 +184,7 @@ fn lists_are_in_force_while_somebody_rewrites_the_roots_and_nothing_else_of_the_
         "no root came or went"
     );
     // files that cannot be read at all are no success
-    std::fs::write(files.join("roots.pem"), b"").unwrap();
+    crate::durable::write_atomic(&files.join("roots.pem"), b"", 0o644).unwrap();
     let object = house.signed(6, &[house.list_of_hq(6)]);
     assert_eq!(code(edge.take_now(object.bytes(), "a test")), "QC2169");
     assert_eq!(edge.applied()[0].revision, 5);
