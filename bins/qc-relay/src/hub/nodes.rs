@@ -381,7 +381,6 @@ pub(super) mod tests {
                 accept: Vec::new(),
                 carries: true,
             }),
-            instance: 1,
         };
         Hub::open(parts).await.unwrap()
     }
