@@ -278,8 +278,10 @@ fn a_long_body_goes_in_and_out_over_http_and_reaches_sites() {
 
     // what is too long leaves nothing behind
     let too_long = vec![7; (64 << 20) + 1];
-    let refused = app.call(path, &["-H", "Idempotency-Key: huge"], &too_long);
-    assert_eq!(refused.status, 413, "{}", refused.headers);
+    // over HTTP/2 this curl takes the end of the stream for an error of its own
+    let huge = ["--http1.1", "-H", "Idempotency-Key: huge"];
+    let refused = app.call(path, &huge, &too_long);
+    assert_eq!(refused.status, 413, "{refused:?}");
     let tail = relay.ask(&["tail", Site::STREAM]).ok();
     let last = tail.lines().last().unwrap();
     assert!(last.contains("20.0 MiB in 21 parts"), "{tail}");
