@@ -373,6 +373,7 @@ pub(super) mod tests {
             http: Limits::default(),
             drain: Drain::new(),
             uplink: None,
+            instance: 1,
             control: Control::open(ControlParts {
                 node,
                 state: dir.to_owned(),
