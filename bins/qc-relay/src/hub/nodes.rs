@@ -373,7 +373,6 @@ pub(super) mod tests {
             http: Limits::default(),
             drain: Drain::new(),
             uplink: None,
-            instance: 1,
             control: Control::open(ControlParts {
                 node,
                 state: dir.to_owned(),
