@@ -72,6 +72,7 @@ impl Trailer {
     pub const LEN: usize = 48;
     const VERSION: u8 = 1;
 
+    #[cfg(any(test, feature = "store"))]
     fn encode(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         let (version, rest) = bytes.split_at_mut(8);
