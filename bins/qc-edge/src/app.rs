@@ -7,7 +7,7 @@ use std::time::Duration;
 use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
-use qc_core::link::{self, Handed};
+use qc_core::link;
 use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, control_routes, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
@@ -111,9 +111,9 @@ pub(crate) async fn run(
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
-    let had_link = link::had_link(around.streams.as_ref()).await;
+    let handed = link::begin_handed(around.streams.as_ref(), at_start(&node.log)).await;
     let uplink = Uplink {
-        handed: Handed::new(at_start(&node.log), had_link),
+        handed,
         streams: Arc::clone(&around.streams),
         drain: service.drain.clone(),
         buffer: buffer.clone(),

@@ -214,9 +214,9 @@ impl LinkApp for Uplink {
 
     fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
-        if self.handed.is_first_link() {
-            let streams = Arc::clone(&self.streams);
-            let kept = async move { link::has_link(streams.as_ref()).await };
+        if let Some(start) = self.handed.is_first_link(&peer.node) {
+            let (streams, node) = (Arc::clone(&self.streams), peer.node.clone());
+            let kept = async move { link::has_link(streams.as_ref(), &node, start).await };
             self.drain.spawn("first link", kept);
         }
     }
@@ -229,7 +229,9 @@ impl LinkApp for Uplink {
     }
 
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
-        self.handed.rewound(peer, channel);
+        if !self.handed.rewound(peer, channel) {
+            return;
+        }
         let (log, key, past) = (self.buffer.log().clone(), outbox(channel), channel.epoch);
         self.drain.spawn("new epoch", async move {
             let begun = log.begin_epoch(&key, past).await;

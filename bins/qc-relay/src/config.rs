@@ -13,7 +13,7 @@ use qc_core::model::{DataClass, NodeName, NodePattern, Region, StreamName};
 use qc_core::node::{CONTROL, ControlSection, PASSPHRASE_FILE, TENANT_KEYS, TenantKeySection};
 use qc_core::store::Limits;
 use qc_core::uplink::{UPLINK, UplinkSection};
-use qc_core::wire::MAX_CHANNELS;
+use qc_core::wire::MAX_STREAMS;
 use serde::Deserialize;
 
 use crate::circles::{comes_back, own_parent};
@@ -541,8 +541,8 @@ impl RelayConfig {
                 Direction::Receive => received,
             };
             *count += 1;
-            if *count > MAX_CHANNELS {
-                let message = format!("a link carries {MAX_CHANNELS} streams each way");
+            if *count > MAX_STREAMS {
+                let message = format!("a link carries {MAX_STREAMS} streams each way");
                 let help = "fewer streams with 'uplink', or another relay for some".to_owned();
                 say(stream, message, help);
             }

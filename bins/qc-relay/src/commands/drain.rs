@@ -15,7 +15,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Send nodes away, to another relay or to the next one they know, until `resume`
 ///
 /// Their links end when everything that this relay has on disk is acknowledged, so nothing is lost or
-/// sent to both. A node goes where it is told only if that relay is in its own list, and leaves this one
+/// sent to both. Should that take longer than 10 s, as with a disk that hangs, they end without: nothing is
+/// lost then either, and what was not acknowledged goes to the other relay too. A node goes where it is told only if that relay is in its own list, and leaves this one
 /// alone for its `prefer_after`. One that knows no other relay keeps what it has and asks again at least
 /// once a minute. HTTP and this socket go on. An order survives a restart. Without nodes and --all, show
 /// the orders that hold.

@@ -41,12 +41,6 @@ impl Readers {
         self.by_link.remove(&link);
     }
 
-    /// How many readers a link has.
-    pub(super) fn of_link(&self, peer: &Peer) -> usize {
-        let link = (peer.node.clone(), peer.address.clone());
-        self.by_link.get(&link).map_or(0, BTreeSet::len)
-    }
-
     fn has(&self, stream: &StreamName, consumer: &str) -> bool {
         let one = (stream.clone(), consumer.to_owned());
         self.by_link.values().any(|reads| reads.contains(&one))

@@ -11,7 +11,7 @@ use qc_core::admin::api::{DrainOrder, Drained, DrainedNode};
 use qc_core::link;
 use qc_core::model::{HostPort, NodeName, Timestamp};
 use qc_core::store::{AppendError, ValueError};
-use qc_core::streams::Streams;
+use qc_core::streams::{ReadError, Streams};
 use qc_core::wire::Refusal;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -123,11 +123,13 @@ impl Orders {
         }
     }
 
-    fn lift(&mut self, whom: &Whom) {
-        match whom {
-            Whom::All => *self = Self::default(),
-            Whom::Nodes(nodes) => self.nodes.retain(|node, _| !nodes.contains(node)),
+    /// Lifts the order that is kept under `key`.
+    fn lift(&mut self, key: &str) {
+        if key == FOR_ALL {
+            self.all = None;
         }
+        let node = key.strip_prefix(FOR_NODES);
+        self.nodes.retain(|other, _| node != Some(other.as_str()));
     }
 
     /// The keys of what `whom` would lift.
@@ -149,7 +151,11 @@ impl Orders {
 impl Drains {
     /// The orders as they were kept. One that cannot be read sends away all the same: who gave it meant
     /// to.
-    pub(super) async fn load(streams: &dyn Streams) -> Self {
+    pub(super) async fn load(streams: &dyn Streams) -> Result<Self, AppendError> {
+        // a relay that cannot know whom to send away does not begin to take them in
+        let unread = |error: ReadError| AppendError::Unreadable {
+            reason: format!("orders to send nodes away: {error}"),
+        };
         let mut orders = Orders::default();
         let read = |bytes: &[u8]| {
             Order::decode(bytes).unwrap_or_else(|| Order {
@@ -158,20 +164,20 @@ impl Drains {
                 since: Timestamp::default(),
             })
         };
-        if let Ok(Some(all)) = streams.value(FOR_ALL).await {
+        if let Some(all) = streams.value(FOR_ALL).await.map_err(unread)? {
             orders.all = Some(read(&all.bytes));
         }
         let nodes = streams.values(FOR_NODES, "", MOST).await;
-        for (key, value) in nodes.unwrap_or_default() {
+        for (key, value) in nodes.map_err(unread)? {
             let node = key.strip_prefix(FOR_NODES).map(str::parse);
             if let Some(Ok(node)) = node {
                 orders.nodes.insert(node, read(&value.bytes));
             }
         }
-        Self {
+        Ok(Self {
             orders: RwLock::new(orders),
             changed: watch::Sender::new(0),
-        }
+        })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Orders> {
@@ -226,19 +232,23 @@ impl Hub {
 
     /// Sends nodes away from now on. The order is on disk before it holds.
     pub(crate) async fn drain_nodes(&self, whom: &Whom, order: &Order) -> Result<(), AppendError> {
-        let keys = match whom {
-            Whom::All => vec![FOR_ALL.to_owned()],
+        let each = match whom {
+            Whom::All => vec![(FOR_ALL.to_owned(), Whom::All)],
             Whom::Nodes(nodes) => {
-                let keys = nodes.iter().map(|node| format!("{FOR_NODES}{node}"));
-                keys.collect()
+                let one = |node: &NodeName| {
+                    let alone = Whom::Nodes(vec![node.clone()]);
+                    (format!("{FOR_NODES}{node}"), alone)
+                };
+                nodes.iter().map(one).collect()
             }
         };
-        for key in keys {
+        for (key, whom) in each {
             let value = Some((order.encode(), Timestamp::default()));
             stored(self.streams().put(&key, None, value).await.map(drop))?;
+            // what is on disk holds, also if the next one fails: `resume` has to know of it
+            self.drains().write().put(&whom, order);
+            self.tell_drains();
         }
-        self.drains().write().put(whom, order);
-        self.tell_drains();
         Ok(())
     }
 
@@ -247,9 +257,9 @@ impl Hub {
         let keys = self.drains().read().keys(whom);
         for key in &keys {
             stored(self.streams().put(key, None, None).await.map(drop))?;
+            self.drains().write().lift(key);
+            self.tell_drains();
         }
-        self.drains().write().lift(whom);
-        self.tell_drains();
         Ok(!keys.is_empty())
     }
 
@@ -299,9 +309,9 @@ mod tests {
             orders.keys(&Whom::All),
             ["drain/all", "drain/node/edge-1.mill7.acme"]
         );
-        orders.lift(&Whom::Nodes(vec![one.clone()]));
+        orders.lift("drain/node/edge-1.mill7.acme");
         assert_eq!(orders.of(&one), Some(&order(None)));
-        orders.lift(&Whom::All);
+        orders.lift(FOR_ALL);
         assert_eq!(orders.of(&one), None);
     }
 

@@ -12,9 +12,6 @@ use qc_core::link::{OutboundChannel, Share};
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::wire::Record;
 
-/// So many readers of one link have two channels each: a link has 1024.
-pub(super) const MOST_SPLIT: usize = 256;
-
 /// How far the channels of every reader have come.
 #[derive(Debug, Default)]
 pub(super) struct Fronts {
@@ -28,12 +25,6 @@ struct Front {
 }
 
 impl Fronts {
-    /// Whether a reader has two channels.
-    pub(super) fn has(&self, stream: &StreamName, consumer: &str) -> bool {
-        let reader = (stream.clone(), consumer.to_owned());
-        self.by_reader.contains_key(&reader)
-    }
-
     /// A reader that is at `at` has two channels from now on.
     pub(super) fn begin(&mut self, stream: &StreamName, consumer: &str, at: Seq) {
         let reader = (stream.clone(), consumer.to_owned());
@@ -41,12 +32,23 @@ impl Fronts {
         (front.urgent, front.rest) = (front.urgent.max(at), front.rest.max(at));
     }
 
-    /// A channel of a reader has come to `seq`; gives how far the reader has.
-    pub(super) fn acked(&mut self, channel: &OutboundChannel, consumer: &str, seq: Seq) -> Seq {
+    /// A channel of a reader has come to `seq`; gives how far the reader has. One of which nothing is
+    /// known is where it was stored, `at`: what one of two channels has says nothing of the other.
+    pub(super) fn acked(
+        &mut self,
+        channel: &OutboundChannel,
+        consumer: &str,
+        seq: Seq,
+        at: impl FnOnce() -> Seq,
+    ) -> Seq {
         let reader = (channel.stream.clone(), consumer.to_owned());
-        let Some(front) = self.by_reader.get_mut(&reader) else {
-            return seq;
-        };
+        let front = self.by_reader.entry(reader).or_insert_with(|| {
+            let at = at();
+            Front {
+                urgent: at,
+                rest: at,
+            }
+        });
         match channel.share {
             Share::Urgent => front.urgent = front.urgent.max(seq),
             Share::Rest => front.rest = front.rest.max(seq),
@@ -115,28 +117,30 @@ mod tests {
     #[test]
     fn a_reader_has_come_as_far_as_both_channels() {
         let (mut fronts, name) = (Fronts::default(), "edge-1.site.acme/in");
-        assert_eq!(fronts.acked(&all(), name, Seq(7)), Seq(7));
+        let at = || Seq(3);
         let [urgent, rest] = split(all());
+        let early = fronts.acked(&urgent, name, Seq(7), at);
+        assert_eq!(early, Seq(3), "nothing is known of the rest");
         fronts.begin(&urgent.stream, name, Seq(10));
         assert_eq!(
-            fronts.acked(&urgent, name, Seq(90)),
+            fronts.acked(&urgent, name, Seq(90), at),
             Seq(10),
             "it went ahead"
         );
-        assert_eq!(fronts.acked(&rest, name, Seq(50)), Seq(50));
+        assert_eq!(fronts.acked(&rest, name, Seq(50), at), Seq(50));
         assert_eq!(
-            fronts.acked(&rest, name, Seq(95)),
+            fronts.acked(&rest, name, Seq(95), at),
             Seq(90),
             "an alarm is missing"
         );
         // a channel is opened anew: neither loses what it has
         fronts.begin(&urgent.stream, name, Seq(90));
-        assert_eq!(fronts.acked(&urgent, name, Seq(91)), Seq(91));
-        assert_eq!(fronts.acked(&urgent, name, Seq(99)), Seq(95));
+        assert_eq!(fronts.acked(&urgent, name, Seq(91), at), Seq(91));
+        assert_eq!(fronts.acked(&urgent, name, Seq(99), at), Seq(95));
         // another one under the same name begins anew
         fronts.end(&urgent.stream, name);
         fronts.begin(&urgent.stream, name, Seq::ZERO);
-        assert_eq!(fronts.acked(&rest, name, Seq(5)), Seq::ZERO);
+        assert_eq!(fronts.acked(&rest, name, Seq(5), at), Seq::ZERO);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The hub as a link sees it: streams come in from edges and go out to subscribers.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use qc_core::link::{
     self, CallStream, Caller, Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer,
     PeerHeartbeat, Share,
 };
-use qc_core::model::{Lane, Seq, StreamName, Timestamp};
+use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::store::{DeadLetter, DeadNote, Draft, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::wire::{
@@ -17,7 +18,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Hub;
 use super::access::{StreamRule, Verb, WRONG_CLASS};
-use super::lanes::{self, MOST_SPLIT};
+use super::lanes;
 use crate::presence;
 
 /// A message has passed more relays than there are in a row anywhere.
@@ -37,11 +38,7 @@ impl LinkApp for Hub {
         }
         self.allow(Some(&peer.node), Verb::Publish, &open.stream)
             .map_err(|denied| Refusal::new(NO_RULE, denied.to_string()))?;
-        let stream = StreamKey::hub(open.stream.clone());
-        let mark = self.streams().mark(&stream, &peer.node, open.lane);
-        Ok(mark
-            .map(|(epoch, seq)| Mark { epoch, seq })
-            .unwrap_or_default())
+        Ok(self.has_of(peer, open))
     }
 
     fn store(
@@ -92,20 +89,10 @@ impl LinkApp for Hub {
             after,
             consumer: Some(subscribe.consumer.clone()),
         };
-        let is_split = {
-            let mut fronts = self.fronts();
-            let may = self.readers().of_link(peer) <= MOST_SPLIT;
-            let is_split = may || fronts.has(&subscribe.stream, &consumer);
-            if is_split {
-                fronts.begin(&subscribe.stream, &consumer, after);
-            }
-            is_split
-        };
-        let channels = if is_split {
-            lanes::split(channel).to_vec()
-        } else {
-            vec![channel]
-        };
+        let mut fronts = self.fronts();
+        fronts.begin(&subscribe.stream, &consumer, after);
+        drop(fronts);
+        let channels = lanes::split(channel);
         let told = |channel| self.inner.handed.told(peer, channel);
         Ok(channels.into_iter().map(told).collect())
     }
@@ -149,7 +136,10 @@ impl LinkApp for Hub {
         };
         self.inner.handed.acked(peer, channel, seq);
         let consumer = consumer_name(peer, consumer.as_str());
-        let reached = self.fronts().acked(channel, &consumer, seq);
+        let reached = self.fronts().acked(channel, &consumer, seq, || {
+            let stream = StreamKey::hub(channel.stream.clone());
+            self.streams().position(&stream, &consumer)
+        });
         self.taken(&channel.stream, &consumer, reached);
     }
 
@@ -203,7 +193,7 @@ impl LinkApp for Hub {
 
     fn linked(&self, peer: &Peer, greeting: &Greeting, caller: Caller) {
         self.process_linked(peer, greeting.instance);
-        self.keep_first_link();
+        self.keep_first_link(&peer.node);
         self.callers().begin(peer, caller);
         self.inner.due.add(&peer.node, true);
     }
@@ -278,6 +268,11 @@ impl Hub {
             rule.and_then(|rule| Sorted::of(peer, open, records, &rule, (now, from_relay)));
         let hub = self.clone();
         let stream = StreamKey::hub(open.stream.clone());
+        let of = (peer.node.clone(), open.stream.clone(), open.lane);
+        let taken = Mark {
+            epoch: open.epoch,
+            seq: last,
+        };
         async move {
             let sorted = sorted?;
             // first the dead: once the others are stored, the peer does not send these again
@@ -286,8 +281,32 @@ impl Hub {
                 buried.map_err(|error| Refusal::from(&error))?;
             }
             let stored = hub.streams().submit(&stream, sorted.kept).await;
-            stored.map(|_| last).map_err(|error| Refusal::from(&error))
+            stored.map_err(|error| Refusal::from(&error))?;
+            let mut answered = hub.answered();
+            let known = answered.entry(of).or_insert(taken);
+            *known = further(*known, taken).unwrap_or(taken);
+            Ok(last)
         }
+    }
+
+    /// What this relay has of what `peer` sends on a channel. The store's mark is at the last message
+    /// that went into the stream; what was acknowledged behind it is a dead letter, or was there
+    /// already, and who says that it is missing is taken for one that lost it.
+    pub(super) fn has_of(&self, peer: &Peer, open: &Open) -> Mark {
+        let stream = StreamKey::hub(open.stream.clone());
+        let stored = self.streams().mark(&stream, &peer.node, open.lane);
+        let stored = stored.map(|(epoch, seq)| Mark { epoch, seq });
+        let of = (peer.node.clone(), open.stream.clone(), open.lane);
+        let answered = self.answered().get(&of).copied();
+        match (stored, answered) {
+            (Some(stored), Some(answered)) => further(stored, answered).unwrap_or(stored),
+            (stored, answered) => stored.or(answered).unwrap_or_default(),
+        }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, BTreeMap<(NodeName, StreamName, Lane), Mark>> {
+        let answered = self.inner.answered.lock();
+        answered.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a message came from `peer`, which does not get it back.
@@ -296,18 +315,20 @@ impl Hub {
         move |record| origin == Some(record.header.origin.node)
     }
 
-    /// Keeps that this process has had a link, once.
-    pub(super) fn keep_first_link(&self) {
-        if self.inner.handed.is_first_link() {
-            let hub = self.clone();
-            let kept = async move { link::has_link(hub.streams()).await };
+    /// Keeps that this process has had a link to `node`, once.
+    pub(super) fn keep_first_link(&self, node: &NodeName) {
+        if let Some(start) = self.inner.handed.is_first_link(node) {
+            let (hub, node) = (self.clone(), node.clone());
+            let kept = async move { link::has_link(hub.streams(), &node, start).await };
             self.inner.drain.spawn("first link", kept);
         }
     }
 
     /// Begins a new epoch of the stream behind `channel`: `peer` has more of this one than it ever got.
     pub(super) fn begin_epoch(&self, peer: &Peer, channel: &OutboundChannel) {
-        self.inner.handed.rewound(peer, channel);
+        if !self.inner.handed.rewound(peer, channel) {
+            return;
+        }
         let (hub, past) = (self.clone(), channel.epoch);
         let stream = StreamKey::hub(channel.stream.clone());
         self.inner.drain.spawn("new epoch", async move {
@@ -348,6 +369,14 @@ impl Hub {
         rate.unwrap_or_else(PoisonError::into_inner).out_total += passed;
         passed
     }
+}
+
+/// The further of two marks of one epoch.
+fn further(one: Mark, other: Mark) -> Option<Mark> {
+    (one.epoch == other.epoch).then(|| Mark {
+        epoch: one.epoch,
+        seq: one.seq.max(other.seq),
+    })
 }
 
 /// Why a message that has passed so many relays is not taken, if it is not.

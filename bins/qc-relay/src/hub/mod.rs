@@ -26,13 +26,14 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::link::{Handed, had_link};
+use qc_core::link::{Handed, begin_handed};
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::{Control, account_row};
 use qc_core::service::Drain;
 use qc_core::store::{AppendError, DeadLetter, Role, StreamInfo, StreamKey};
 use qc_core::streams::{LetterId, ReadError, Streams};
 use qc_core::uplink::Monitor;
+use qc_core::wire::Mark;
 use tokio::sync::watch;
 
 use access::{Access, Direction, StreamRule, Verb};
@@ -66,6 +67,8 @@ struct Inner {
     readers: Mutex<Readers>,
     callers: Mutex<Callers>,
     drains: Drains,
+    /// Up to where what nodes send was acknowledged by this process.
+    answered: Mutex<BTreeMap<(NodeName, StreamName, Lane), Mark>>,
     presence: Mutex<Presence>,
     /// How far the channels of every reader have come.
     fronts: Mutex<Fronts>,
@@ -126,9 +129,9 @@ impl Hub {
     pub(crate) async fn open(parts: HubParts) -> Result<Self, AppendError> {
         define(parts.streams.as_ref(), &parts.access).await?;
         let fleet = nodes::remembered(parts.streams.as_ref(), parts.clock.now()).await;
-        let drains = Drains::load(parts.streams.as_ref()).await;
-        let had = had_link(parts.streams.as_ref()).await;
-        let handed = Handed::new(at_start(parts.streams.as_ref()), had);
+        let drains = Drains::load(parts.streams.as_ref()).await?;
+        let streams = parts.streams.as_ref();
+        let handed = begin_handed(streams, at_start(streams)).await;
         let inner = Inner {
             fleet: Mutex::new(fleet),
             started: parts.clock.instant(),
@@ -142,6 +145,7 @@ impl Hub {
             readers: Mutex::default(),
             callers: Mutex::default(),
             drains,
+            answered: Mutex::default(),
             fronts: Mutex::default(),
             presence: Mutex::new(Presence::new(parts.instance)),
             handed,

@@ -21,8 +21,8 @@ use qc_core::store::{AppendError, DeadLetter, DeadNote, StreamKey};
 use qc_core::streams::Bounds;
 use qc_core::uplink::Monitor;
 use qc_core::wire::{
-    Backlog, ChannelKind, Consumer, EnvelopeRef, Greeting, MAX_CHANNELS, Mark, Open, Record,
-    Refusal, Start, Status, Subscribe, Target,
+    Backlog, ChannelKind, Consumer, EnvelopeRef, Greeting, Mark, Open, Record, Refusal, Start,
+    Status, Subscribe, Target,
 };
 use tokio::sync::{Notify, watch};
 
@@ -221,11 +221,7 @@ impl LinkApp for Parent {
             return Err(Refusal::new(link::NOT_ASKED, reason));
         }
         self.rule(&open.stream, Direction::Receive)?;
-        let stream = StreamKey::hub(open.stream.clone());
-        let mark = self.hub.streams().mark(&stream, &peer.node, open.lane);
-        Ok(mark
-            .map(|(epoch, seq)| Mark { epoch, seq })
-            .unwrap_or_default())
+        Ok(self.hub.has_of(peer, open))
     }
 
     fn store(
@@ -256,7 +252,6 @@ impl LinkApp for Parent {
         // known as at work before anything is sent: nobody takes it away meanwhile
         let reads = streams.iter().map(|name| (name.clone(), UPLINK.to_owned()));
         self.hub.readers().set(peer, reads.collect());
-        let is_split = streams.len() <= MAX_CHANNELS / 2;
         let channel = |name: StreamName| {
             let info = self.hub.streams().info(&StreamKey::hub(name.clone()))?;
             Some(OutboundChannel {
@@ -275,12 +270,9 @@ impl LinkApp for Parent {
         };
         let channels = streams.into_iter().filter_map(channel);
         let channels = channels.flat_map(|channel| {
-            if !is_split {
-                return vec![channel];
-            }
             let mut fronts = self.hub.fronts();
             fronts.begin(&channel.stream, UPLINK, channel.after);
-            lanes::split(channel).to_vec()
+            lanes::split(channel)
         });
         let handed = &self.hub.inner.handed;
         channels.map(|channel| handed.told(peer, channel)).collect()
@@ -346,7 +338,10 @@ impl LinkApp for Parent {
 
     fn acked(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
         self.hub.inner.handed.acked(peer, channel, seq);
-        let reached = self.hub.fronts().acked(channel, UPLINK, seq);
+        let reached = self
+            .hub
+            .fronts()
+            .acked(channel, UPLINK, seq, || self.position(&channel.stream));
         let passed = self.hub.taken(&channel.stream, UPLINK, reached);
         self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {
@@ -391,7 +386,7 @@ impl LinkApp for Parent {
     fn linked(&self, peer: &Peer, _greeting: &Greeting, caller: Caller) {
         self.monitor.linked(peer, caller);
         self.hub.remember_parent(&peer.node);
-        self.hub.keep_first_link();
+        self.hub.keep_first_link(&peer.node);
     }
 
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal> {

@@ -66,6 +66,7 @@ impl OutboundChannel {
     /// Whether `other` is the same stream for the same receiver, of whatever epoch.
     pub fn is_same(&self, other: &Self) -> bool {
         self.lane == other.lane
+            && self.share == other.share
             && self.kind == other.kind
             && self.stream == other.stream
             && self.consumer == other.consumer
@@ -135,7 +136,8 @@ pub trait LinkApp: Send + Sync + 'static {
         records: Vec<Record>,
     ) -> impl Future<Output = Result<Seq, Refusal>> + Send + 'static;
 
-    /// A peer asks for a stream: over which channels it is sent, each of another lane, or why not.
+    /// A peer asks for a stream: over which channels it is sent, at most two and each of another lane, or
+    /// why not. Not asked if the link has no room for two.
     fn subscribe(
         &self,
         peer: &Peer,

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::app::{LinkApp, Listening, OutboundChannel, Peer};
-use super::codes::ENDED;
+use super::codes::{ENDED, TOO_MANY};
 use super::session::{ReadPermit, Session};
 use crate::backoff::Backoff;
 use crate::model::Seq;
-use crate::wire::{ChannelBacklog, ChannelKind, Refusal, Subscribe};
+use crate::wire::{ChannelBacklog, ChannelKind, MAX_STREAMS, Refusal, Subscribe};
 
 /// How often the application is asked for its channels at most.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -183,6 +183,11 @@ impl Channels {
 
     fn reopen<A: LinkApp>(&mut self, app: &A, peer: &Peer, session: &mut Session, now: Instant) {
         let mut gone = Vec::new();
+        let rng = &mut self.rng;
+        let mut later = |retry: &mut Retry| {
+            // there is no room, or the link is drained
+            retry.at = Some(now + retry.backoff.next_delay(rng));
+        };
         self.sending.retain_mut(|sending| {
             if sending.number.is_some() || !sending.retry.is_due(now) {
                 return true;
@@ -203,16 +208,22 @@ impl Channels {
                 }
             }
             sending.number = session.open(&sending.channel);
+            if sending.number.is_none() {
+                later(&mut sending.retry);
+            }
             sending.listening = app.listen(&sending.channel, &self.bell);
             true
         });
-        for number in gone {
-            self.give_up(number, session);
-        }
         for asking in &mut self.asking {
             if asking.number.is_none() && asking.retry.is_due(now) {
                 asking.number = session.subscribe(asking.subscribe.clone());
+                if asking.number.is_none() {
+                    later(&mut asking.retry);
+                }
             }
+        }
+        for number in gone {
+            self.give_up(number, session);
         }
     }
 
@@ -225,11 +236,18 @@ impl Channels {
         number: u32,
         subscribe: &Subscribe,
     ) {
-        match app.subscribe(peer, subscribe) {
+        let answer = if session.has_room_for(2) {
+            app.subscribe(peer, subscribe)
+        } else {
+            let reason = format!("a link carries {MAX_STREAMS} streams each way");
+            Err(Refusal::new(TOO_MANY, reason))
+        };
+        match answer {
             Ok(channels) => {
                 session.allow(number);
                 for channel in channels {
                     let opened = session.open(&channel);
+                    self.look |= opened.is_none(); // it is tried again
                     let listening = app.listen(&channel, &self.bell);
                     let sending = Sending {
                         channel: OutboundChannel {

@@ -1,29 +1,34 @@
 //! What this process has handed to whom, and what of it was acknowledged: by that a receiver is known
 //! that lost some of it, and one that has more than it can have.
 //!
-//! Numbers alone do not tell a store that was brought back from an older state. What was there when
-//! this process began may all have been sent by earlier ones, if the last of them had a link; of what
-//! came later, only what this one has read for a receiver.
+//! Numbers alone do not tell a store that was brought back from an older state. What was there when the
+//! process after a receiver's newest link began may all have been sent to it by earlier ones; of what
+//! came later, only what this one has read for it.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::app::{OutboundChannel, Peer};
-use crate::model::{Lane, NodeName, Seq, StreamName};
+use crate::model::{Epoch, Lane, NodeName, Seq, StreamName};
 use crate::wire::Consumer;
 
 type Key = (NodeName, StreamName, Lane, Option<Consumer>);
 
+/// The newest number of every stream.
+pub type Numbers = BTreeMap<(StreamName, Lane), Seq>;
+
 /// What was handed to every receiver.
 #[derive(Debug, Default)]
 pub struct Handed {
-    at_start: BTreeMap<(StreamName, Lane), Seq>,
-    /// Whether what was there at the start may have been sent.
-    may_be_sent: bool,
-    /// Whether this process had a link.
-    linked: AtomicBool,
+    /// The number of this start, if it is kept.
+    start: Option<u64>,
+    /// What earlier processes may have sent to a node.
+    before: BTreeMap<NodeName, Arc<Numbers>>,
+    /// The nodes to which this process had a link.
+    linked: Mutex<BTreeSet<NodeName>>,
     since: Mutex<BTreeMap<Key, Given>>,
+    /// The epoch of a stream that was left because of a node.
+    left: Mutex<BTreeMap<(NodeName, StreamName, Lane), Epoch>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,33 +38,29 @@ struct Given {
 }
 
 impl Handed {
-    /// Nothing yet; `at_start` are the newest numbers of every stream that is there. They may have
-    /// been sent if the process before this one `had_link`.
-    pub fn new(
-        at_start: impl IntoIterator<Item = ((StreamName, Lane), Seq)>,
-        had_link: bool,
-    ) -> Self {
+    /// Nothing yet in the process of this start; `before` is what earlier ones may have sent to a node.
+    pub fn new(start: Option<u64>, before: BTreeMap<NodeName, Arc<Numbers>>) -> Self {
         Self {
-            at_start: at_start.into_iter().collect(),
-            may_be_sent: had_link,
-            linked: AtomicBool::new(false),
-            since: Mutex::default(),
+            start,
+            before,
+            ..Self::default()
         }
     }
 
-    /// There is a link; whether it is the first of this process.
-    pub fn is_first_link(&self) -> bool {
-        !self.linked.swap(true, Ordering::Relaxed)
+    /// There is a link to `node`. If it is the first of this process, the number of the start that is
+    /// to be kept with it.
+    pub fn is_first_link(&self, node: &NodeName) -> Option<u64> {
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.insert(node.clone()).then_some(self.start).flatten()
     }
 
     /// The channel with what `peer` may have and is known to have of it.
     pub fn told(&self, peer: &Peer, channel: OutboundChannel) -> OutboundChannel {
-        let at_start = self.at_start.get(&(channel.stream.clone(), channel.lane));
-        let before = if self.may_be_sent {
-            at_start.copied().unwrap_or_default()
-        } else {
-            channel.after
-        };
+        let of = (channel.stream.clone(), channel.lane);
+        let before = self.before.get(&peer.node);
+        let before = before.and_then(|numbers| numbers.get(&of)).copied();
+        // what is acknowledged was surely sent
+        let before = before.unwrap_or_default().max(channel.after);
         let given = self.since().get(&key(peer, &channel)).copied();
         let given = given.unwrap_or_default();
         OutboundChannel {
@@ -84,9 +85,15 @@ impl Handed {
         given.acked = Some(given.acked.map_or(seq, |had| had.max(seq.min(given.sent))));
     }
 
-    /// What `peer` has is of another history: nothing of it counts.
-    pub fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
+    /// What `peer` has is of another history: nothing of it counts. Whether a new epoch is to begin for
+    /// that. A peer gets one for a stream, as long as this process runs: one that says so again is
+    /// wrong about itself, and the others do not begin anew for it.
+    pub fn rewound(&self, peer: &Peer, channel: &OutboundChannel) -> bool {
         self.since().remove(&key(peer, channel));
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = (peer.node.clone(), channel.stream.clone(), channel.lane);
+        // to leave the same one again is to try it again
+        *left.entry(of).or_insert(channel.epoch) == channel.epoch
     }
 
     fn since(&self) -> MutexGuard<'_, BTreeMap<Key, Given>> {
@@ -107,7 +114,6 @@ fn key(peer: &Peer, channel: &OutboundChannel) -> Key {
 mod tests {
     use super::*;
     use crate::link::app::Share;
-    use crate::model::Epoch;
     use crate::wire::ChannelKind;
 
     fn peer(node: &str) -> Peer {
@@ -121,7 +127,10 @@ mod tests {
     fn counts_for_each_receiver_alone() {
         let stream: StreamName = "acme/x".parse().unwrap();
         let at_start = [((stream.clone(), Lane::Normal), Seq(50))];
-        let handed = Handed::new(at_start.clone(), true);
+        let numbers = Arc::new(at_start.into_iter().collect::<Numbers>());
+        let nodes = ["relay-1.hq.acme", "relay-2.hq.acme"].map(|node| node.parse().unwrap());
+        let before = nodes.map(|node| (node, Arc::clone(&numbers)));
+        let handed = Handed::new(Some(3), before.into_iter().collect());
         let channel = |lane| OutboundChannel {
             kind: ChannelKind::Forward,
             stream: stream.clone(),
@@ -153,15 +162,24 @@ mod tests {
         assert_eq!(told(other, Lane::Normal), (Seq(50), None));
         handed.acked(&peer(one), &normal, Seq(130));
         assert_eq!(told(one, Lane::Normal), (Seq(120), Some(Seq(120))));
-        handed.rewound(&peer(one), &normal);
+        assert!(handed.rewound(&peer(one), &normal));
+        assert!(handed.rewound(&peer(one), &normal), "it was not done yet");
+        let next = OutboundChannel {
+            epoch: Epoch(2),
+            ..normal
+        };
+        assert!(!handed.rewound(&peer(one), &next), "once is enough");
+        assert!(handed.rewound(&peer(other), &next));
         assert_eq!(told(one, Lane::Normal), (Seq(50), None));
-        // after a process without any link, only what is acknowledged was surely sent
-        let handed = Handed::new(at_start, false);
+        // to one that had no link, only what is acknowledged was surely sent
         let channel = OutboundChannel {
             after: Seq(30),
             ..channel(Lane::Normal)
         };
-        assert_eq!(handed.told(&peer(one), channel).sent, Seq(30));
-        assert!(handed.is_first_link() && !handed.is_first_link());
+        let third = peer("relay-3.hq.acme");
+        assert_eq!(handed.told(&third, channel).sent, Seq(30));
+        assert_eq!(handed.is_first_link(&third.node), Some(3));
+        assert_eq!(handed.is_first_link(&third.node), None);
+        assert_eq!(handed.is_first_link(&peer(one).node), Some(3));
     }
 }

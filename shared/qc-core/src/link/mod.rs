@@ -22,6 +22,7 @@ mod handed;
 mod pending;
 mod session;
 #[cfg(feature = "store")]
+mod starts;
 mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -33,7 +34,8 @@ pub use dialer::{
     Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
 };
 pub use driver::{Ended, LinkOptions, Stop, run};
-pub use handed::Handed;
+pub use handed::{Handed, Numbers};
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
-pub use stored::{draft, had_link, has_link, received, tell_epoch};
+pub use starts::{begin_handed, has_link};
+pub use stored::{draft, received, tell_epoch};

@@ -2,13 +2,11 @@
 //! the refusal that the peer is told. The same on both sides of a link.
 
 use super::Peer;
-use crate::model::{StreamName, Timestamp};
+use crate::model::StreamName;
 use crate::store::{AppendError, Draft, Hop, part_key};
-use crate::streams::{ReadError, Streams};
+use crate::streams::ReadError;
 use crate::wire::{Code, EnvelopeRef, Open, Record, Refusal};
 
-/// Where the registry keeps that there was a link.
-const LINKED: &str = "link/linked";
 /// A record of a peer cannot be read.
 const MALFORMED: Code = Code::new(2222);
 
@@ -38,24 +36,6 @@ pub fn draft(peer: &Peer, open: &Open, record: Record) -> Result<Draft, Refusal>
         dedupe,
         hop: Some(hop),
     })
-}
-
-/// Whether the process before this one had a link. That this one has had none yet is kept.
-pub async fn had_link(streams: &dyn Streams) -> bool {
-    let had = streams.value(LINKED).await;
-    let had = had.is_ok_and(|value| value.is_some());
-    if had && let Err(error) = streams.put(LINKED, None, None).await {
-        tracing::debug!(%error, "That there is no link yet is not kept.");
-    }
-    had
-}
-
-/// Keeps that this process has a link.
-pub async fn has_link(streams: &dyn Streams) {
-    let kept = streams.put(LINKED, None, Some((Vec::new(), Timestamp::default())));
-    if let Err(error) = kept.await {
-        tracing::debug!(%error, "That there was a link is not kept.");
-    }
 }
 
 /// Says that a stream goes on under a new epoch, or why it does not yet: it is tried again then.

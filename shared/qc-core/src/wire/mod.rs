@@ -14,8 +14,8 @@ pub use attributes::{EnvelopeRef, decode_envelope, encode_envelope};
 pub use code::Code;
 pub use control::{
     Ack, Applied, Backlog, Below, CALL_WINDOW, CALLS, Call, ChannelBacklog, ChannelKind, Consumer,
-    Control, Durable, Greeting, Heartbeat, MAX_APPLIED, MAX_CALLS, MAX_CHANNELS, Mark, Open,
-    OpenAck, PARTS, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
+    Control, Durable, Greeting, Heartbeat, MAX_APPLIED, MAX_CALLS, MAX_CHANNELS, MAX_STREAMS, Mark,
+    Open, OpenAck, PARTS, PROTOCOL, PROTOCOL_OLDEST, Refusal, Start, Status, Subscribe, Target,
 };
 #[cfg(feature = "pki")]
 pub(crate) use control::{applied_from_bytes, applied_to_bytes};

@@ -77,10 +77,12 @@ impl App {
 
     /// A node that began with `last` messages of a stream, of which `acked` were acknowledged.
     pub(crate) fn restored(stream: &str, lane: Lane, last: u64, acked: u64) -> Arc<Self> {
-        let at_start = [((stream.parse().unwrap(), lane), Seq(last))];
+        let numbers = BTreeMap::from([((stream.parse().unwrap(), lane), Seq(last))]);
+        let relay = "relay-1.hub.acme".parse().unwrap();
+        let before = BTreeMap::from([(relay, Arc::new(numbers))]);
         let app = Arc::into_inner(Self::new()).unwrap();
         let app = Arc::new(Self {
-            handed: Handed::new(at_start, true),
+            handed: Handed::new(None, before),
             ..app
         });
         app.produce(ChannelKind::Forward, stream, lane, last, 10);

@@ -44,6 +44,11 @@ impl Session {
         Some(number)
     }
 
+    /// Whether so many channels more may be open.
+    pub fn has_room_for(&self, more: usize) -> bool {
+        self.outbound.len() + more <= MAX_CHANNELS
+    }
+
     /// The store may have more for every outbound channel.
     pub fn more_to_read(&mut self) {
         for channel in self.outbound.values_mut() {

@@ -27,6 +27,9 @@ pub const PROTOCOL: u32 = 1;
 pub const PROTOCOL_OLDEST: u32 = 1;
 /// The most channels and subscriptions one side may have open in a session.
 pub const MAX_CHANNELS: usize = 1024;
+/// The most streams that a relay sends over a link: each has a channel for what is urgent, and one for
+/// the rest.
+pub const MAX_STREAMS: usize = MAX_CHANNELS / 2;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 300;
 /// The longest version text that is kept, in characters.
