@@ -9,7 +9,7 @@ use qc_core::wire::Refusal;
 use super::Hub;
 use crate::presence::report::Report;
 use crate::presence::table::{REMEMBERED, Table};
-use crate::presence::{Answer, MOST, Question};
+use crate::presence::{Answer, Question};
 
 /// What is told upward, and what is known of those below.
 pub(crate) struct Presence {
@@ -48,15 +48,17 @@ impl Hub {
             return;
         };
         let now = self.clock().instant();
-        {
+        let is_news = {
             let mut presence = self.presence();
             let Some(instance) = presence.report.alive(peer, at) else {
                 return;
             };
             let here = self.node();
-            presence.table.alive(here, &peer.node, instance, (at, now));
+            presence.table.alive(here, &peer.node, instance, (at, now))
+        };
+        if is_news {
+            self.say_twins(&peer.node);
         }
-        self.say_twins(&peer.node);
     }
 
     /// A link has ended.
@@ -72,8 +74,6 @@ impl Hub {
         let now = self.clock().instant();
         let mut news = Vec::new();
         let answer = self.presence().table.told(relay, question, now, &mut news);
-        let alive = question.alive.iter().take(MOST);
-        news.extend(alive.filter_map(|(node, _)| node.parse().ok()));
         for node in news {
             self.say_twins(&node);
         }
@@ -98,18 +98,12 @@ impl Hub {
         }
     }
 
-    /// Has a node shown as contested as long as two machines use its identity; said when that begins.
     fn say_twins(&self, node: &NodeName) {
         let now = self.clock().instant();
         let reason = self.presence().table.twins(node, now).map(str::to_owned);
-        let Some(reason) = reason else {
-            return;
-        };
-        let refusal = Refusal::new(link::DUPLICATE, reason);
-        let until = now + REMEMBERED;
-        if self.fleet().contested(node, refusal.clone(), now, until) {
-            warn(node, &refusal);
-        }
+        let refusal = Refusal::new(link::DUPLICATE, reason.unwrap_or_default());
+        warn(node, &refusal);
+        self.fleet().contested(node, refusal, now, now + REMEMBERED);
     }
 }
 

@@ -113,8 +113,6 @@ impl Report {
         let nodes = joined.chain(&question.left);
         self.unsaid
             .extend(nodes.filter_map(|node| node.parse().ok()));
-        // it may have heard all the same, later than what was seen here since the answer before
-        self.answered = None;
     }
 }
 

@@ -242,8 +242,8 @@ impl Nodes {
             in_time.is_ok(),
             "the session with {left:?} left did not end"
         );
-        let carried = *carried.lock().unwrap();
-        carried
+        let counted = carried.lock().unwrap();
+        *counted
     }
 }
 

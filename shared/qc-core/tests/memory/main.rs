@@ -5,7 +5,6 @@
     expect(
         clippy::unwrap_used,
         clippy::indexing_slicing,
-        clippy::panic,
         clippy::disallowed_methods,
         reason = "what fails here fails its test"
     )

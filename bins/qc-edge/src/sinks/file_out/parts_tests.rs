@@ -210,7 +210,7 @@ fn what_does_not_fit_is_told_apart_and_nothing_is_lost() {
         change(2, |part| part.message.envelope.kind = "other".to_owned()),
         change(2, |part| part.part.number = u32::MAX),
         change(5, |part| {
-            part.message.body = Bytes::from_static(b"no trailer")
+            part.message.body = Bytes::from_static(b"no trailer");
         }),
         change(5, |part| part.part.number = 4),
     ] {
