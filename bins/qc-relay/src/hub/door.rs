@@ -326,7 +326,7 @@ mod tests {
             after,
             limit: 100,
             max_bytes: 1 << 20,
-            wait: Duration::from_secs(60),
+            wait: Duration::from_mins(1),
         };
         let (entries, through) = hub.entries(&stream, query(Seq::ZERO)).await.unwrap();
         assert!(entries.is_empty());

@@ -126,23 +126,6 @@ pub(super) fn plan(install: bool, quick: bool) -> Vec<Step> {
             "--test-threads=1",
         ],
     ));
-    steps.push(tests_named(
-        "link, cut behind every byte",
-        &[
-            "test",
-            "--profile",
-            "quick",
-            "--package",
-            "qc-core",
-            "--locked",
-            "--all-features",
-            "--test",
-            "link_driver",
-            "--",
-            "--nocapture",
-            "cuts",
-        ],
-    ));
     steps.extend(Which::ALL.map(store));
     steps.push(step("licences, bans", DENY, |workspace, quiet| {
         deny(workspace, quiet)
@@ -408,7 +391,7 @@ mod tests {
         assert!(names(false).starts_with(&names(true)[..8]));
         assert!(!names(true).contains(&"core, net"));
         assert!(!names(true).contains(&"store, exhaustive"));
-        assert_eq!(names(false).len(), 20 + Which::ALL.len());
+        assert_eq!(names(false).len(), 19 + Which::ALL.len());
     }
 
     #[test]
