@@ -23,6 +23,7 @@ mod pending;
 mod session;
 #[cfg(feature = "store")]
 mod starts;
+#[cfg(feature = "store")]
 mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -38,4 +39,5 @@ pub use handed::{Handed, Numbers};
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
 pub use starts::{begin_handed, has_link};
+#[cfg(feature = "store")]
 pub use stored::{draft, received, tell_epoch};
