@@ -12,6 +12,7 @@ mod bytes;
 mod control;
 mod link;
 mod newer;
+mod parts;
 mod records;
 mod sparse;
 mod store;

@@ -21,8 +21,12 @@ struct Two {
 }
 
 impl Two {
-    /// The edge prefers the first relay, and leaves one alone for two seconds that has sent it away.
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The edge prefers the first relay, and leaves one alone for two seconds that has sent it away.
+    fn with(uplink: &str) -> Self {
         let site = Site::new();
         let other = free_port();
         let state = site.path("relay2");
@@ -33,7 +37,7 @@ impl Two {
         let addresses = addresses.each_ref().map(String::as_str);
         let edge = site.edge_by(
             &addresses,
-            "prefer_after = \"2s\"\nheartbeat = \"1s\"\n",
+            &format!("prefer_after = \"2s\"\nheartbeat = \"1s\"\n{uplink}"),
             "",
         );
         let mut two = Self {
@@ -159,6 +163,55 @@ fn an_edge_moves_by_command_under_load_and_comes_back() {
     for daemon in &two.relays {
         let (balanced, ledger) = daemon.ledger();
         assert!(balanced, "{ledger}");
+    }
+}
+
+/// The parts of messages that this relay has.
+fn parts(relay: &Daemon) -> u64 {
+    let streams = relay.ask(&["streams", "list", "--json"]).data();
+    streams[0]["last_seq"].as_u64().unwrap_or(0)
+}
+
+/// The edge is sent away in the middle of a long message, as it runs or over a SIGKILL: the second relay gets
+/// it from its first part on, though the first has those.
+#[test]
+fn a_long_message_is_whole_where_the_link_has_moved_to() {
+    for is_killed in [false, true] {
+        let mut two = Two::with("limit = \"32Mbit\"\n");
+        let mut reader = two.site.edge_b(&two.address(1), "{id}", "");
+        reader.start();
+        let file = two.site.path("long.bin");
+        let mut random = fastrand::Rng::with_seed(5);
+        let body: Vec<u8> = (0..(24 << 20) + 9).map(|_| random.u8(..)).collect();
+        fs::write(&file, &body).unwrap();
+        let args = ["send", Site::STREAM, "--class", "internal", "--id", "long"];
+        let of_file = ["--file", file.to_str().unwrap()];
+        let sent = two.edge.ask(&[&args[..], &of_file].concat()).ok();
+        assert!(sent.contains("stored 1"), "{sent}");
+        until("some parts are there", || parts(&two.relays[0]) > 5);
+        if is_killed {
+            thread::sleep(Duration::from_secs(1)); // positions are written twice a second
+            two.edge.kill();
+        }
+        let to = two.address(1);
+        let drain = ["drain", "--all", "--to", &to, "--wait"];
+        two.relays[0].ask(&drain).ok();
+        if is_killed {
+            two.edge.start();
+        }
+        two.is_at(1);
+        let here = parts(&two.relays[0]);
+        assert!(here < 25, "it has moved before the end: {here}");
+        let is_there = || fs::read(two.site.path("out/long")).ok();
+        let there = poll(Duration::from_secs(90), is_there);
+        let there = there.unwrap_or_else(|| panic!("{}", two.edge.status()));
+        assert!(there == body, "the body has changed on its way");
+        assert_eq!(parts(&two.relays[1]), 25, "each part once");
+        assert_settled(&two.edge);
+        for daemon in two.relays.iter().chain([&two.edge]) {
+            let (balanced, ledger) = daemon.ledger();
+            assert!(balanced, "{ledger}");
+        }
     }
 }
 

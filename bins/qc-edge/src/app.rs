@@ -7,11 +7,11 @@ use std::time::Duration;
 use qc_core::admin::{self, RemoteAdmin};
 use qc_core::cli::{Exit, Failure};
 use qc_core::clock::{Clock, SystemClock};
-use qc_core::link;
+use qc_core::link::{self, Handed};
 use qc_core::node::{Control, ControlParts, KeyOptions, NodeState, control_routes, key_routes};
 use qc_core::service::Service;
 use qc_core::store::{RealDisk, StreamKey};
-use qc_core::streams::Embedded;
+use qc_core::streams::{Embedded, Streams};
 use qc_core::tls::{self, Credentials};
 use qc_core::upkeep::{SpaceWatch, Upkeep};
 use qc_core::uplink::{self, Monitor};
@@ -111,10 +111,13 @@ pub(crate) async fn run(
         .merge(uplink::router(around.prober(), steer.clone()));
     admin::serve(&config.admin.socket, router.clone(), &service.drain, group)?;
 
-    let handed = link::begin_handed(around.streams.as_ref(), at_start(&node.log)).await;
+    let streams = Arc::clone(&around.streams);
+    let now = clock.instant();
+    let handed = link::begin_handed(streams.as_ref(), at_start(&node.log), now).await;
+    let handed = Arc::new(handed);
     let uplink = Uplink {
-        handed,
-        streams: Arc::clone(&around.streams),
+        handed: Arc::clone(&handed),
+        streams: Arc::clone(&streams),
         drain: service.drain.clone(),
         buffer: buffer.clone(),
         clock: Arc::clone(&clock),
@@ -129,16 +132,16 @@ pub(crate) async fn run(
         control,
     };
     uplink::start(&config.uplink, uplink, around, steer)?;
-    service.drain.spawn(
-        "tidier",
-        tidy(
-            buffer.clone(),
-            Arc::clone(&clock),
-            dir,
-            disk,
-            service.clone(),
-        ),
-    );
+    let tidier = Tidier {
+        buffer: buffer.clone(),
+        clock: Arc::clone(&clock),
+        streams,
+        handed,
+        dir,
+        disk,
+        service: service.clone(),
+    };
+    service.drain.spawn("tidier", tidier.run());
     let looks = tls::watch_files(
         node.credentials.clone(),
         Arc::clone(&clock),
@@ -181,33 +184,50 @@ fn waiting(buffer: &Buffer) -> uplink::Waiting {
 }
 
 /// Writes positions, gives back space, samples the disk, and ends the process when the store stopped.
-async fn tidy(
+struct Tidier {
     buffer: Buffer,
     clock: Arc<dyn Clock>,
+    streams: Arc<dyn Streams>,
+    handed: Arc<Handed>,
     dir: PathBuf,
     disk: watch::Sender<u8>,
     service: Service,
-) {
-    let mut tidy = tokio::time::interval(TIDY);
-    let mut sample = tokio::time::interval(SAMPLE);
-    let mut watch = SpaceWatch::default();
-    loop {
-        tokio::select! {
-            () = service.drain.signaled() => return,
-            _ = tidy.tick() => {
-                if let Err(error) = buffer.tidy(clock.instant()).await {
-                    tracing::debug!(code = "QC3003", %error, "Positions wait for the disk.");
-                }
+}
+
+impl Tidier {
+    async fn run(self) {
+        let mut tidy = tokio::time::interval(TIDY);
+        let mut sample = tokio::time::interval(SAMPLE);
+        let mut watch = SpaceWatch::default();
+        loop {
+            tokio::select! {
+                () = self.service.drain.signaled() => return,
+                _ = tidy.tick() => self.tidy().await,
+                _ = sample.tick() => self.sample(&mut watch),
             }
-            _ = sample.tick() => {
-                disk.send_replace(RealDisk::used_percent(&dir).unwrap_or(0));
-                watch.look(buffer.log());
-                service.notify.watchdog();
-                if let Some(reason) = buffer.log().stats().poisoned {
-                    tracing::error!(code = "QC3002", reason, "The store stopped; ending for a restart.");
-                    service.drain.begin();
-                }
-            }
+        }
+    }
+
+    async fn tidy(&self) {
+        link::keep_unfinished(self.streams.as_ref(), &self.handed).await;
+        let now = self.clock.instant();
+        if let Err(error) = self.buffer.tidy(now, &self.handed).await {
+            tracing::debug!(code = "QC3003", %error, "Positions wait for the disk.");
+        }
+    }
+
+    fn sample(&self, watch: &mut SpaceWatch) {
+        self.disk
+            .send_replace(RealDisk::used_percent(&self.dir).unwrap_or(0));
+        watch.look(self.buffer.log());
+        self.service.notify.watchdog();
+        if let Some(reason) = self.buffer.log().stats().poisoned {
+            tracing::error!(
+                code = "QC3002",
+                reason,
+                "The store stopped; ending for a restart."
+            );
+            self.service.drain.begin();
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use qc_core::admin::api::{Ledger, LedgerRow};
+use qc_core::link::Handed;
 use qc_core::model::{AttrValue, DataClass, Envelope, Lane, Message, NodeName, Seq, StreamName};
 use qc_core::node::ledger_row;
 use qc_core::parts::{Sizes, Upload};
@@ -162,8 +163,10 @@ impl Buffer {
         Ok(())
     }
 
-    /// Writes positions and gives back the space of what everybody has had for a while.
-    pub(crate) async fn tidy(&self, now: Instant) -> Result<(), AppendError> {
+    /// Writes positions and gives back the space of what everybody has had for a while. A long message
+    /// that is not whole at any relay stays from its first part on, as long as there is room: what does
+    /// not fit beside it comes first.
+    pub(crate) async fn tidy(&self, now: Instant, handed: &Handed) -> Result<(), AppendError> {
         // what is taken while positions are written is not durable yet, so nothing may go by it
         let streams = self.inner.log.streams().into_iter();
         let taken = streams.filter_map(|info| Some((self.slowest(&info.key)?, info)));
@@ -174,7 +177,9 @@ impl Buffer {
             let trim = if crowded {
                 slowest
             } else {
-                self.rested(&info.key, slowest, now)
+                let key = &info.key;
+                let spare = handed.spare(&key.name, key.lane, slowest, info.last, now);
+                self.rested(key, spare, now)
             };
             if trim >= info.first {
                 self.inner.log.trim(&info.key, trim).await?;
@@ -464,7 +469,10 @@ mod tests {
         );
         let comes_free = async {
             for id in 0..500 {
-                buffer.tidy(clock.instant()).await.unwrap();
+                buffer
+                    .tidy(clock.instant(), &Handed::default())
+                    .await
+                    .unwrap();
                 let next = message(100_000 + id);
                 if low(&buffer).submit(vec![next]).await.is_ok() {
                     return true;
@@ -500,7 +508,8 @@ mod tests {
         let sink = consumer_name("s");
         buffer.advance(&stream, &sink, Seq(held / 2));
         {
-            let mut tidy = std::pin::pin!(buffer.tidy(clock.instant()));
+            let handed = Handed::default();
+            let mut tidy = std::pin::pin!(buffer.tidy(clock.instant(), &handed));
             let first = std::future::poll_fn(|context| Poll::Ready(tidy.as_mut().poll(context)));
             let first: Poll<Result<(), AppendError>> = first.await;
             // the positions are on their way to the disk, and the sink goes on

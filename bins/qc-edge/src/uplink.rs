@@ -39,7 +39,7 @@ pub(crate) struct Uplink {
     /// What the relay may ask this edge.
     pub admin: RemoteAdmin,
     /// What went to which relay.
-    pub handed: Handed,
+    pub handed: Arc<Handed>,
     /// Where it is kept that there was a link.
     pub streams: Arc<dyn Streams>,
     /// What begins new epochs.
@@ -144,9 +144,8 @@ impl LinkApp for Uplink {
             .log()
             .read(&outbox(channel), after, max_records, max_bytes)
             .map_err(|error| Refusal::from(&ReadError::from(error)))?;
-        if let Some(last) = records.last() {
-            self.handed.sent(peer, channel, last.header.seq);
-        }
+        self.handed
+            .sent(peer, channel, &records, self.clock.instant());
         Ok(Chunk {
             records,
             through: Seq::ZERO,
@@ -158,6 +157,8 @@ impl LinkApp for Uplink {
         let key = outbox(channel);
         let before = self.buffer.positions().of(&key, UPLINK);
         self.buffer.advance(&key, UPLINK, seq);
+        self.handed
+            .reached(&channel.stream, channel.lane, seq.max(before));
         self.monitor
             .acked(&channel.stream, seq.0.saturating_sub(before.0));
     }

@@ -124,9 +124,8 @@ impl LinkApp for Hub {
             let came_from = self.came_from(peer);
             records.retain(|record| !came_from(record));
         }
-        if let Some(last) = records.last() {
-            self.inner.handed.sent(peer, channel, last.header.seq);
-        }
+        let now = self.clock().instant();
+        self.inner.handed.sent(peer, channel, &records, now);
         Ok(Chunk { records, through })
     }
 

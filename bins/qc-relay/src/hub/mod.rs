@@ -26,7 +26,7 @@ use qc_core::admin::api::{
 };
 use qc_core::clock::Clock;
 use qc_core::door::Limits;
-use qc_core::link::{Handed, begin_handed};
+use qc_core::link::{Handed, begin_handed, keep_unfinished};
 use qc_core::model::{Lane, NodeName, Seq, StreamName, Timestamp};
 use qc_core::node::{Control, account_row};
 use qc_core::service::Drain;
@@ -131,7 +131,8 @@ impl Hub {
         let fleet = nodes::remembered(parts.streams.as_ref(), parts.clock.now()).await;
         let drains = Drains::load(parts.streams.as_ref()).await?;
         let streams = parts.streams.as_ref();
-        let handed = begin_handed(streams, at_start(streams)).await;
+        let now = parts.clock.instant();
+        let handed = begin_handed(streams, at_start(streams), now).await;
         let inner = Inner {
             fleet: Mutex::new(fleet),
             started: parts.clock.instant(),
@@ -337,6 +338,7 @@ impl Hub {
 
     /// Writes acknowledgements of consumers to the log; called by a task and before the end.
     pub(crate) async fn flush_positions(&self) {
+        keep_unfinished(self.streams(), &self.inner.handed).await;
         if let Err(error) = self.streams().flush().await {
             tracing::warn!(code = "QC3003", %error, "Cursors not written; they will be.");
         }

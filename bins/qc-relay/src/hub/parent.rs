@@ -330,9 +330,8 @@ impl LinkApp for Parent {
             }
             chunk.through = seq;
         }
-        if let Some(last) = chunk.records.last() {
-            self.hub.inner.handed.sent(peer, channel, last.header.seq);
-        }
+        let (handed, now) = (&self.hub.inner.handed, self.hub.clock().instant());
+        handed.sent(peer, channel, &chunk.records, now);
         Ok(chunk)
     }
 
@@ -342,6 +341,8 @@ impl LinkApp for Parent {
             .hub
             .fronts()
             .acked(channel, UPLINK, seq, || self.position(&channel.stream));
+        let handed = &self.hub.inner.handed;
+        handed.reached(&channel.stream, channel.lane, reached);
         let passed = self.hub.taken(&channel.stream, UPLINK, reached);
         self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {

@@ -8,7 +8,7 @@ use qc_core::wire::Refusal;
 
 use super::Hub;
 use crate::presence::report::Report;
-use crate::presence::table::{REMEMBERED, Table};
+use crate::presence::table::{REMEMBERED, Table, Twins};
 use crate::presence::{Answer, Question};
 
 /// What is told upward, and what is known of those below.
@@ -48,7 +48,7 @@ impl Hub {
             return;
         };
         let now = self.clock().instant();
-        let is_news = {
+        let twins = {
             let mut presence = self.presence();
             let Some(instance) = presence.report.alive(peer, at) else {
                 return;
@@ -56,8 +56,8 @@ impl Hub {
             let here = self.node();
             presence.table.alive(here, &peer.node, instance, (at, now))
         };
-        if is_news {
-            self.say_twins(&peer.node);
+        if let Some(twins) = twins {
+            self.say_twins(&peer.node, twins);
         }
     }
 
@@ -72,10 +72,10 @@ impl Hub {
     /// A relay below tells who is linked to it.
     pub(crate) fn presence_told(&self, relay: &NodeName, question: &Question) -> Answer {
         let now = self.clock().instant();
-        let mut news = Vec::new();
-        let answer = self.presence().table.told(relay, question, now, &mut news);
-        for node in news {
-            self.say_twins(&node);
+        let mut found = Vec::new();
+        let answer = self.presence().table.told(relay, question, now, &mut found);
+        for (node, twins) in found {
+            self.say_twins(&node, twins);
         }
         answer
     }
@@ -98,11 +98,15 @@ impl Hub {
         }
     }
 
-    fn say_twins(&self, node: &NodeName) {
+    /// Shows it for as long as it goes on; the log is told when it begins. A node that is linked only below
+    /// has no row here.
+    fn say_twins(&self, node: &NodeName, twins: Twins) {
         let now = self.clock().instant();
         let reason = self.presence().table.twins(node, now).map(str::to_owned);
         let refusal = Refusal::new(link::DUPLICATE, reason.unwrap_or_default());
-        warn(node, &refusal);
+        if twins == Twins::New {
+            warn(node, &refusal);
+        }
         self.fleet().contested(node, refusal, now, now + REMEMBERED);
     }
 }

@@ -42,6 +42,15 @@ struct Known {
     twins: Option<(String, Instant)>,
 }
 
+/// A proof that two machines use one identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twins {
+    /// The first.
+    New,
+    /// One more.
+    Still,
+}
+
 /// What is proven of one process.
 #[derive(Debug)]
 struct Life {
@@ -89,21 +98,19 @@ impl Table {
         }
     }
 
-    /// The process `instance` of `node`, linked to `relay`, was alive between two moments. Whether that
-    /// is news of two machines.
+    /// The process `instance` of `node`, linked to `relay`, was alive between two moments. What that says
+    /// of two machines.
     pub(crate) fn alive(
         &mut self,
         relay: &NodeName,
         node: &NodeName,
         instance: u64,
         (from, to): (Instant, Instant),
-    ) -> bool {
+    ) -> Option<Twins> {
         if !self.watched.contains(node) {
-            return false;
+            return None;
         }
-        let Some(known) = self.nodes.get_mut(node) else {
-            return false;
-        };
+        let known = self.nodes.get_mut(node)?;
         known.forget(to);
         let life = known.lives.entry(instance).or_insert_with(|| Life {
             place: relay.clone(),
@@ -117,14 +124,12 @@ impl Table {
         if life.proofs.len() > PROOFS {
             life.proofs.pop_front();
         }
-        let Some(other) = known.lives_beside(instance) else {
-            return false;
-        };
+        let other = known.lives_beside(instance)?;
         let reason =
             format!("two machines use its identity, one linked to {relay}, one to {other}");
-        let is_news = known.twins.is_none();
+        let is_known = known.twins.is_some();
         known.twins = Some((reason, to + REMEMBERED));
-        is_news
+        Some(if is_known { Twins::Still } else { Twins::New })
     }
 
     /// Two machines use the identity of `node`: what is said of it.
@@ -133,13 +138,14 @@ impl Table {
         (now < *until).then_some(reason)
     }
 
-    /// Takes what `relay` tells, and answers. The nodes that turned out to be two are added to `news`.
+    /// Takes what `relay` tells, and answers. The nodes that turned out to be two, or still are, are added
+    /// to `found`.
     pub(crate) fn told(
         &mut self,
         relay: &NodeName,
         question: &Question,
         now: Instant,
-        news: &mut Vec<NodeName>,
+        found: &mut Vec<(NodeName, Twins)>,
     ) -> Answer {
         let parse = |node: &String| node.parse::<NodeName>().ok();
         let before = self.answered.insert(relay.clone(), now);
@@ -157,9 +163,9 @@ impl Table {
         for (node, instance) in &question.alive {
             // without an answer before, nobody knows since when
             if let (Some(from), Some(node), false) = (before, parse(node), question.fresh)
-                && self.alive(relay, &node, *instance, (from, now))
+                && let Some(twins) = self.alive(relay, &node, *instance, (from, now))
             {
-                news.push(node);
+                found.push((node, twins));
             }
         }
         let of_relay = |node: &&NodeName| {
@@ -233,7 +239,7 @@ mod tests {
     struct Parent {
         table: Table,
         clock: ManualClock,
-        news: Vec<NodeName>,
+        found: Vec<(NodeName, Twins)>,
     }
 
     fn name(text: &str) -> NodeName {
@@ -249,7 +255,7 @@ mod tests {
             Self {
                 table: Table::new(1),
                 clock: ManualClock::at(Timestamp::from_millis(1)),
-                news: Vec::new(),
+                found: Vec::new(),
             }
         }
 
@@ -265,7 +271,7 @@ mod tests {
             };
             let now = self.clock.instant();
             self.table
-                .told(&name(relay), &question, now, &mut self.news)
+                .told(&name(relay), &question, now, &mut self.found)
         }
 
         fn left(&mut self, relay: &str) {
@@ -275,7 +281,7 @@ mod tests {
             };
             let now = self.clock.instant();
             self.table
-                .told(&name(relay), &question, now, &mut self.news);
+                .told(&name(relay), &question, now, &mut self.found);
         }
     }
 
@@ -292,7 +298,11 @@ mod tests {
             parent.told(TWO, None, Some(2));
             parent.told(ONE, None, Some(1));
         }
-        assert_eq!(parent.news, [edge()]);
+        // what goes on is said as long as it goes on
+        let still = parent.found.split_off(1);
+        assert_eq!(parent.found, [(edge(), Twins::New)]);
+        assert!(still.len() > 2, "{still:?}");
+        assert!(still.iter().all(|found| *found == (edge(), Twins::Still)));
         for relay in [ONE, TWO] {
             let twins = parent.told(relay, None, None).twins;
             assert_eq!(twins.len(), 1);
@@ -335,7 +345,7 @@ mod tests {
                 parent.left(from);
             }
         }
-        assert_eq!(parent.news, []);
+        assert_eq!(parent.found, []);
     }
 
     #[test]
@@ -345,7 +355,7 @@ mod tests {
             assert_eq!(parent.told(ONE, Some(1), Some(1)).watch, [""; 0]);
             assert_eq!(parent.told(TWO, Some(1), Some(1)).watch, [""; 0]);
         }
-        assert_eq!(parent.news, []);
+        assert_eq!(parent.found, []);
     }
 
     #[test]
@@ -363,14 +373,13 @@ mod tests {
         parent.table.joined(&name(TWO), &node, 2);
         for (instance, between) in proofs {
             let relay = name([ONE, TWO][usize::try_from(instance - 1).unwrap()]);
-            assert!(
-                !parent.table.alive(&relay, &node, instance, between),
-                "{instance}"
-            );
+            let twins = parent.table.alive(&relay, &node, instance, between);
+            assert_eq!(twins, None, "{instance}");
         }
         // at 30 the first lives, and all of a proof of the second lies between 10 and 30
         let later = (at(30), at(35));
-        assert!(parent.table.alive(&name(ONE), &node, 1, later));
+        let twins = parent.table.alive(&name(ONE), &node, 1, later);
+        assert_eq!(twins, Some(Twins::New));
     }
 
     #[test]
@@ -387,7 +396,7 @@ mod tests {
         };
         let answer = parent
             .table
-            .told(&name(TWO), &question, now, &mut parent.news);
+            .told(&name(TWO), &question, now, &mut parent.found);
         assert_eq!((answer.watch.len(), answer.twins.len()), (0, 0));
         assert!(parent.table.watched.is_empty());
     }

@@ -15,6 +15,8 @@ pub(super) struct Course {
     held: BTreeMap<usize, Instant>,
     /// The one that was named instead.
     wanted: Option<usize>,
+    /// Until when they are not asked whether they take this node again, as long as there are others.
+    quiet: Option<Instant>,
 }
 
 impl Course {
@@ -27,8 +29,16 @@ impl Course {
         if let Some(wanted) = self.wanted {
             to_front(&mut order, wanted);
         }
-        order.extend(held);
+        if order.is_empty() || self.quiet.is_none_or(|until| until <= now) {
+            order.extend(held);
+        }
         order
+    }
+
+    /// Those that have sent this node away have said so again, and no other one took it: they are asked
+    /// once more after `until`.
+    pub(super) fn quiet(&mut self, until: Instant) {
+        self.quiet = Some(until);
     }
 
     /// The relay at `from` sends this node away, to the one at `to` if it named one of the list. It is
@@ -138,6 +148,18 @@ mod tests {
         }
         assert_eq!(asked, [0, 1]);
         assert_eq!(way.order(2), [0, 1]);
+    }
+
+    #[test]
+    fn while_the_others_are_down_those_that_send_it_away_are_asked_seldom() {
+        let mut way = Way::new();
+        way.away(0, None, &[]);
+        assert_eq!(way.order(2), [1, 0]);
+        way.course.quiet(way.clock.instant() + HOLD / 2);
+        assert_eq!(way.order(2), [1]);
+        assert_eq!(way.order(1), [0], "there is no other");
+        way.clock.advance(HOLD / 2);
+        assert_eq!(way.order(2), [1, 0]);
     }
 
     #[test]

@@ -322,13 +322,15 @@ impl<'a, A: LinkApp, C: Connect> Dialer<'a, A, C> {
                 break;
             }
         }
-        // where every relay sends it away, it asks ever more slowly whether one takes it again
-        let backoff = if lasting || (away == tried && !was_up) {
-            &mut self.options.identity_backoff
-        } else {
-            &mut self.options.backoff
-        };
-        let wait = backoff.next_delay(&mut self.rng);
+        // a relay that sends it away is asked ever more slowly whether it takes it again
+        let is_away = away > 0 && !was_up;
+        let slow = &mut self.options.identity_backoff;
+        let slow = (lasting || is_away).then(|| slow.next_delay(&mut self.rng));
+        if let Some(wait) = slow.filter(|_| is_away) {
+            lock(course).quiet(self.clock.instant() + wait);
+        }
+        let wait = slow.filter(|_| lasting || away == tried);
+        let wait = wait.unwrap_or_else(|| self.options.backoff.next_delay(&mut self.rng));
         if was_up {
             wait.max(self.options.reconnect_spread.mul_f64(self.rng.f64()))
         } else {

@@ -7,10 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::app::{OutboundChannel, Peer};
+use super::unfinished::Unfinished;
 use crate::model::{Epoch, Lane, NodeName, Seq, StreamName};
-use crate::wire::Consumer;
+use crate::wire::{ChannelKind, Consumer, Record};
 
 type Key = (NodeName, StreamName, Lane, Option<Consumer>);
 
@@ -29,6 +31,10 @@ pub struct Handed {
     since: Mutex<BTreeMap<Key, Given>>,
     /// The epoch of a stream that was left because of a node.
     left: Mutex<BTreeMap<(NodeName, StreamName, Lane), Epoch>>,
+    /// The long messages that are handed on unasked, and are on their way.
+    unfinished: Mutex<BTreeMap<(StreamName, Lane), Unfinished>>,
+    /// What of that is kept for the next process.
+    kept: Mutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +53,48 @@ impl Handed {
         }
     }
 
+    /// The same with the long messages that earlier processes left on their way.
+    pub(super) fn going_on_with(
+        self,
+        unfinished: BTreeMap<(StreamName, Lane), Unfinished>,
+    ) -> Self {
+        let kept = Mutex::new(texts(&unfinished));
+        let unfinished = Mutex::new(unfinished);
+        Self {
+            unfinished,
+            kept,
+            ..self
+        }
+    }
+
+    /// What the next process has to know of the long messages on their way, as far as that is not what
+    /// was told last: by stream, empty for one that has none any more.
+    pub(super) fn unfinished_to_keep(&self) -> Vec<(String, String)> {
+        let now = {
+            let mut unfinished = self.unfinished();
+            let now = texts(&unfinished);
+            unfinished.values_mut().for_each(Unfinished::forget_whole);
+            unfinished.retain(|_, runs| !runs.is_empty());
+            now
+        };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = kept.keys().filter(|key| !now.contains_key(*key));
+        let gone = gone.map(|key| (key.clone(), String::new()));
+        let news = now
+            .iter()
+            .filter(|(key, text)| kept.get(*key) != Some(text));
+        let news = news.map(|(key, text)| (key.clone(), text.clone()));
+        let changed = gone.chain(news).collect();
+        *kept = now;
+        changed
+    }
+
+    /// The long messages that are on their way.
+    fn unfinished(&self) -> MutexGuard<'_, BTreeMap<(StreamName, Lane), Unfinished>> {
+        let unfinished = self.unfinished.lock();
+        unfinished.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// There is a link to `node`. If it is the first of this process, the number of the start that is
     /// to be kept with it.
     pub fn is_first_link(&self, node: &NodeName) -> Option<u64> {
@@ -54,7 +102,8 @@ impl Handed {
         linked.insert(node.clone()).then_some(self.start).flatten()
     }
 
-    /// The channel with what `peer` may have and is known to have of it.
+    /// The channel with what `peer` may have and is known to have of it. A receiver of which nothing else is
+    /// known begins where the oldest long message begins that is whole nowhere.
     pub fn told(&self, peer: &Peer, channel: OutboundChannel) -> OutboundChannel {
         let of = (channel.stream.clone(), channel.lane);
         let before = self.before.get(&peer.node);
@@ -63,18 +112,30 @@ impl Handed {
         let before = before.unwrap_or_default().max(channel.after);
         let given = self.since().get(&key(peer, &channel)).copied();
         let given = given.unwrap_or_default();
+        let after = self.unfinished().get(&of).map(|of| of.begin(channel.after));
         OutboundChannel {
             sent: given.sent.max(before),
             had: given.acked,
+            after: after.unwrap_or(channel.after),
             ..channel
         }
     }
 
-    /// Everything up to `seq` was read for `peer`.
-    pub fn sent(&self, peer: &Peer, channel: &OutboundChannel, seq: Seq) {
-        let mut since = self.since();
-        let given = since.entry(key(peer, channel)).or_default();
-        given.sent = given.sent.max(seq);
+    /// These records were read for `peer`.
+    pub fn sent(&self, peer: &Peer, channel: &OutboundChannel, records: &[Record], now: Instant) {
+        let Some(last) = records.last() else {
+            return;
+        };
+        {
+            let mut since = self.since();
+            let given = since.entry(key(peer, channel)).or_default();
+            given.sent = given.sent.max(last.header.seq);
+        }
+        let is_whole = |record: &Record| record.header.part_of().is_whole();
+        if channel.kind == ChannelKind::Forward && !records.iter().all(is_whole) {
+            let of = (channel.stream.clone(), channel.lane);
+            self.unfinished().entry(of).or_default().read(records, now);
+        }
     }
 
     /// `peer` has everything up to `seq` that was for it.
@@ -83,6 +144,33 @@ impl Handed {
         let given = since.entry(key(peer, channel)).or_default();
         // what was passed over behind the last it got, it need not have
         given.acked = Some(given.acked.map_or(seq, |had| had.max(seq.min(given.sent))));
+    }
+
+    /// Everything of a stream up to `position` is acknowledged, by whichever receiver.
+    pub fn reached(&self, stream: &StreamName, lane: Lane, position: Seq) {
+        let mut unfinished = self.unfinished();
+        if unfinished.is_empty() {
+            return;
+        }
+        if let Some(runs) = unfinished.get_mut(&(stream.clone(), lane)) {
+            runs.acked(position);
+        }
+    }
+
+    /// Up to where a stream need not be kept for a receiver to which the link might move, if everything
+    /// up to `position` is acknowledged and `newest` is the newest that there is.
+    pub fn spare(
+        &self,
+        stream: &StreamName,
+        lane: Lane,
+        position: Seq,
+        newest: Seq,
+        now: Instant,
+    ) -> Seq {
+        let of = (stream.clone(), lane);
+        let unfinished = self.unfinished();
+        let runs = unfinished.get(&of);
+        runs.map_or(position, |runs| runs.keep(position, newest, now))
     }
 
     /// What `peer` has is of another history: nothing of it counts. Whether a new epoch is to begin for
@@ -101,6 +189,13 @@ impl Handed {
     }
 }
 
+fn texts(unfinished: &BTreeMap<(StreamName, Lane), Unfinished>) -> BTreeMap<String, String> {
+    let text = |((stream, lane), runs): (&(StreamName, Lane), &Unfinished)| {
+        (format!("{lane}/{stream}"), runs.to_text())
+    };
+    unfinished.iter().map(text).collect()
+}
+
 fn key(peer: &Peer, channel: &OutboundChannel) -> Key {
     (
         peer.node.clone(),
@@ -112,9 +207,12 @@ fn key(peer: &Peer, channel: &OutboundChannel) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::clock::{Clock as _, SystemClock};
     use crate::link::app::Share;
-    use crate::wire::ChannelKind;
+    use crate::wire::{RecordHeader, RecordKind};
 
     fn peer(node: &str) -> Peer {
         Peer {
@@ -123,15 +221,18 @@ mod tests {
         }
     }
 
-    #[test]
-    fn counts_for_each_receiver_alone() {
-        let stream: StreamName = "acme/x".parse().unwrap();
-        let at_start = [((stream.clone(), Lane::Normal), Seq(50))];
-        let numbers = Arc::new(at_start.into_iter().collect::<Numbers>());
-        let nodes = ["relay-1.hq.acme", "relay-2.hq.acme"].map(|node| node.parse().unwrap());
-        let before = nodes.map(|node| (node, Arc::clone(&numbers)));
-        let handed = Handed::new(Some(3), before.into_iter().collect());
-        let channel = |lane| OutboundChannel {
+    fn message(seq: u64) -> Record {
+        let mut header = RecordHeader::new(RecordKind::Message);
+        header.seq = Seq(seq);
+        Record {
+            header,
+            head: Bytes::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    fn forward(stream: &StreamName, lane: Lane) -> OutboundChannel {
+        OutboundChannel {
             kind: ChannelKind::Forward,
             stream: stream.clone(),
             lane,
@@ -143,7 +244,18 @@ mod tests {
             had: None,
             after: Seq::ZERO,
             consumer: None,
-        };
+        }
+    }
+
+    #[test]
+    fn counts_for_each_receiver_alone() {
+        let stream: StreamName = "acme/x".parse().unwrap();
+        let at_start = [((stream.clone(), Lane::Normal), Seq(50))];
+        let numbers = Arc::new(at_start.into_iter().collect::<Numbers>());
+        let nodes = ["relay-1.hq.acme", "relay-2.hq.acme"].map(|node| node.parse().unwrap());
+        let before = nodes.map(|node| (node, Arc::clone(&numbers)));
+        let handed = Handed::new(Some(3), before.into_iter().collect());
+        let channel = |lane| forward(&stream, lane);
         let told = |node: &str, lane| {
             let told = handed.told(&peer(node), channel(lane));
             (told.sent, told.had)
@@ -152,9 +264,11 @@ mod tests {
         assert_eq!(told(one, Lane::Normal), (Seq(50), None));
         assert_eq!(told(one, Lane::High), (Seq::ZERO, None));
         let normal = channel(Lane::Normal);
-        handed.sent(&peer(one), &normal, Seq(40));
+        let now = SystemClock::default().instant();
+        let sent = |seq| handed.sent(&peer(one), &normal, &[message(seq)], now);
+        sent(40);
         assert_eq!(told(one, Lane::Normal), (Seq(50), None));
-        handed.sent(&peer(one), &normal, Seq(120));
+        sent(120);
         handed.acked(&peer(one), &normal, Seq(70));
         handed.acked(&peer(one), &normal, Seq(90));
         handed.acked(&peer(one), &normal, Seq(80));

@@ -18,6 +18,7 @@ mod course;
 mod dialer;
 mod driver;
 mod gate;
+#[cfg(feature = "store")]
 mod handed;
 mod pending;
 mod session;
@@ -27,6 +28,8 @@ mod starts;
 mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "store")]
+mod unfinished;
 
 pub use app::{Chunk, LinkApp, LinkState, Listening, OutboundChannel, Peer, PeerHeartbeat, Share};
 pub use calls::{CallStream, Caller};
@@ -35,9 +38,10 @@ pub use dialer::{
     Connect, ConnectError, Dialer, DialerOptions, DialerState, DialerStatus, Distrust,
 };
 pub use driver::{Ended, LinkOptions, Stop, run};
+#[cfg(feature = "store")]
 pub use handed::{Handed, Numbers};
 pub use session::{Event, Now, ReadPermit, Session, SessionConfig, Shape, Side};
 #[cfg(feature = "store")]
-pub use starts::{begin_handed, has_link};
+pub use starts::{begin_handed, has_link, keep_unfinished};
 #[cfg(feature = "store")]
 pub use stored::{draft, received, tell_epoch};

@@ -4,13 +4,19 @@
 //! So what a node may have of earlier processes is what was there when the one after its newest link
 //! began. That is kept as long as a node needs it, over however many starts without a link to it. What
 //! cannot be kept or read is forgotten: then something is sent twice, and nothing is passed over.
+//!
+//! The long messages that are on their way are kept too, so that a link that moves after a restart knows
+//! where they begin. Should the process end in the second before that is kept, and the link then
+//! move in the middle of one, that one is whole nowhere, which its readers tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::handed::{Handed, Numbers};
+use super::unfinished::Unfinished;
 use crate::model::{Lane, NodeName, Seq, StreamName, Timestamp};
-use crate::store::ValueError;
+use crate::store::{Value, ValueError};
 use crate::streams::{MAX_VALUE, ReadError, Streams};
 
 /// Where the registry keeps the number of the newest start.
@@ -19,6 +25,8 @@ const START: &str = "link/start";
 const LINKED: &str = "link/linked/";
 /// Where it keeps what was there at a start, in pieces.
 const THERE: &str = "link/there/";
+/// Where it keeps the long messages of a stream that are on their way.
+const ON_THEIR_WAY: &str = "link/parts/";
 /// So many starts are remembered.
 const MOST: usize = 64;
 
@@ -34,8 +42,43 @@ struct Known {
 pub async fn begin_handed(
     streams: &dyn Streams,
     at_start: impl IntoIterator<Item = ((StreamName, Lane), Seq)>,
+    now: Instant,
 ) -> Handed {
     let at_start: Numbers = at_start.into_iter().collect();
+    let unfinished = on_their_way(streams, now).await;
+    let earlier = begin_start(streams, at_start).await;
+    earlier.going_on_with(unfinished)
+}
+
+/// Keeps for the next process which long messages are on their way, where that has changed. To be called
+/// before positions are written.
+pub async fn keep_unfinished(streams: &dyn Streams, handed: &Handed) {
+    for (key, text) in handed.unfinished_to_keep() {
+        let key = format!("{ON_THEIR_WAY}{key}");
+        keep(streams, &key, (!text.is_empty()).then_some(text)).await;
+    }
+}
+
+async fn on_their_way(
+    streams: &dyn Streams,
+    now: Instant,
+) -> BTreeMap<(StreamName, Lane), Unfinished> {
+    let values = match streams.values(ON_THEIR_WAY, "", usize::MAX).await {
+        Ok(values) => values,
+        Err(error) => {
+            tracing::warn!(code = error.code(), %error, "Long messages on their way are not known.");
+            return BTreeMap::new();
+        }
+    };
+    let of = |(key, value): (String, Value)| {
+        let (lane, stream) = key.strip_prefix(ON_THEIR_WAY)?.split_once('/')?;
+        let runs = Unfinished::parse(&String::from_utf8_lossy(&value.bytes), now);
+        Some(((stream.parse().ok()?, lane.parse().ok()?), runs))
+    };
+    values.into_iter().filter_map(of).collect()
+}
+
+async fn begin_start(streams: &dyn Streams, at_start: Numbers) -> Handed {
     let mut known = match Known::read(streams).await {
         Ok(known) => known,
         Err(error) => {
@@ -166,7 +209,7 @@ fn parse(line: &str) -> Option<((StreamName, Lane), Seq)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock as _, ManualClock};
     use crate::link::{OutboundChannel, Peer, Share};
     use crate::model::Epoch;
     use crate::store::Log;
@@ -206,11 +249,11 @@ mod tests {
         let disk = Arc::new(SimDisk::default());
         let options = workload::options();
         let (log, _) = Log::open(disk, &options, workload::node_key(), clock.clone()).unwrap();
-        let streams = Embedded::new(log, clock);
+        let streams = Embedded::new(log, clock.clone());
         let (a, b, c) = ("edge-a.site.acme", "edge-b.site.acme", "edge-c.site.acme");
         let begin = async |last: u64, linked: &[&str]| {
             let at_start = [(("acme/x".parse().unwrap(), Lane::Normal), Seq(last))];
-            let handed = begin_handed(&streams, at_start).await;
+            let handed = begin_handed(&streams, at_start, clock.instant()).await;
             for node in linked {
                 let node = node.parse().unwrap();
                 let start = handed.is_first_link(&node).unwrap();

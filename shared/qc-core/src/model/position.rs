@@ -16,6 +16,12 @@ impl Seq {
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The number before this one; nothing is before zero.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Seq {

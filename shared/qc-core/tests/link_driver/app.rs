@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use qc_core::clock::{Clock as _, SystemClock};
 use qc_core::link::{
     CallStream, Caller, Chunk, Handed, LinkApp, LinkState, Listening, NO_STREAM, NO_TARGET,
     OutboundChannel, Peer, PeerHeartbeat, Share,
@@ -239,9 +240,8 @@ impl LinkApp for App {
             .collect();
         let bytes: usize = records.iter().map(Record::encoded_len).sum();
         self.bytes_read.fetch_add(bytes, Ordering::SeqCst);
-        if let Some(last) = records.last() {
-            self.handed.sent(peer, channel, last.header.seq);
-        }
+        let now = SystemClock::default().instant();
+        self.handed.sent(peer, channel, &records, now);
         Ok(Chunk {
             records,
             through: Seq::ZERO,
