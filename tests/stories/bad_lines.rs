@@ -5,6 +5,9 @@
 //! how long, with which seed, and where to write down what was seen.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle, sleep};
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 use qc_tests::{Cable, Client, Daemon, Direction, Site, Weather, poll, quoted, until};
 use serde_json::json;
 
-use crate::restarts::{assert_settled, in_order};
+use crate::restarts::assert_settled;
 use crate::three_tiers::{GOES_UP, Middle};
 
 /// How soon after the line is well messages must flow.
@@ -126,29 +129,59 @@ fn give(client: &Client, load: &(Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>
     }
 }
 
-/// Everything that was taken in was delivered once, and in the order of its lane.
-fn assert_exact(site: &Site, (urgent, normal): (u64, u64)) {
-    let delivered = in_order(site);
-    for (prefix, count) in [("alarm", urgent), ("news", normal)] {
-        let mut of = delivered.iter().filter(|body| body.starts_with(prefix));
-        for n in 1..=count {
-            let next = of.next();
-            let due = format!("{prefix}-{n:08}");
-            assert_eq!(next, Some(&due), "of {count}");
-        }
-        assert_eq!(of.next(), None, "something came twice");
-    }
-    assert_eq!(delivered.len() as u64, urgent + normal);
+/// What was delivered: a file with a line for each message, in the order of delivery.
+struct Arrived {
+    path: PathBuf,
+    /// Up to here its lines are counted.
+    read: u64,
+    count: u64,
 }
 
-fn delivered(site: &Site) -> usize {
-    std::fs::read_dir(site.path("out")).unwrap().count()
+impl Arrived {
+    fn of(site: &Site) -> Self {
+        Self {
+            path: site.path("out").join(LINES_OF_ALL),
+            read: 0,
+            count: 0,
+        }
+    }
+
+    /// How many there are now. Looks at what is new only: a long run has hundreds of thousands.
+    fn count(&mut self) -> u64 {
+        let Ok(mut file) = File::open(&self.path) else {
+            return 0;
+        };
+        file.seek(SeekFrom::Start(self.read)).unwrap();
+        let mut new = String::new();
+        BufReader::new(file).read_to_string(&mut new).unwrap();
+        self.read += new.len() as u64;
+        self.count += new.matches('\n').count() as u64;
+        self.count
+    }
+
+    /// Everything that was taken in was delivered once, and in the order of its lane.
+    fn assert_exact(&self, (urgent, normal): (u64, u64)) {
+        let delivered = std::fs::read_to_string(&self.path).unwrap();
+        for (prefix, count) in [("alarm", urgent), ("news", normal)] {
+            let mut of = delivered.lines().filter(|line| line.starts_with(prefix));
+            for n in 1..=count {
+                let next = of.next();
+                let due = format!("{prefix}-{n:08}");
+                assert_eq!(next, Some(due.as_str()), "of {count}");
+            }
+            assert_eq!(of.next(), None, "something came twice");
+        }
+        assert_eq!(delivered.lines().count() as u64, urgent + normal);
+    }
 }
+
+const LINES_OF_ALL: &str = "all.txt";
 
 /// The edge that delivers, with a heartbeat of a second.
 fn delivering(site: &Site, address: &str) -> Daemon {
     let sink = format!(
-        "{BEAT}[[sink]]\nname = \"to-files\"\nstream = \"{}\"\n[sink.file]\npath = {}\nname = \"{{seq}}\"\n",
+        "{BEAT}[[sink]]\nname = \"to-files\"\nstream = \"{}\"\n[sink.file]\npath = {}\n\
+         name = \"{LINES_OF_ALL}\"\nmode = \"append-lines\"\n",
         Site::STREAM,
         quoted(&site.path("out"))
     );
@@ -242,7 +275,8 @@ fn everything_crosses_lines_that_break_in_every_way() {
         daemon.start();
     }
     let load = Load::start(edge_a.client());
-    until("messages flow", || delivered(&site) > 20);
+    let mut arrived = Arrived::of(&site);
+    until("messages flow", || arrived.count() > 20);
 
     let begin = Instant::now();
     let mut restored: BTreeMap<&str, Vec<u128>> = BTreeMap::new();
@@ -278,9 +312,9 @@ fn everything_crosses_lines_that_break_in_every_way() {
         }
         cable.restore();
         let well = Instant::now();
-        let there = delivered(&site);
+        let there = arrived.count();
         let flows = poll(Duration::from_secs(30), || {
-            (delivered(&site) > there).then(|| well.elapsed())
+            (arrived.count() > there).then(|| well.elapsed())
         });
         let took = flows.unwrap_or_else(|| panic!("turn {turn}: nothing flows after '{word}'"));
         restored.entry(word).or_default().push(took.as_millis());
@@ -294,13 +328,11 @@ fn everything_crosses_lines_that_break_in_every_way() {
     let seconds = begin.elapsed().as_secs_f64();
     let given = load.stop();
     let count = given.0 + given.1;
-    until("everything is delivered", || {
-        delivered(&site) as u64 == count
-    });
+    until("everything is delivered", || arrived.count() == count);
     for daemon in [&relay, &edge_a, &edge_b] {
         assert_settled(daemon);
     }
-    assert_exact(&site, given);
+    arrived.assert_exact(given);
     let rate = float(count) / seconds;
     let faults: BTreeMap<_, _> = restored
         .iter()
@@ -342,17 +374,18 @@ fn nothing_is_lost_while_the_middle_is_away() {
         daemon.start();
     }
     let load = Load::start(edge_a.client());
-    until("messages flow", || delivered(&site) > 100);
+    let mut arrived = Arrived::of(&site);
+    until("messages flow", || arrived.count() > 100);
     middle.daemon.kill();
     let begin = Instant::now();
-    let gone = delivered(&site);
+    let gone = arrived.count();
     while begin.elapsed() < time {
         sleep(Duration::from_millis(100));
         assert!(!middle.daemon.is_running());
     }
     // what was above already is delivered, and nothing passes
     let waiting = (load.urgent.load(Ordering::SeqCst) + load.normal.load(Ordering::SeqCst))
-        .saturating_sub(delivered(&site) as u64);
+        .saturating_sub(arrived.count());
     assert!(
         float(waiting) > FLOOR.0 * time.as_secs_f64(),
         "{waiting} wait"
@@ -360,20 +393,19 @@ fn nothing_is_lost_while_the_middle_is_away() {
     middle.daemon.start();
     let back = Instant::now();
     let flows = poll(Duration::from_secs(30), || {
-        (delivered(&site) > gone + 1000 || delivered(&site) as u64 > waiting)
-            .then(|| back.elapsed())
+        (arrived.count() > gone + 1000 || arrived.count() > waiting).then(|| back.elapsed())
     });
     let given = load.stop();
     let count = given.0 + given.1;
     let all = poll(Duration::from_mins(1) + time, || {
-        (delivered(&site) as u64 == count).then(|| back.elapsed())
+        (arrived.count() == count).then(|| back.elapsed())
     });
-    let all = all.unwrap_or_else(|| panic!("{} of {count} are delivered", delivered(&site)));
+    let all = all.unwrap_or_else(|| panic!("{} of {count} are delivered", arrived.count()));
     let nodes = [&hub, &middle.daemon, &edge_a, &edge_b];
     for daemon in nodes {
         assert_settled(daemon);
     }
-    assert_exact(&site, given);
+    arrived.assert_exact(given);
     seen(&json!({
         "away_seconds": time.as_secs(),
         "messages": count,

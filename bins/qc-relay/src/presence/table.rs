@@ -294,7 +294,7 @@ mod tests {
         parent.told(ONE, Some(1), None);
         assert_eq!(parent.told(TWO, Some(2), None).watch, [edge().to_string()]);
         assert_eq!(parent.told(ONE, None, None).watch, [edge().to_string()]);
-        for _ in 0..4 {
+        for _ in 0..8 {
             parent.told(TWO, None, Some(2));
             parent.told(ONE, None, Some(1));
         }

@@ -6,6 +6,7 @@
 //! message that was acknowledged and does not arrive fails the run.
 
 mod arrivals;
+mod bare;
 mod consumer;
 mod drain;
 mod feed;
