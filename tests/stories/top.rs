@@ -1,8 +1,9 @@
 //! A person watches the fleet in a terminal of 80 columns.
 
 use std::path::Path;
+use std::time::Duration;
 
-use qc_tests::{Ran, Site, binary, program, require, run, until};
+use qc_tests::{Ran, Site, binary, poll, program, require, run, until};
 
 use crate::restarts::send;
 
@@ -27,7 +28,12 @@ impl Terminal {
             "-y",
             "24",
         ];
-        terminal.tmux(&[&start[..], &[command]].concat()).ok();
+        // on a busy machine a new server of tmux may end before its first session stands
+        let began = poll(Duration::from_secs(10), || {
+            let ran = terminal.tmux(&[&start[..], &[command]].concat());
+            (ran.code == 0).then_some(())
+        });
+        assert!(began.is_some(), "tmux does not start: {command}");
         terminal
     }
 

@@ -113,9 +113,6 @@ impl Report {
         let nodes = joined.chain(&question.left);
         self.unsaid
             .extend(nodes.filter_map(|node| node.parse().ok()));
-        // it may have heard it all the same, and count from then: what was seen since the answer before is
-        // older than that
-        self.answered = None;
     }
 }
 
@@ -169,18 +166,6 @@ mod tests {
         assert_eq!(report.question().alive, joined(7));
         report.answered(&answer(1, &[EDGE]), clock.instant());
         assert_eq!(report.question().alive, []);
-
-        // an answer that was lost is newer than what was seen before it
-        clock.advance(Duration::from_secs(1));
-        report.alive(&peer("a:1"), clock.instant());
-        let lost = report.question();
-        assert_eq!(lost.alive, joined(7));
-        report.not_answered(&lost);
-        assert_eq!(report.question().alive, []);
-        report.answered(&answer(1, &[EDGE]), clock.instant());
-        clock.advance(Duration::from_secs(1));
-        report.alive(&peer("a:1"), clock.instant());
-        assert_eq!(report.question().alive, joined(7));
     }
 
     #[test]
