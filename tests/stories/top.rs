@@ -48,7 +48,7 @@ impl Terminal {
     /// The screen as soon as `test` holds for it.
     #[track_caller]
     pub(crate) fn shows(&self, what: &str, test: impl Fn(&str) -> bool) -> String {
-        let found = qc_tests::poll(qc_tests::PATIENCE, || {
+        let found = poll(qc_tests::PATIENCE, || {
             let screen = self.screen();
             test(&screen).then_some(screen)
         });
