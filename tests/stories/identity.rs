@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use qc_core::clock::SystemClock;
-use qc_core::pki::{CertRequest, Identity, KeyAndChain, PkiDir, PrivateKey, Profile, Role};
+use qc_core::model::Timestamp;
+use qc_core::pki::{
+    CertRequest, CertView, Identity, KeyAndChain, PkiDir, PrivateKey, Profile, Role,
+};
 use qc_tests::{Authority, Daemon, Site, program, require, run, until};
 
 /// The edge shows in `status` why its link is not up, logs it, and so does the relay.
@@ -34,8 +37,9 @@ fn append(to: &Path, from: &Path) {
     std::fs::write(to, both).unwrap();
 }
 
-/// Gives `state` an identity whose certificate ends after `lifetime`, and the trust of `like`.
-fn enroll_for(site: &Site, name: &str, lifetime: Duration, state: &Path, like: &Path) {
+/// Gives `state` an identity whose certificate ends after `lifetime`, and the trust of `like`. Gives its
+/// last second.
+fn enroll_for(site: &Site, name: &str, lifetime: Duration, state: &Path, like: &Path) -> Timestamp {
     let house = PkiDir::open(site.authority.dir()).unwrap();
     let ca = house.unlock("issuing-hq", None).unwrap();
     let key = PrivateKey::new_p256().unwrap();
@@ -46,7 +50,9 @@ fn enroll_for(site: &Site, name: &str, lifetime: Duration, state: &Path, like: &
     };
     let (lock, now) = (house.lock().unwrap(), SystemClock::machine_time());
     let issued = house.issue(&lock, &ca, &what, &request, None, lifetime, "test", now);
-    let mut chain = vec![issued.unwrap().cert];
+    let cert = issued.unwrap().cert;
+    let last_second = CertView::parse(&cert).unwrap().not_after;
+    let mut chain = vec![cert];
     chain.extend(ca.chain().cloned());
     let node = KeyAndChain::new(key, chain).unwrap();
     let private = std::fs::DirBuilder::new().mode(0o700).create(state);
@@ -55,6 +61,7 @@ fn enroll_for(site: &Site, name: &str, lifetime: Duration, state: &Path, like: &
         .install(state, "test")
         .unwrap();
     copy_tree(&like.join("trust"), &state.join("trust"));
+    last_second
 }
 
 #[test]
@@ -65,7 +72,7 @@ fn strangers_of_every_kind_are_refused_and_told_why() {
 
     // ends while the rest is prepared
     let expired = site.path("expired");
-    enroll_for(
+    let last_second = enroll_for(
         &site,
         "edge-x.site-a.acme",
         Duration::from_secs(1),
@@ -94,7 +101,10 @@ fn strangers_of_every_kind_are_refused_and_told_why() {
 
     let mut relay = site.relay("");
     relay.start();
-    std::thread::sleep(Duration::from_secs(1));
+    // a certificate holds until the end of its last second (RFC 5280, 4.1.2.5)
+    until("the certificate has ended", || {
+        SystemClock::machine_time() >= last_second.plus(Duration::from_secs(1))
+    });
 
     let unknown = "does not know the CA of our certificate";
     assert_refused(

@@ -141,6 +141,7 @@ pub(crate) async fn run(
         disk,
         service: service.clone(),
     };
+    let last = (Arc::clone(&tidier.streams), Arc::clone(&tidier.handed));
     service.drain.spawn("tidier", tidier.run());
     let looks = tls::watch_files(
         node.credentials.clone(),
@@ -154,9 +155,12 @@ pub(crate) async fn run(
     tracing::info!(code = "QC0020", node = %buffer.node(), "Edge ready.");
     service.notify.status(&format!("{} runs", buffer.node()));
     let ended = service.serve_until_drained(GRACE).await;
+    let (streams, handed) = last;
+    link::keep_unfinished(streams.as_ref(), &handed).await;
     if let Err(error) = buffer.positions().flush().await {
         tracing::warn!(code = "QC3003", %error, "Cursors not written; what they count repeats.");
     }
+    link::keep_unfinished(streams.as_ref(), &handed).await;
     let poisoned = node.log.stats().poisoned;
     node.log.close();
     match poisoned {

@@ -174,12 +174,18 @@ impl Buffer {
         self.inner.positions.flush().await?;
         let crowded = self.inner.log.stats().usage.is_crowded();
         for (slowest, info) in taken {
-            let trim = if crowded {
-                slowest
-            } else {
-                let key = &info.key;
-                let spare = handed.spare(&key.name, key.lane, slowest, info.last, now);
-                self.rested(key, spare, now)
+            let (key, newest) = (&info.key, info.last);
+            if key.role == Role::Outbox {
+                let at_relay = self.inner.positions.of(key, UPLINK);
+                handed.give_up(&key.name, key.lane, at_relay, newest, now);
+            }
+            let trim = match key.role {
+                _ if crowded => slowest,
+                Role::Outbox => {
+                    let spare = handed.spare(&key.name, key.lane, slowest);
+                    self.rested(key, spare, now)
+                }
+                Role::Inbox | Role::Hub | Role::Dead => self.rested(key, slowest, now),
             };
             if trim >= info.first {
                 self.inner.log.trim(&info.key, trim).await?;

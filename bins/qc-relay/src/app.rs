@@ -205,6 +205,7 @@ pub(crate) async fn run(
         .status(&format!("{} on {address}", hub.node()));
     let ended = service.serve_until_drained(GRACE).await;
     hub.flush_positions().await;
+    hub.keep_unfinished().await;
     hub.save_all_nodes().await;
     let stopped = hub.streams().health().stopped;
     hub.streams().close();

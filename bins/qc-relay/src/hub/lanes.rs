@@ -12,6 +12,9 @@ use qc_core::link::{OutboundChannel, Share};
 use qc_core::model::{Lane, Seq, StreamName};
 use qc_core::wire::Record;
 
+/// The lanes of a reader's channels.
+pub(super) const BOTH: [Lane; 2] = [Lane::Critical, Lane::Normal];
+
 /// How far the channels of every reader have come.
 #[derive(Debug, Default)]
 pub(super) struct Fronts {

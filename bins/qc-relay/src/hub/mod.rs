@@ -336,9 +336,16 @@ impl Hub {
         rate.last = Some((at, taken, out));
     }
 
+    /// Keeps what is under way to the parent for the next start. After the positions were written last, it
+    /// is to be kept once more.
+    pub(crate) async fn keep_unfinished(&self) {
+        keep_unfinished(self.streams(), &self.inner.handed).await;
+    }
+
     /// Writes acknowledgements of consumers to the log; called by a task and before the end.
     pub(crate) async fn flush_positions(&self) {
-        keep_unfinished(self.streams(), &self.inner.handed).await;
+        self.give_up_unfinished();
+        self.keep_unfinished().await;
         if let Err(error) = self.streams().flush().await {
             tracing::warn!(code = "QC3003", %error, "Cursors not written; they will be.");
         }

@@ -214,6 +214,27 @@ impl Parent {
     }
 }
 
+impl Hub {
+    /// Long messages to the parent of which nothing comes any more are not waited for.
+    pub(super) fn give_up_unfinished(&self) {
+        let (access, now) = (self.access(), self.clock().instant());
+        let up = access
+            .streams()
+            .filter(|rule| rule.uplink == Direction::Send);
+        for stream in up.map(|rule| &rule.name) {
+            let key = StreamKey::hub(stream.clone());
+            let Some(info) = self.streams().info(&key) else {
+                continue;
+            };
+            let passed = self.streams().position(&key, UPLINK);
+            for lane in lanes::BOTH {
+                let handed = &self.inner.handed;
+                handed.give_up(stream, lane, passed, info.last, now);
+            }
+        }
+    }
+}
+
 impl LinkApp for Parent {
     fn open_inbound(&self, peer: &Peer, open: &Open) -> Result<Mark, Refusal> {
         if open.kind != ChannelKind::Deliver {
@@ -341,8 +362,11 @@ impl LinkApp for Parent {
             .hub
             .fronts()
             .acked(channel, UPLINK, seq, || self.position(&channel.stream));
-        let handed = &self.hub.inner.handed;
-        handed.reached(&channel.stream, channel.lane, reached);
+        // it counts for both channels, whichever was the last to come so far
+        for lane in lanes::BOTH {
+            let handed = &self.hub.inner.handed;
+            handed.reached(&channel.stream, lane, reached);
+        }
         let passed = self.hub.taken(&channel.stream, UPLINK, reached);
         self.monitor.acked(&channel.stream, passed);
         if self.staying.met().contains_key(&channel.stream) {

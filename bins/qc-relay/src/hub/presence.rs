@@ -1,6 +1,7 @@
 //! Which processes are linked to this relay and to those below, and whose identity two of them use.
 
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use qc_core::link::{self, Peer, PeerHeartbeat};
 use qc_core::model::NodeName;
@@ -84,15 +85,13 @@ impl Hub {
     pub(crate) fn presence_answered(&self, answer: &Answer) {
         let now = self.clock().instant();
         self.presence().report.answered(answer, now);
-        for (node, reason) in &answer.twins {
-            let Ok(node) = node.parse::<NodeName>() else {
+        for twin in &answer.twins {
+            let Ok(node) = twin.node.parse::<NodeName>() else {
                 continue;
             };
-            let refusal = Refusal::new(link::DUPLICATE, reason);
-            if self
-                .fleet()
-                .contested(&node, refusal.clone(), now, now + REMEMBERED)
-            {
+            let refusal = Refusal::new(link::DUPLICATE, &twin.reason);
+            let until = now + Duration::from_secs(twin.left_s).min(REMEMBERED);
+            if self.fleet().contested(&node, refusal.clone(), now, until) {
                 warn(&node, &refusal);
             }
         }
@@ -102,12 +101,16 @@ impl Hub {
     /// has no row here.
     fn say_twins(&self, node: &NodeName, twins: Twins) {
         let now = self.clock().instant();
-        let reason = self.presence().table.twins(node, now).map(str::to_owned);
-        let refusal = Refusal::new(link::DUPLICATE, reason.unwrap_or_default());
+        let presence = self.presence();
+        let Some((reason, until)) = presence.table.twins(node, now) else {
+            return;
+        };
+        let refusal = Refusal::new(link::DUPLICATE, reason);
+        drop(presence);
         if twins == Twins::New {
             warn(node, &refusal);
         }
-        self.fleet().contested(node, refusal, now, now + REMEMBERED);
+        self.fleet().contested(node, refusal, now, until);
     }
 }
 

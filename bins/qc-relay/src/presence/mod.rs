@@ -3,7 +3,7 @@
 //!
 //! A process greets with a number that it drew when it began. A relay below calls `presence` at its
 //! parent again and again: who came, who left, and, of those that the parent watches, who was proven
-//! alive since the last answer. [`report`] is what a relay says, [`table`] what a parent makes of it;
+//! alive since which answer. [`report`] is what a relay says, [`table`] what a parent makes of it;
 //! both are pure.
 
 pub(crate) mod report;
@@ -44,8 +44,20 @@ pub(crate) struct Question {
     pub joined: Vec<Process>,
     /// Nodes that have none any more.
     pub left: Vec<String>,
-    /// Processes that were proven alive after the last answer had come.
-    pub alive: Vec<Process>,
+    /// Processes that were proven alive.
+    pub alive: Vec<Alive>,
+}
+
+/// A process that was proven alive after an answer had come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Alive {
+    /// The name of its node.
+    pub node: String,
+    /// Its number.
+    pub instance: u64,
+    /// The number of the last answer that had come by then.
+    pub since: u64,
 }
 
 /// What the parent makes of it.
@@ -54,10 +66,24 @@ pub(crate) struct Question {
 pub(crate) struct Answer {
     /// The number of the parent's table: another one knows nothing.
     pub table: u64,
+    /// The number of this answer.
+    pub number: u64,
     /// Nodes of which it wants to know whether they live.
     pub watch: Vec<String>,
-    /// Nodes linked to the relay that asks of which there are two, and where.
-    pub twins: Vec<(String, String)>,
+    /// Nodes linked to the relay that asks of which there are two.
+    pub twins: Vec<Twin>,
+}
+
+/// A node of which there are two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Twin {
+    /// Its name.
+    pub node: String,
+    /// Where they are.
+    pub reason: String,
+    /// For how long it is said, in seconds.
+    pub left_s: u64,
 }
 
 /// Whether a call is this one.

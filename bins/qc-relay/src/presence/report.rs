@@ -1,12 +1,15 @@
 //! What a relay tells its parent of its links: what is new since the last answer, and who lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use qc_core::link::Peer;
 use qc_core::model::NodeName;
 
-use super::{Answer, MOST, Question};
+use super::{Alive, Answer, MOST, Question};
+
+/// So many answers are remembered: a sign of life may be older than a few of them.
+const ANSWERS: usize = 8;
 
 /// The links here, and what of them was told.
 #[derive(Debug, Default)]
@@ -17,8 +20,8 @@ pub(crate) struct Report {
     watched: BTreeSet<NodeName>,
     /// The parent's table that knows what was told.
     table: Option<u64>,
-    /// When the last answer came.
-    answered: Option<Instant>,
+    /// The numbers of the last answers, and when they came.
+    answered: VecDeque<(u64, Instant)>,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ struct Here {
     address: String,
     /// A moment at which the process was alive.
     alive: Option<Instant>,
+    /// The one that was told last.
+    told: Option<Instant>,
 }
 
 impl Report {
@@ -39,6 +44,7 @@ impl Report {
             instance,
             address: peer.address.clone(),
             alive: None,
+            told: None,
         };
         self.here.insert(peer.node.clone(), here);
         self.unsaid.insert(peer.node.clone());
@@ -80,13 +86,25 @@ impl Report {
                 None => question.left.push(node.to_string()),
             }
         }
-        let lives = |node: &NodeName| {
-            let here = self.here.get(node)?;
-            // only what came after the answer says something of the time after the answer
-            let is_new = here.alive > Some(self.answered?);
-            is_new.then(|| (node.to_string(), here.instance))
-        };
-        question.alive = self.watched.iter().filter_map(lives).take(MOST).collect();
+        for node in self.watched.iter().take(MOST) {
+            let Some(here) = self.here.get_mut(node) else {
+                continue;
+            };
+            let news = here.alive.filter(|alive| here.told < Some(*alive));
+            // a heartbeat that is echoed was sent before an answer or two: it says something of the time
+            // after the one that had come by then
+            let since = |alive| self.answered.iter().rfind(|(_, came)| *came < alive);
+            if let Some(alive) = news
+                && let Some((since, _)) = since(alive)
+            {
+                here.told = Some(alive);
+                question.alive.push(Alive {
+                    node: node.to_string(),
+                    instance: here.instance,
+                    since: *since,
+                });
+            }
+        }
         question
     }
 
@@ -102,7 +120,10 @@ impl Report {
             return;
         }
         self.table = Some(answer.table);
-        self.answered = Some(now);
+        self.answered.push_back((answer.number, now));
+        if self.answered.len() > ANSWERS {
+            self.answered.pop_front();
+        }
         let watched = answer.watch.iter().take(MOST);
         self.watched = watched.filter_map(|node| node.parse().ok()).collect();
     }
@@ -133,9 +154,10 @@ mod tests {
         }
     }
 
-    fn answer(table: u64, watch: &[&str]) -> Answer {
+    fn answer(table: u64, number: u64, watch: &[&str]) -> Answer {
         Answer {
             table,
+            number,
             watch: watch.iter().map(|node| (*node).to_owned()).collect(),
             twins: Vec::new(),
         }
@@ -143,6 +165,14 @@ mod tests {
 
     fn joined(instance: u64) -> Vec<(String, u64)> {
         vec![(EDGE.to_owned(), instance)]
+    }
+
+    fn alive(instance: u64, since: u64) -> Vec<Alive> {
+        vec![Alive {
+            node: EDGE.to_owned(),
+            instance,
+            since,
+        }]
     }
 
     #[test]
@@ -154,18 +184,45 @@ mod tests {
         assert_eq!((first.fresh, first.joined.clone()), (true, joined(7)));
         report.not_answered(&first);
         assert_eq!(report.question().joined, joined(7));
-        report.answered(&answer(1, &[]), clock.instant());
+        report.answered(&answer(1, 1, &[]), clock.instant());
         assert_eq!(report.question(), Question::default());
 
-        // it lived before the answer that asks for it: that is not told
+        // it lived before the first answer, and nobody knows since when
         report.alive(&peer("a:1"), clock.instant());
-        report.answered(&answer(1, &[EDGE]), clock.instant());
+        report.answered(&answer(1, 2, &[EDGE]), clock.instant());
         assert_eq!(report.question().alive, []);
         clock.advance(Duration::from_secs(1));
         report.alive(&peer("a:1"), clock.instant());
-        assert_eq!(report.question().alive, joined(7));
-        report.answered(&answer(1, &[EDGE]), clock.instant());
-        assert_eq!(report.question().alive, []);
+        assert_eq!(report.question().alive, alive(7, 2));
+        report.answered(&answer(1, 3, &[EDGE]), clock.instant());
+        assert_eq!(report.question().alive, [], "that is no news");
+    }
+
+    #[test]
+    fn a_sign_of_life_that_is_older_than_the_last_answer_is_told_since_the_one_before() {
+        // both heartbeats go at one time, so the echo of one is always a period old when it comes; and
+        // the parent is told once a period
+        let clock = ManualClock::at(Timestamp::from_millis(1));
+        let (mut report, period) = (Report::default(), Duration::from_secs(10));
+        report.linked(&peer("a:1"), 7);
+        let (mut sent, mut told) = (clock.instant(), Vec::new());
+        for number in 1..=6 {
+            clock.advance(period / 2);
+            told.push(report.question().alive);
+            report.answered(&answer(1, number, &[EDGE]), clock.instant());
+            clock.advance(period / 2);
+            report.alive(&peer("a:1"), sent);
+            sent = clock.instant();
+        }
+        let expected = [
+            vec![],
+            vec![],
+            alive(7, 1),
+            alive(7, 2),
+            alive(7, 3),
+            alive(7, 4),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]
@@ -187,9 +244,9 @@ mod tests {
         let mut report = Report::default();
         report.linked(&peer("a:1"), 7);
         report.question();
-        report.answered(&answer(1, &[]), now);
+        report.answered(&answer(1, 1, &[]), now);
         report.question();
-        report.answered(&answer(2, &[]), now);
+        report.answered(&answer(2, 1, &[]), now);
         let again = report.question();
         assert_eq!((again.fresh, again.joined), (true, joined(7)));
     }

@@ -5,14 +5,14 @@
 //! was proven alive, then another one of the same node, and then the first one again, are two machines,
 //! however often a node restarts, moves, or is linked twice while it moves. Every proof is an interval
 //! by this relay's own clock in which the process was alive: it ends where it is heard of, and begins
-//! where the last answer to the relay that tells it went out.
+//! where the answer went out that the relay which tells it had got when it saw the process live.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use qc_core::model::NodeName;
 
-use super::{Answer, MOST, Question};
+use super::{Answer, MOST, Question, Twin};
 
 /// How long it stays said after the last sign of it, and how long a process is remembered.
 pub(crate) const REMEMBERED: Duration = Duration::from_mins(10);
@@ -21,14 +21,18 @@ const MOST_NODES: usize = 200_000;
 /// The most processes of one node, and the most proofs of each.
 const PROCESSES: usize = 8;
 const PROOFS: usize = 8;
+/// So many answers to one relay are remembered: one that went lost is asked for again soon.
+const ANSWERS: usize = 16;
 
 /// The processes of all nodes.
 #[derive(Debug)]
 pub(crate) struct Table {
     id: u64,
     nodes: BTreeMap<NodeName, Known>,
-    /// When the last answer to each relay below went out.
-    answered: BTreeMap<NodeName, Instant>,
+    /// When the last answers to each relay below went out, by their numbers.
+    answered: BTreeMap<NodeName, VecDeque<(u64, Instant)>>,
+    /// The number of the newest answer.
+    answers: u64,
     /// Nodes with different processes at different relays.
     watched: BTreeSet<NodeName>,
 }
@@ -69,6 +73,7 @@ impl Table {
             id,
             nodes: BTreeMap::new(),
             answered: BTreeMap::new(),
+            answers: 0,
             watched: BTreeSet::new(),
         }
     }
@@ -125,17 +130,20 @@ impl Table {
             life.proofs.pop_front();
         }
         let other = known.lives_beside(instance)?;
+        let place = &other.place;
         let reason =
-            format!("two machines use its identity, one linked to {relay}, one to {other}");
+            format!("two machines use its identity, one linked to {relay}, one to {place}");
+        // one of which no more is heard has ended
+        let until = to.min(other.until) + REMEMBERED;
         let is_known = known.twins.is_some();
-        known.twins = Some((reason, to + REMEMBERED));
+        known.twins = Some((reason, until));
         Some(if is_known { Twins::Still } else { Twins::New })
     }
 
-    /// Two machines use the identity of `node`: what is said of it.
-    pub(crate) fn twins(&self, node: &NodeName, now: Instant) -> Option<&str> {
+    /// Two machines use the identity of `node`: what is said of it, and until when.
+    pub(crate) fn twins(&self, node: &NodeName, now: Instant) -> Option<(&str, Instant)> {
         let (reason, until) = self.nodes.get(node)?.twins.as_ref()?;
-        (now < *until).then_some(reason)
+        (now < *until).then_some((reason, *until))
     }
 
     /// Takes what `relay` tells, and answers. The nodes that turned out to be two, or still are, are added
@@ -148,7 +156,6 @@ impl Table {
         found: &mut Vec<(NodeName, Twins)>,
     ) -> Answer {
         let parse = |node: &String| node.parse::<NodeName>().ok();
-        let before = self.answered.insert(relay.clone(), now);
         if question.fresh {
             self.forget_relay(relay);
         }
@@ -160,32 +167,56 @@ impl Table {
         for node in question.left.iter().filter_map(parse) {
             self.left(relay, &node);
         }
-        for (node, instance) in &question.alive {
+        for alive in &question.alive {
             // without an answer before, nobody knows since when
-            if let (Some(from), Some(node), false) = (before, parse(node), question.fresh)
-                && let Some(twins) = self.alive(relay, &node, *instance, (from, now))
+            if let (Some(from), Some(node)) =
+                (self.answered(relay, alive.since), parse(&alive.node))
+                && let Some(twins) = self.alive(relay, &node, alive.instance, (from, now))
             {
                 found.push((node, twins));
             }
         }
+        self.answer_goes_out(relay, now);
         let of_relay = |node: &&NodeName| {
             let known = self.nodes.get(*node);
             known.is_some_and(|known| known.at.contains_key(relay))
         };
         let watched = self.watched.iter().filter(of_relay);
         let twins = watched.clone().filter_map(|node| {
-            let reason = self.twins(node, now)?;
-            Some((node.to_string(), reason.to_owned()))
+            let (reason, until) = self.twins(node, now)?;
+            Some(Twin {
+                node: node.to_string(),
+                reason: reason.to_owned(),
+                left_s: until.saturating_duration_since(now).as_secs(),
+            })
         });
         Answer {
             table: self.id,
+            number: self.answers,
             twins: twins.take(MOST).collect(),
             watch: watched.map(ToString::to_string).take(MOST).collect(),
         }
     }
 
+    /// When the answer with this number went out to `relay`.
+    fn answered(&self, relay: &NodeName, number: u64) -> Option<Instant> {
+        let mut answers = self.answered.get(relay)?.iter();
+        let answer = answers.find(|(answer, _)| *answer == number);
+        answer.map(|(_, at)| *at)
+    }
+
+    fn answer_goes_out(&mut self, relay: &NodeName, now: Instant) {
+        self.answers += 1;
+        let answered = self.answered.entry(relay.clone()).or_default();
+        answered.push_back((self.answers, now));
+        if answered.len() > ANSWERS {
+            answered.pop_front();
+        }
+    }
+
     /// `relay` begins to tell anew.
     fn forget_relay(&mut self, relay: &NodeName) {
+        self.answered.remove(relay);
         for known in self.nodes.values_mut() {
             known.at.remove(relay);
         }
@@ -203,8 +234,8 @@ impl Known {
         instances.any(|instance| Some(instance) != first)
     }
 
-    /// Where a process is that was alive within the life of `instance`, or within whose life that was.
-    fn lives_beside(&self, instance: u64) -> Option<&NodeName> {
+    /// A process that was alive within the life of `instance`, or within whose life that was.
+    fn lives_beside(&self, instance: u64) -> Option<&Life> {
         let life = self.lives.get(&instance)?;
         let within = |one: &Life, other: &Life| {
             let mut proofs = one.proofs.iter();
@@ -212,7 +243,7 @@ impl Known {
         };
         let mut others = self.lives.iter().filter(|(number, _)| **number != instance);
         let found = others.find(|(_, other)| within(other, life) || within(life, other));
-        found.map(|(_, other)| &other.place)
+        found.map(|(_, other)| other)
     }
 
     fn forget(&mut self, now: Instant) {
@@ -230,6 +261,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Alive;
     use super::*;
     use qc_core::clock::{Clock as _, ManualClock};
     use qc_core::model::Timestamp;
@@ -240,6 +272,8 @@ mod tests {
         table: Table,
         clock: ManualClock,
         found: Vec<(NodeName, Twins)>,
+        /// The last answer that each relay got.
+        got: BTreeMap<String, u64>,
     }
 
     fn name(text: &str) -> NodeName {
@@ -256,18 +290,31 @@ mod tests {
                 table: Table::new(1),
                 clock: ManualClock::at(Timestamp::from_millis(1)),
                 found: Vec::new(),
+                got: BTreeMap::new(),
             }
         }
 
         /// A relay tells what it has after some time: who joined, who lived since.
         fn told(&mut self, relay: &str, joined: Option<u64>, alive: Option<u64>) -> Answer {
+            let answer = self.told_in_vain(relay, joined, alive);
+            self.got.insert(relay.to_owned(), answer.number);
+            answer
+        }
+
+        /// The same, and the answer is lost.
+        fn told_in_vain(&mut self, relay: &str, joined: Option<u64>, alive: Option<u64>) -> Answer {
             self.clock.advance(PERIOD / 2);
             let process = |instance| (edge().to_string(), instance);
+            let lives = |instance| Alive {
+                node: edge().to_string(),
+                instance,
+                since: self.got.get(relay).copied().unwrap_or_default(),
+            };
             let question = Question {
                 fresh: false,
                 joined: joined.map(process).into_iter().collect(),
                 left: Vec::new(),
-                alive: alive.map(process).into_iter().collect(),
+                alive: alive.map(lives).into_iter().collect(),
             };
             let now = self.clock.instant();
             self.table
@@ -307,7 +354,7 @@ mod tests {
             let twins = parent.told(relay, None, None).twins;
             assert_eq!(twins.len(), 1);
             assert!(
-                twins[0].1.contains(ONE) && twins[0].1.contains(TWO),
+                twins[0].reason.contains(ONE) && twins[0].reason.contains(TWO),
                 "{twins:?}"
             );
         }
@@ -321,6 +368,55 @@ mod tests {
                 .is_none()
         );
         assert!(parent.table.twins(&edge(), began).is_some());
+    }
+
+    #[test]
+    fn of_two_one_ends_and_it_is_said_no_longer_than_a_while_after_that() {
+        let mut parent = Parent::new();
+        parent.told(ONE, Some(1), None);
+        parent.told(TWO, Some(2), None);
+        for _ in 0..4 {
+            parent.told(TWO, None, Some(2));
+            parent.told(ONE, None, Some(1));
+        }
+        let ended = parent.clock.instant();
+        let said_until = |parent: &Parent| {
+            let said = parent.table.twins(&edge(), parent.clock.instant());
+            said.map(|(_, until)| until)
+        };
+        while parent.clock.instant() < ended + REMEMBERED / 2 {
+            parent.told(ONE, None, Some(1));
+            parent.told(TWO, None, None);
+        }
+        assert!(said_until(&parent).is_some_and(|until| until <= ended + REMEMBERED));
+        let left_s = parent.told(ONE, None, Some(1)).twins[0].left_s;
+        assert!(left_s < REMEMBERED.as_secs() / 2, "{left_s}");
+        while parent.clock.instant() < ended + REMEMBERED {
+            parent.told(ONE, None, Some(1));
+        }
+        assert_eq!(said_until(&parent), None);
+    }
+
+    #[test]
+    fn a_lost_answer_proves_nothing_and_hides_nothing() {
+        // the process was seen alive before the answer that was lost: it may have ended before that went
+        let mut parent = Parent::new();
+        parent.told(ONE, Some(1), None);
+        parent.told(TWO, Some(2), None);
+        parent.told(ONE, None, Some(1));
+        parent.told_in_vain(ONE, None, None);
+        parent.told(TWO, None, Some(2));
+        parent.told(TWO, None, Some(2));
+        parent.told(ONE, None, Some(1));
+        assert_eq!(parent.found, []);
+        // two are found although every second answer is lost
+        for _ in 0..8 {
+            parent.told_in_vain(TWO, None, Some(2));
+            parent.told(TWO, None, Some(2));
+            parent.told_in_vain(ONE, None, Some(1));
+            parent.told(ONE, None, Some(1));
+        }
+        assert_eq!(parent.found.first(), Some(&(edge(), Twins::New)));
     }
 
     #[test]

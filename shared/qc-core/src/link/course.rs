@@ -65,7 +65,7 @@ impl Course {
 
     /// A link stands: wherever it was sent to, it has arrived.
     pub(super) fn arrived(&mut self) {
-        self.wanted = None;
+        (self.wanted, self.quiet) = (None, None);
     }
 }
 
@@ -159,6 +159,10 @@ mod tests {
         assert_eq!(way.order(2), [1]);
         assert_eq!(way.order(1), [0], "there is no other");
         way.clock.advance(HOLD / 2);
+        assert_eq!(way.order(2), [1, 0]);
+        // nor does it count once there was a link
+        way.course.quiet(way.clock.instant() + HOLD / 4);
+        way.course.arrived();
         assert_eq!(way.order(2), [1, 0]);
     }
 

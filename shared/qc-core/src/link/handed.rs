@@ -33,8 +33,8 @@ pub struct Handed {
     left: Mutex<BTreeMap<(NodeName, StreamName, Lane), Epoch>>,
     /// The long messages that are handed on unasked, and are on their way.
     unfinished: Mutex<BTreeMap<(StreamName, Lane), Unfinished>>,
-    /// What of that is kept for the next process.
-    kept: Mutex<BTreeMap<String, String>>,
+    /// What of that is kept for the next process; held while it is written.
+    kept: tokio::sync::Mutex<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,7 +58,7 @@ impl Handed {
         self,
         unfinished: BTreeMap<(StreamName, Lane), Unfinished>,
     ) -> Self {
-        let kept = Mutex::new(texts(&unfinished));
+        let kept = tokio::sync::Mutex::new(texts(&unfinished));
         let unfinished = Mutex::new(unfinished);
         Self {
             unfinished,
@@ -67,26 +67,19 @@ impl Handed {
         }
     }
 
-    /// What the next process has to know of the long messages on their way, as far as that is not what
-    /// was told last: by stream, empty for one that has none any more.
-    pub(super) fn unfinished_to_keep(&self) -> Vec<(String, String)> {
-        let now = {
-            let mut unfinished = self.unfinished();
-            let now = texts(&unfinished);
-            unfinished.values_mut().for_each(Unfinished::forget_whole);
-            unfinished.retain(|_, runs| !runs.is_empty());
-            now
-        };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = kept.keys().filter(|key| !now.contains_key(*key));
-        let gone = gone.map(|key| (key.clone(), String::new()));
-        let news = now
-            .iter()
-            .filter(|(key, text)| kept.get(*key) != Some(text));
-        let news = news.map(|(key, text)| (key.clone(), text.clone()));
-        let changed = gone.chain(news).collect();
-        *kept = now;
-        changed
+    /// What of the long messages on their way is kept for the next process, by stream. Whoever has this
+    /// is the one that writes it.
+    pub(super) async fn kept(&self) -> tokio::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.kept.lock().await
+    }
+
+    /// What the next process has to know of the long messages on their way, by stream.
+    pub(super) fn to_keep(&self) -> BTreeMap<String, String> {
+        let mut unfinished = self.unfinished();
+        let now = texts(&unfinished);
+        unfinished.values_mut().for_each(Unfinished::forget_whole);
+        unfinished.retain(|_, runs| !runs.is_empty());
+        now
     }
 
     /// The long messages that are on their way.
@@ -103,7 +96,8 @@ impl Handed {
     }
 
     /// The channel with what `peer` may have and is known to have of it. A receiver of which nothing else is
-    /// known begins where the oldest long message begins that is whole nowhere.
+    /// known begins where the oldest long message begins that is whole nowhere; one that asked for the
+    /// stream begins where it asked to.
     pub fn told(&self, peer: &Peer, channel: OutboundChannel) -> OutboundChannel {
         let of = (channel.stream.clone(), channel.lane);
         let before = self.before.get(&peer.node);
@@ -112,11 +106,14 @@ impl Handed {
         let before = before.unwrap_or_default().max(channel.after);
         let given = self.since().get(&key(peer, &channel)).copied();
         let given = given.unwrap_or_default();
-        let after = self.unfinished().get(&of).map(|of| of.begin(channel.after));
+        let after = match channel.kind {
+            ChannelKind::Forward => self.begin(&of, channel.after, channel.first),
+            ChannelKind::Deliver => channel.after,
+        };
         OutboundChannel {
             sent: given.sent.max(before),
             had: given.acked,
-            after: after.unwrap_or(channel.after),
+            after,
             ..channel
         }
     }
@@ -158,19 +155,35 @@ impl Handed {
     }
 
     /// Up to where a stream need not be kept for a receiver to which the link might move, if everything
-    /// up to `position` is acknowledged and `newest` is the newest that there is.
-    pub fn spare(
+    /// up to `position` is acknowledged.
+    pub fn spare(&self, stream: &StreamName, lane: Lane, position: Seq) -> Seq {
+        self.begin(&(stream.clone(), lane), position, Seq::ZERO)
+    }
+
+    /// Gives up long messages of a stream of which nothing comes any more, if everything up to `position`
+    /// is acknowledged, by whichever receiver, and `newest` is the newest that there is.
+    pub fn give_up(
         &self,
         stream: &StreamName,
         lane: Lane,
         position: Seq,
         newest: Seq,
         now: Instant,
-    ) -> Seq {
-        let of = (stream.clone(), lane);
+    ) {
+        let mut unfinished = self.unfinished();
+        if unfinished.is_empty() {
+            return;
+        }
+        if let Some(runs) = unfinished.get_mut(&(stream.clone(), lane)) {
+            runs.give_up(position, newest, now);
+        }
+    }
+
+    /// Where a receiver begins of which nothing else is known.
+    fn begin(&self, of: &(StreamName, Lane), after: Seq, first: Seq) -> Seq {
         let unfinished = self.unfinished();
-        let runs = unfinished.get(&of);
-        runs.map_or(position, |runs| runs.keep(position, newest, now))
+        let runs = unfinished.get(of);
+        runs.map_or(after, |runs| runs.begin(after, first))
     }
 
     /// What `peer` has is of another history: nothing of it counts. Whether a new epoch is to begin for

@@ -51,11 +51,26 @@ pub async fn begin_handed(
 }
 
 /// Keeps for the next process which long messages are on their way, where that has changed. To be called
-/// before positions are written.
+/// before positions are written, and once more after they were written last.
 pub async fn keep_unfinished(streams: &dyn Streams, handed: &Handed) {
-    for (key, text) in handed.unfinished_to_keep() {
-        let key = format!("{ON_THEIR_WAY}{key}");
-        keep(streams, &key, (!text.is_empty()).then_some(text)).await;
+    // one at a time: what was known earlier is never written over what is known since
+    let mut kept = handed.kept().await;
+    let now = handed.to_keep();
+    let gone: Vec<String> = kept
+        .keys()
+        .filter(|of| !now.contains_key(*of))
+        .cloned()
+        .collect();
+    for of in gone {
+        if keep(streams, &format!("{ON_THEIR_WAY}{of}"), None).await {
+            kept.remove(&of);
+        }
+    }
+    for (of, text) in now {
+        let key = format!("{ON_THEIR_WAY}{of}");
+        if kept.get(&of) != Some(&text) && keep(streams, &key, Some(text.clone())).await {
+            kept.insert(of, text);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::Seq;
 use crate::store::dedupe_key;
 use crate::wire::{EnvelopeRef, Record};
 
-/// How long a message of which no part comes any more is kept for another receiver.
+/// After how long a message of which no part came is given up.
 const ABANDONED: Duration = Duration::from_hours(1);
 /// So many long messages of one stream are remembered at a time, by far more than are under way.
 const MOST: usize = 512;
@@ -35,6 +35,19 @@ struct Run {
     last: Option<Seq>,
     /// When a part of it was read.
     at: Instant,
+    /// It is given up, and forgotten once everything up to here is acknowledged without a part of it.
+    given_up: Option<Seq>,
+}
+
+impl Run {
+    fn new(first: Seq, last: Option<Seq>, at: Instant) -> Self {
+        Self {
+            first,
+            last,
+            at,
+            given_up: None,
+        }
+    }
 }
 
 impl Unfinished {
@@ -48,12 +61,9 @@ impl Unfinished {
             };
             let (seq, of) = (record.header.seq, envelope);
             let key = dedupe_key(of.source, of.id);
-            let run = self.runs.entry(key).or_insert(Run {
-                first: seq,
-                last: None,
-                at: now,
-            });
-            (run.first, run.at) = (run.first.min(seq), now);
+            let run = self.runs.entry(key);
+            let run = run.or_insert_with(|| Run::new(seq, None, now));
+            *run = Run::new(run.first.min(seq), run.last, now);
             if record.header.last_part {
                 run.last = Some(seq);
             }
@@ -79,45 +89,51 @@ impl Unfinished {
             .retain(|_, run| run.last.is_none_or(|last| last > self.acked));
     }
 
-    /// Behind which seq another receiver begins, if everything up to `after` is acknowledged.
-    pub(super) fn begin(&self, after: Seq) -> Seq {
-        self.lowest(after, |_| true)
+    /// A message of which no part has come for [`ABANDONED`] is given up. What is left of it may be in what
+    /// waits, up to `newest`; it is waited for no longer than until that is acknowledged, as `acked` is.
+    pub(super) fn give_up(&mut self, acked: Seq, newest: Seq, now: Instant) {
+        self.acked(acked);
+        let acked = self.acked;
+        self.runs.retain(|_, run| {
+            if now.saturating_duration_since(run.at) < ABANDONED {
+                return true;
+            }
+            *run.given_up.get_or_insert(newest) > acked
+        });
     }
 
-    /// The same for what has to be kept: a message of which nothing has come for a while, and of which
-    /// nothing can come as there is no more of the stream, is not waited for.
-    pub(super) fn keep(&self, after: Seq, newest: Seq, now: Instant) -> Seq {
-        let waits = after < newest;
-        self.lowest(after, |run| {
-            waits || now.saturating_duration_since(run.at) < ABANDONED
-        })
-    }
-
-    fn lowest(&self, after: Seq, counts: impl Fn(&Run) -> bool) -> Seq {
+    /// Behind which seq another receiver begins, if everything up to `after` is acknowledged and `first` is
+    /// the oldest that there is: a message whose beginning is gone is whole for nobody.
+    pub(super) fn begin(&self, after: Seq, first: Seq) -> Seq {
         let is_under_way =
             |run: &&Run| run.first <= after && run.last.is_none_or(|last| last > after);
-        let runs = self.runs.values().filter(is_under_way);
-        let firsts = runs.filter(|run| counts(run)).map(|run| run.first);
+        let firsts = self.runs.values().filter(is_under_way);
+        let firsts = firsts.map(|run| run.first).filter(|seq| *seq >= first);
         firsts.min().map_or(after, Seq::before).min(after)
     }
 
     /// What the next process has to know of it, a line each.
     pub(super) fn to_text(&self) -> String {
-        let line =
-            |(key, run): (&[u8; 16], &Run)| format!("{} {}\n", HEXLOWER.encode(key), run.first.0);
+        let line = |(key, run): (&[u8; 16], &Run)| {
+            let last = run
+                .last
+                .map_or_else(|| "-".to_owned(), |last| last.0.to_string());
+            format!("{} {} {last}\n", HEXLOWER.encode(key), run.first.0)
+        };
         self.runs.iter().map(line).collect()
     }
 
-    /// What [`Self::to_text`] made. A last part that was read is read again, as it was not acknowledged.
+    /// What [`Self::to_text`] made.
     pub(super) fn parse(text: &str, now: Instant) -> Self {
         let run = |line: &str| {
-            let (key, first) = line.split_once(' ')?;
+            let mut words = line.split(' ');
+            let (key, first, last) = (words.next()?, words.next()?, words.next()?);
             let key = HEXLOWER.decode(key.as_bytes()).ok()?;
-            let run = Run {
-                first: Seq(first.parse().ok()?),
-                last: None,
-                at: now,
+            let last = match last {
+                "-" => None,
+                last => Some(Seq(last.parse().ok()?)),
             };
+            let run = Run::new(Seq(first.parse().ok()?), last, now);
             Some((key.try_into().ok()?, run))
         };
         Self {
@@ -158,7 +174,7 @@ mod tests {
     }
 
     fn begins(runs: &Unfinished, after: u64) -> u64 {
-        runs.begin(Seq(after)).0
+        runs.begin(Seq(after), Seq(1)).0
     }
 
     #[test]
@@ -187,29 +203,58 @@ mod tests {
     }
 
     #[test]
+    fn a_message_whose_beginning_is_gone_moves_nobody_back() {
+        let (mut runs, now) = (Unfinished::default(), now());
+        runs.read(&[part(5, "a", 0, false), part(7, "b", 0, false)], now);
+        let begins = [5, 6, 8].map(|first| runs.begin(Seq(9), Seq(first)).0);
+        assert_eq!(begins, [4, 6, 9]);
+    }
+
+    #[test]
     fn what_is_on_its_way_is_known_to_the_next_process() {
         let (mut runs, now) = (Unfinished::default(), now());
-        runs.read(&[part(5, "a", 0, false), part(8, "a", 1, true)], now);
+        let records = [
+            part(5, "a", 0, false),
+            part(6, "b", 0, false),
+            part(8, "a", 1, true),
+        ];
+        runs.read(&records, now);
         let mut runs = Unfinished::parse(&runs.to_text(), now);
-        assert_eq!((begins(&runs, 7), begins(&runs, 9)), (4, 4));
-        // its last part was not acknowledged, so it is read again
-        runs.read(&[part(8, "a", 1, true)], now);
+        assert_eq!((begins(&runs, 7), begins(&runs, 9)), (4, 5));
+        runs.read(&[part(9, "b", 1, true)], now);
         assert_eq!(begins(&runs, 9), 9);
-        let hostile = "zz 1\n00 5\n\n00000000000000000000000000000000 x\n";
+        let hostile = "zz 1 -\n00 5 9\n\n00000000000000000000000000000000 x -\n00000000000000000000000000000000 1\n";
         assert!(Unfinished::parse(hostile, now).is_empty());
     }
 
     #[test]
-    fn what_nobody_ends_is_not_kept_for_ever() {
+    fn what_nobody_ends_is_waited_for_until_what_was_there_is_acknowledged() {
         let (mut runs, now) = (Unfinished::default(), now());
-        runs.read(&[part(5, "a", 0, false)], now);
         let later = now + ABANDONED;
-        assert_eq!(runs.keep(Seq(9), Seq(9), now), Seq(4));
-        // its rest may be in what waits
-        assert_eq!(runs.keep(Seq(9), Seq(10), later), Seq(4));
-        assert_eq!(runs.keep(Seq(9), Seq(9), later), Seq(9));
+        runs.read(&[part(5, "a", 0, false)], now);
+        runs.give_up(Seq(9), Seq(9), now);
+        assert_eq!(begins(&runs, 9), 4);
+        // its rest may be in what waits; what comes after that changes nothing
+        for (acked, newest, begin) in [(9, 20, 4), (15, 900, 4), (20, 1000, 20)] {
+            runs.give_up(Seq(acked), Seq(newest), later);
+            assert_eq!(begins(&runs, acked), begin, "{acked}");
+        }
+        // one that goes on is not given up any more
+        runs.read(&[part(25, "b", 0, false)], now);
+        runs.give_up(Seq(30), Seq(40), later);
+        runs.read(&[part(35, "b", 1, false)], later);
+        runs.give_up(Seq(50), Seq(60), later);
+        assert_eq!(begins(&runs, 50), 24);
+        // on an idle stream it is over at once
+        runs.give_up(Seq(60), Seq(60), later + ABANDONED);
+        assert_eq!(begins(&runs, 60), 60);
+    }
+
+    #[test]
+    fn so_many_and_no_more() {
+        let (mut runs, now) = (Unfinished::default(), now());
         let many = (0..2000).map(|id| part(100 + id, &id.to_string(), 0, false));
-        runs.read(&many.collect::<Vec<_>>(), later);
+        runs.read(&many.collect::<Vec<_>>(), now);
         assert_eq!(runs.runs.len(), MOST);
     }
 }
