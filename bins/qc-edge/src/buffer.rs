@@ -393,7 +393,10 @@ mod tests {
     use qc_core::clock::{Clock, SystemClock};
     use qc_core::config::{Source, load};
 
+    use bytes::Bytes;
+    use qc_core::link::{OutboundChannel, Peer, Share};
     use qc_core::store::{LogOptions, NodeKey, RealDisk};
+    use qc_core::wire::{ChannelKind, Record, RecordHeader, RecordKind, encode_envelope};
 
     use super::*;
     use crate::config::SCHEMA;
@@ -406,7 +409,13 @@ mod tests {
 
     /// An edge with one sink and room for a few megabytes.
     fn small(dir: &Path) -> (Buffer, EdgeConfig, Arc<dyn Clock>) {
-        let loaded = load(&SCHEMA, vec![Source::new("edge.toml", CONFIG)], &[]).unwrap();
+        small_with(dir, "")
+    }
+
+    /// The same with `more` in its configuration.
+    fn small_with(dir: &Path, more: &str) -> (Buffer, EdgeConfig, Arc<dyn Clock>) {
+        let config = format!("{CONFIG}{more}");
+        let loaded = load(&SCHEMA, vec![Source::new("edge.toml", &config)], &[]).unwrap();
         let config = EdgeConfig::from_loaded(&loaded).unwrap();
         let options = LogOptions {
             segment_bytes: 256 << 10,
@@ -529,5 +538,84 @@ mod tests {
         assert_eq!(written, Seq(held / 2));
         assert!(first <= written.next(), "{first} is gone beyond {written}");
         assert!(first > Seq(1), "it makes room");
+    }
+
+    /// What the link read for a relay: parts of a long message.
+    fn part(seq: u64, is_last: bool) -> Record {
+        let mut header = RecordHeader::new(RecordKind::Message);
+        (header.seq, header.part) = (Seq(seq), u32::try_from(seq).unwrap());
+        header.last_part = is_last;
+        let mut head = Vec::new();
+        encode_envelope(&Envelope::new("long", "/test", "test.event"), &mut head);
+        Record {
+            header,
+            head: head.into(),
+            body: Bytes::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_message_that_is_whole_at_no_relay_stays_until_it_is_whole_or_given_up() {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let dir = tempfile::tempdir().unwrap();
+        let up = "[uplink]\nrelay = [\"relay-1.hq.acme:7443\"]\n";
+        let (buffer, _, clock) = small_with(dir.path(), up);
+        for id in 0..60 {
+            low(&buffer).submit(vec![message(id)]).await.unwrap();
+        }
+        let handed = Handed::default();
+        let relay = Peer {
+            node: "relay-1.hq.acme".parse().unwrap(),
+            address: String::new(),
+        };
+        let stream = StreamKey {
+            role: Role::Outbox,
+            name: "acme/x".parse().unwrap(),
+            lane: Lane::Low,
+        };
+        let info = buffer.log().info(&stream).unwrap();
+        let channel = OutboundChannel {
+            kind: ChannelKind::Forward,
+            stream: stream.name.clone(),
+            lane: stream.lane,
+            share: Share::All,
+            epoch: info.epoch,
+            first: info.first,
+            last: info.last,
+            sent: Seq::ZERO,
+            had: None,
+            after: Seq::ZERO,
+            consumer: None,
+        };
+        let sink = consumer_name("s");
+        let taken = |seq: u64| {
+            buffer.advance(&stream, UPLINK, Seq(seq));
+            buffer.advance(&stream, &sink, Seq(seq));
+            handed.reached(&stream.name, stream.lane, Seq(seq));
+        };
+        let first_after = async |now| {
+            buffer.tidy(now, &handed).await.unwrap();
+            buffer.tidy(now + 3 * MINUTE, &handed).await.unwrap();
+            buffer.log().info(&stream).unwrap().first.0
+        };
+        let now = clock.instant();
+        handed.sent(&relay, &channel, &[part(5, false), part(19, false)], now);
+        taken(20);
+        assert_eq!(first_after(now).await, 5);
+        handed.sent(&relay, &channel, &[part(25, true)], now);
+        taken(30);
+        assert_eq!(first_after(now + 5 * MINUTE).await, 31);
+        // another one is never ended, while the source goes on
+        handed.sent(&relay, &channel, &[part(35, false)], now);
+        taken(40);
+        assert_eq!(first_after(now + 10 * MINUTE).await, 35);
+        assert_eq!(
+            first_after(now + 70 * MINUTE).await,
+            35,
+            "the rest may be in what waits"
+        );
+        low(&buffer).submit(vec![message(60)]).await.unwrap();
+        taken(60);
+        assert_eq!(first_after(now + 80 * MINUTE).await, 61);
     }
 }

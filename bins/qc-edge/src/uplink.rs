@@ -229,6 +229,10 @@ impl LinkApp for Uplink {
         self.admin.called(peer, target, stream)
     }
 
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        self.handed.may_have(peer, channel)
+    }
+
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
         if !self.handed.rewound(peer, channel) {
             return;

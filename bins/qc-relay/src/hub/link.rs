@@ -206,6 +206,10 @@ impl LinkApp for Hub {
         self.answer_probe(peer, target, stream)
     }
 
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        self.inner.handed.may_have(peer, channel)
+    }
+
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
         self.begin_epoch(peer, channel);
     }

@@ -427,6 +427,10 @@ impl LinkApp for Parent {
         }
     }
 
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        self.hub.inner.handed.may_have(peer, channel)
+    }
+
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
         self.hub.begin_epoch(peer, channel);
     }

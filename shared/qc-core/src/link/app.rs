@@ -198,6 +198,10 @@ pub trait LinkApp: Send + Sync + 'static {
     /// reaches the caller.
     fn called(&self, peer: &Peer, target: &Target, stream: CallStream) -> Result<(), Refusal>;
 
+    /// Up to where anything of the epoch of `channel` may have been sent to `peer` by now. Two links to one
+    /// peer may stand for a while, and what goes over one of them the other has not announced.
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq;
+
     /// The receiver of `channel` has more of its epoch than this node ever sent: a new epoch is to
     /// begin, with which the channel is listed again.
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel);

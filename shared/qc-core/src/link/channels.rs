@@ -333,6 +333,12 @@ impl Channels {
         });
     }
 
+    /// Up to where anything of a channel may have been sent by now.
+    pub(super) fn sent<A: LinkApp>(&mut self, app: &A, peer: &Peer, number: u32) -> Seq {
+        let sending = self.find(number);
+        sending.map_or(Seq::ZERO, |sending| app.sent(peer, &sending.channel))
+    }
+
     /// The receiver of a channel has more than was ever sent.
     pub(super) fn rewound<A: LinkApp>(&mut self, app: &A, peer: &Peer, number: u32) {
         if let Some(sending) = self.find(number) {

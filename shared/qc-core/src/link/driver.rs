@@ -390,6 +390,10 @@ impl<'a, A: LinkApp> Driver<'a, A> {
                     );
                 }
             }
+            Event::Ahead(number) => {
+                let most = self.channels.sent(self.app, self.peer, number);
+                self.session.may_have(number, most);
+            }
             Event::Rewound(number, refusal) => {
                 self.channels.rewound(self.app, self.peer, number);
                 let now = self.clock.instant();

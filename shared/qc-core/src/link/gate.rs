@@ -155,6 +155,10 @@ impl<A: LinkApp> LinkApp for Gate<A> {
         self.app.called(peer, target, stream)
     }
 
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        self.app.sent(peer, channel)
+    }
+
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
         self.app.rewound(peer, channel);
     }

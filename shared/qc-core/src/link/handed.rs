@@ -100,22 +100,28 @@ impl Handed {
     /// stream begins where it asked to.
     pub fn told(&self, peer: &Peer, channel: OutboundChannel) -> OutboundChannel {
         let of = (channel.stream.clone(), channel.lane);
-        let before = self.before.get(&peer.node);
-        let before = before.and_then(|numbers| numbers.get(&of)).copied();
-        // what is acknowledged was surely sent
-        let before = before.unwrap_or_default().max(channel.after);
         let given = self.since().get(&key(peer, &channel)).copied();
-        let given = given.unwrap_or_default();
         let after = match channel.kind {
             ChannelKind::Forward => self.begin(&of, channel.after, channel.first),
             ChannelKind::Deliver => channel.after,
         };
         OutboundChannel {
-            sent: given.sent.max(before),
-            had: given.acked,
+            sent: self.may_have(peer, &channel),
+            had: given.and_then(|given| given.acked),
             after,
             ..channel
         }
+    }
+
+    /// Up to where anything of a channel may have been sent to `peer` by now.
+    pub fn may_have(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        let of = (channel.stream.clone(), channel.lane);
+        let before = self.before.get(&peer.node);
+        let before = before.and_then(|numbers| numbers.get(&of)).copied();
+        let given = self.since().get(&key(peer, channel)).copied();
+        // what is acknowledged was surely sent
+        let before = before.unwrap_or_default().max(channel.after);
+        given.map_or(before, |given| given.sent.max(before))
     }
 
     /// These records were read for `peer`.
@@ -225,7 +231,8 @@ mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
     use crate::link::app::Share;
-    use crate::wire::{RecordHeader, RecordKind};
+    use crate::model::Envelope;
+    use crate::wire::{RecordHeader, RecordKind, encode_envelope};
 
     fn peer(node: &str) -> Peer {
         Peer {
@@ -308,5 +315,52 @@ mod tests {
         assert_eq!(handed.is_first_link(&third.node), Some(3));
         assert_eq!(handed.is_first_link(&third.node), None);
         assert_eq!(handed.is_first_link(&peer(one).node), Some(3));
+    }
+
+    fn part(seq: u64, id: &str, number: u32, is_last: bool) -> Record {
+        let mut record = message(seq);
+        (record.header.part, record.header.last_part) = (number, is_last);
+        let mut head = Vec::new();
+        encode_envelope(&Envelope::new(id, "/press", "scan"), &mut head);
+        record.head = head.into();
+        record
+    }
+
+    #[test]
+    fn a_link_that_moves_begins_with_what_is_whole_nowhere_and_a_subscriber_where_it_asked() {
+        let stream: StreamName = "acme/x".parse().unwrap();
+        let (handed, now) = (Handed::default(), SystemClock::default().instant());
+        let forward = forward(&stream, Lane::Normal);
+        let first = peer("relay-1.hq.acme");
+        let parts = [part(5, "a", 0, false), part(6, "b", 0, true)];
+        handed.sent(&first, &forward, &parts, now);
+        handed.acked(&first, &forward, Seq(6));
+        handed.reached(&stream, Lane::Normal, Seq(6));
+        let begins = |kind, lane, first| {
+            let channel = OutboundChannel {
+                kind,
+                lane,
+                first: Seq(first),
+                after: Seq(6),
+                ..forward.clone()
+            };
+            handed.told(&peer("relay-2.hq.acme"), channel).after.0
+        };
+        assert_eq!(begins(ChannelKind::Forward, Lane::Normal, 1), 4);
+        assert_eq!(begins(ChannelKind::Deliver, Lane::Normal, 1), 6);
+        assert_eq!(begins(ChannelKind::Forward, Lane::High, 1), 6);
+        assert_eq!(
+            begins(ChannelKind::Forward, Lane::Normal, 6),
+            6,
+            "it is gone"
+        );
+        assert_eq!(handed.spare(&stream, Lane::Normal, Seq(6)), Seq(4));
+        // what goes to subscribers is theirs alone
+        let delivered = OutboundChannel {
+            kind: ChannelKind::Deliver,
+            ..forward.clone()
+        };
+        handed.sent(&first, &delivered, &[part(3, "c", 0, false)], now);
+        assert_eq!(begins(ChannelKind::Forward, Lane::Normal, 1), 4);
     }
 }

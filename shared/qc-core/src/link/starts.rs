@@ -6,7 +6,7 @@
 //! cannot be kept or read is forgotten: then something is sent twice, and nothing is passed over.
 //!
 //! The long messages that are on their way are kept too, so that a link that moves after a restart knows
-//! where they begin. Should the process end in the second before that is kept, and the link then
+//! where they begin. Should the process end in the half second before that is kept, and the link then
 //! move in the middle of one, that one is whole nowhere, which its readers tell.
 
 use std::collections::{BTreeMap, BTreeSet};

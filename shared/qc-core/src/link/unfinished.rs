@@ -63,7 +63,11 @@ impl Unfinished {
             let key = dedupe_key(of.source, of.id);
             let run = self.runs.entry(key);
             let run = run.or_insert_with(|| Run::new(seq, None, now));
-            *run = Run::new(run.first.min(seq), run.last, now);
+            *run = match run.last {
+                // its name is used once more
+                Some(last) if last < seq => Run::new(seq, None, now),
+                last => Run::new(run.first.min(seq), last, now),
+            };
             if record.header.last_part {
                 run.last = Some(seq);
             }
@@ -223,6 +227,9 @@ mod tests {
         assert_eq!((begins(&runs, 7), begins(&runs, 9)), (4, 5));
         runs.read(&[part(9, "b", 1, true)], now);
         assert_eq!(begins(&runs, 9), 9);
+        // another message of the same name is another one
+        runs.read(&[part(12, "a", 0, false)], now);
+        assert_eq!(begins(&runs, 20), 11);
         let hostile = "zz 1 -\n00 5 9\n\n00000000000000000000000000000000 x -\n00000000000000000000000000000000 1\n";
         assert!(Unfinished::parse(hostile, now).is_empty());
     }

@@ -33,7 +33,7 @@ use super::segment::{ChainEnd, Segment};
 use super::space::Pool;
 use super::usage::Account;
 use super::view::{Index, View};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::model::Seq;
 
 /// The most plain bytes gathered into one commit, unless a single append is larger.
@@ -88,6 +88,8 @@ pub(super) struct Writer {
 /// next one is spent awake. Among many askers a sleeper is better off: the kernel lets it run at once.
 #[derive(Default)]
 struct Patience {
+    /// What a wait costs is the machine's time, whatever the log's clock shows.
+    clock: SystemClock,
     is_awake: bool,
     /// Whether the last commit had one command.
     is_alone: bool,
@@ -102,14 +104,13 @@ impl Patience {
     fn next(
         &mut self,
         commands: &Receiver<Command>,
-        clock: &dyn Clock,
         at_most: Duration,
     ) -> Result<Command, RecvTimeoutError> {
         if let Ok(command) = commands.try_recv() {
             return Ok(command);
         }
-        let began = clock.instant();
-        let short = || clock.instant().saturating_duration_since(began) < Self::SHORT;
+        let began = self.clock.instant();
+        let short = || self.clock.instant().saturating_duration_since(began) < Self::SHORT;
         let is_awake = self.is_awake && self.is_alone;
         for _ in 0..if is_awake { Self::LOOKS } else { 0 } {
             match commands.try_recv() {
@@ -120,7 +121,8 @@ impl Patience {
             }
         }
         let asleep = commands.recv_timeout(at_most);
-        self.is_awake = asleep.is_ok() && short();
+        let was_short = short();
+        self.is_awake = asleep.is_ok() && was_short;
         asleep
     }
 }
@@ -145,7 +147,7 @@ impl Writer {
             } else {
                 TICK
             };
-            let first = match patience.next(commands, self.clock.as_ref(), at_most) {
+            let first = match patience.next(commands, at_most) {
                 Ok(command) => Some(command),
                 Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
                 Err(RecvTimeoutError::Timeout) => None,

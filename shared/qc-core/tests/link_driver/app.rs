@@ -304,6 +304,10 @@ impl LinkApp for App {
         Ok(())
     }
 
+    fn sent(&self, peer: &Peer, channel: &OutboundChannel) -> Seq {
+        self.handed.may_have(peer, channel)
+    }
+
     fn rewound(&self, peer: &Peer, channel: &OutboundChannel) {
         self.handed.rewound(peer, channel);
         let mut streams = self.streams.lock().unwrap();

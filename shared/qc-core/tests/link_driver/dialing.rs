@@ -206,29 +206,41 @@ fn dial_over(
     reconnect_spread: Duration,
     seed: u64,
 ) -> Dialing {
+    let options = DialerOptions {
+        reconnect_spread,
+        ..quick_options(addresses)
+    };
+    dial_with(options, edge, network, seed)
+}
+
+/// Everything in milliseconds; only who is no relay of ours is asked again after a minute.
+fn quick_options(addresses: &[&str]) -> DialerOptions {
+    let backoff =
+        |min, max| Backoff::new(Duration::from_millis(min), Duration::from_millis(max)).unwrap();
+    let addresses = addresses.iter().map(|text| (*text).to_owned()).collect();
+    DialerOptions {
+        connect_timeout: Duration::from_millis(100),
+        backoff: backoff(2, 10),
+        identity_backoff: backoff(60_000, 60_000),
+        reconnect_spread: Duration::ZERO,
+        prefer_after: Duration::from_millis(30),
+        ..DialerOptions::new(addresses, options(EDGE))
+    }
+}
+
+fn dial_with(options: DialerOptions, edge: Arc<App>, network: Network, seed: u64) -> Dialing {
     let network = Arc::new(network);
     let stop = watch::Sender::new(Stop::Run);
     let clock = SystemClock::default();
     let (status, told) = watch::channel(DialerStatus::new(clock.now()));
     let mut task = JoinSet::new();
     let (app, connect, stopped) = (Arc::clone(&edge), Arc::clone(&network), stop.subscribe());
-    let addresses = addresses.iter().map(|text| (*text).to_owned()).collect();
     task.spawn(async move {
-        let backoff = |min, max| {
-            Backoff::new(Duration::from_millis(min), Duration::from_millis(max)).unwrap()
-        };
         let dialer = Dialer {
             app,
             connect: connect.as_ref(),
             clock: &clock,
-            options: DialerOptions {
-                connect_timeout: Duration::from_millis(100),
-                backoff: backoff(2, 10),
-                identity_backoff: backoff(60_000, 60_000),
-                reconnect_spread,
-                prefer_after: Duration::from_millis(30),
-                ..DialerOptions::new(addresses, options(EDGE))
-            },
+            options,
             status,
             rng: fastrand::Rng::with_seed(seed),
         };
@@ -536,6 +548,33 @@ async fn a_drained_relay_without_another_is_come_back_to() {
     let since = dialing.status.borrow().since;
     assert!(next.since(since) >= Duration::from_secs(29));
     assert_eq!(relay.stored("acme/up", Lane::Normal).len() as u64, sent);
+}
+
+/// The relay is drained and the other one down: that one is dialled again and again, and the drained one is
+/// not asked each time.
+#[tokio::test]
+async fn a_drained_relay_is_asked_seldom_while_the_other_one_is_down() {
+    let (edge, relay) = (App::new(), App::new());
+    let options = DialerOptions {
+        prefer_after: Duration::from_mins(1),
+        ..quick_options(&["relay:1", "better:1"])
+    };
+    let dialing = dial_with(options, Arc::clone(&edge), Network::new(&relay, 0), 1);
+    let sent = send_until_there(&edge, &relay, 0).await;
+    dialing.network.wants("relay:1", away(None));
+    until("the other one was dialled again and again", || {
+        dialing.network.tried("better:1") > 20
+    })
+    .await;
+    assert_eq!(
+        dialing.network.tried("relay:1"),
+        2,
+        "its link, and at the door"
+    );
+    // and the other one is linked to as soon as it is there
+    let other = App::new();
+    *dialing.network.better.lock().unwrap() = Some(Arc::clone(&other));
+    send_until_there(&edge, &other, sent).await;
 }
 
 /// Two relays that send an edge to each other: it asks both once, and then slowly.

@@ -51,6 +51,8 @@ fn a_sender_that_went_back_in_time_is_noticed() {
         })
     };
     pair.say(&answer(2));
+    assert_eq!(pair.events(1), [Event::Ahead(2)]);
+    pair.nodes[1].may_have(2, Seq(3));
     let events = pair.events(1);
     assert!(
         matches!(&events[..], [Event::Rewound(2, refusal)] if refusal.code == REWOUND),
@@ -69,6 +71,20 @@ fn a_sender_that_went_back_in_time_is_noticed() {
     let permit = pair.nodes[1].next_read(pair.clock.instant()).unwrap();
     assert_eq!((permit.channel, permit.after), (4, Seq(2)));
     assert_eq!(pair.events(1), []);
+
+    // more was sent over another link since: it goes on behind that
+    let channel = OutboundChannel {
+        lane: Lane::High,
+        epoch: Epoch(77),
+        ..channel
+    };
+    pair.nodes[1].open(&channel);
+    pair.say(&answer(6));
+    assert_eq!(pair.events(1), [Event::Ahead(6)]);
+    pair.nodes[1].may_have(6, Seq(8));
+    assert_eq!(pair.events(1), [Event::Acked(6, Seq(4))]);
+    pair.say(&answer(6));
+    assert!(!pair.nodes[1].is_open(), "answered twice");
 }
 
 #[test]

@@ -104,6 +104,9 @@ pub enum Event {
     Acked(u32, Seq),
     /// A channel, subscription or call ended; its number is free of meaning from now on.
     Refused(u32, Refusal),
+    /// The peer has more of a channel than it could have when that was opened: answer with
+    /// [`Session::may_have`](super::Session::may_have).
+    Ahead(u32),
     /// A channel of ours ended because the peer has more of its epoch than was ever sent.
     Rewound(u32, Refusal),
     /// The peer asks for a stream: answer with [`Session::allow`](super::Session::allow) or

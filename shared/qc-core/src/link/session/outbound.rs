@@ -22,6 +22,8 @@ pub(super) struct Outbound {
     most: Seq,
     /// What it is known to have had.
     had: Option<Seq>,
+    /// Its answer, if it says that it has more than it can have.
+    ahead: Option<OpenAck>,
     /// Whether the receiver has answered.
     pub(super) ready: bool,
     /// Whether the store may have more than was read.
@@ -78,6 +80,7 @@ impl Outbound {
             after: channel.after,
             most: channel.sent,
             had: channel.had,
+            ahead: None,
             ready: false,
             more: true,
             read: Seq::ZERO,
@@ -90,6 +93,27 @@ impl Outbound {
             needs: 0,
             waiting: None,
         }
+    }
+
+    /// Whether an answer to the channel can be the first.
+    pub(super) fn is_unanswered(&self) -> bool {
+        !self.ready && self.ahead.is_none()
+    }
+
+    /// Whether the receiver says that it has more than it could have when the channel was opened; its
+    /// answer is put aside then.
+    pub(super) fn is_ahead(&mut self, ack: &OpenAck) -> bool {
+        let is_ahead = ack.mark.epoch == self.open.epoch && ack.mark.seq > self.most;
+        if is_ahead {
+            self.ahead = Some(*ack);
+        }
+        is_ahead
+    }
+
+    /// By now it can have everything up to `most`; gives the answer that was put aside.
+    pub(super) fn can_have(&mut self, most: Seq) -> Option<OpenAck> {
+        self.most = self.most.max(most);
+        self.ahead.take()
     }
 
     /// The receiver says where it stands; sending goes on from there, with at most `most` bytes under
@@ -359,6 +383,19 @@ mod tests {
             .resume(&answered(mark(9, 91)), u64::MAX)
             .unwrap_err();
         assert_eq!(rewound.code, REWOUND);
+    }
+
+    #[test]
+    fn what_was_sent_meanwhile_over_another_link_the_receiver_can_have() {
+        let ahead = answered(mark(9, 95));
+        let mut channel = channel();
+        assert!(
+            !channel.is_ahead(&answered(mark(9, 90))) && !channel.is_ahead(&answered(mark(8, 95)))
+        );
+        assert!(channel.is_unanswered() && channel.is_ahead(&ahead) && !channel.is_unanswered());
+        assert_eq!(channel.can_have(Seq(96)), Some(ahead));
+        assert_eq!(channel.can_have(Seq(1)), None);
+        assert_eq!(channel.resume(&ahead, u64::MAX), Ok(Seq(95)));
     }
 
     #[test]

@@ -217,9 +217,31 @@ impl Session {
         let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
             return Ok(());
         };
-        if outbound.ready {
+        if !outbound.is_unanswered() {
             return Err(Refusal::new(BROKEN, "a channel answered twice"));
         }
+        if outbound.is_ahead(ack) {
+            self.events.push_back(Event::Ahead(ack.channel));
+        } else {
+            self.resume(ack);
+        }
+        Ok(())
+    }
+
+    /// The answer to [`Event::Ahead`]: everything up to `most` may have been sent to the peer by now, over
+    /// whichever link.
+    pub fn may_have(&mut self, channel: u32, most: Seq) {
+        let outbound = self.outbound.get_mut(&channel);
+        if let Some(ack) = outbound.and_then(|outbound| outbound.can_have(most)) {
+            self.resume(&ack);
+        }
+    }
+
+    /// A channel goes on where the receiver stands, or ends if nobody can stand there.
+    fn resume(&mut self, ack: &OpenAck) {
+        let Some(outbound) = self.outbound.get_mut(&ack.channel) else {
+            return;
+        };
         match outbound.resume(ack, self.config.channel_window) {
             Ok(acked) if acked > Seq::ZERO => {
                 self.events.push_back(Event::Acked(ack.channel, acked));
@@ -231,7 +253,6 @@ impl Session {
                 self.refuse(ack.channel, refusal);
             }
         }
-        Ok(())
     }
 
     pub(super) fn on_ack(&mut self, ack: Ack, now: Instant) -> Result<(), Refusal> {

@@ -25,6 +25,9 @@ pub(super) struct Pipe {
     pub(super) taken: u64,
     /// What is there still arrives, and then an error; what is sent is one, too.
     broken: bool,
+    /// Where on its way a bit was turned, and whether such a byte was read.
+    flipped: Option<usize>,
+    pub(super) has_brought_a_flip: bool,
     /// The sender has ended its direction.
     ended: bool,
 }
@@ -54,6 +57,8 @@ impl Pipe {
             cut_after: None,
             taken: 0,
             broken: false,
+            flipped: None,
+            has_brought_a_flip: false,
             ended: false,
         }
     }
@@ -109,6 +114,8 @@ impl Pipe {
     /// Takes the first `count` bytes, which are there, behind `out`.
     pub(super) fn read(&mut self, mut count: usize, out: &mut Vec<u8>) {
         out.extend(self.bytes.drain(..count));
+        self.has_brought_a_flip |= self.flipped.is_some_and(|at| at < count);
+        self.flipped = self.flipped.and_then(|at| at.checked_sub(count));
         while count > 0 {
             let (at, first) = self.due.pop_front().unwrap();
             if first > count {
@@ -146,6 +153,7 @@ impl Pipe {
     pub(super) fn break_off(&mut self, kept: usize) {
         self.broken = true;
         self.bytes.truncate(kept);
+        self.flipped.take_if(|at| *at >= kept);
         let mut left = kept;
         self.due.retain_mut(|(_, count)| {
             *count = (*count).min(left);
@@ -157,5 +165,6 @@ impl Pipe {
     /// Turns one bit of what is on its way.
     pub(super) fn flip(&mut self, at: usize, bit: u32) {
         self.bytes[at] ^= 1 << bit;
+        self.flipped = self.flipped.min(Some(at)).or(Some(at));
     }
 }

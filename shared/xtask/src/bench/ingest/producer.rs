@@ -350,6 +350,10 @@ impl LinkApp for Producer {
         Err(Refusal::new(link::NO_TARGET, "a producer takes no calls"))
     }
 
+    fn sent(&self, _peer: &Peer, channel: &OutboundChannel) -> Seq {
+        channel.sent
+    }
+
     fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, _state: &LinkState) {}

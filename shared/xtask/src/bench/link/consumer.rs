@@ -215,6 +215,10 @@ impl LinkApp for Taker {
         Err(Refusal::new(link::NO_TARGET, "a consumer takes no calls"))
     }
 
+    fn sent(&self, _peer: &Peer, channel: &OutboundChannel) -> Seq {
+        channel.sent
+    }
+
     fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {}
 
     fn state(&self, _peer: &Peer, state: &LinkState) {

@@ -213,6 +213,17 @@ impl LinkApp for Node {
         Ok(())
     }
 
+    fn sent(&self, _peer: &Peer, channel: &OutboundChannel) -> Seq {
+        let key = Key::of(&channel.stream, channel.lane).unwrap();
+        let mut state = self.state();
+        let held = state.held(key);
+        if held.epoch == channel.epoch {
+            Seq(held.last())
+        } else {
+            channel.sent
+        }
+    }
+
     fn rewound(&self, _peer: &Peer, _channel: &OutboundChannel) {
         self.state().heard.push(Heard::Refused(REWOUND));
     }

@@ -129,8 +129,11 @@ impl World<'_> {
     }
 
     pub(super) fn finish(mut self) -> Run {
-        let unnoticed =
-            |c: &Connection<'_>| c.is_flipped && c.ends.iter().all(|end| end.driver.is_some());
+        // one that nobody has read yet, nobody can have noticed
+        let unnoticed = |c: &Connection<'_>| {
+            let is_read = c.pipes.iter().any(|pipe| pipe.has_brought_a_flip);
+            c.is_flipped && is_read && c.ends.iter().all(|end| end.driver.is_some())
+        };
         if self.connections.iter().any(unnoticed) {
             let text = "a bit turned on a connection that goes on";
             self.oracle.breaks(Rule::Bytes, text);
