@@ -1,6 +1,6 @@
 //! One direction of a connection: bytes that arrive late, not at all, or changed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Bytes that a connection holds before its sender has to wait.
@@ -25,9 +25,10 @@ pub(super) struct Pipe {
     pub(super) taken: u64,
     /// What is there still arrives, and then an error; what is sent is one, too.
     broken: bool,
-    /// Where on its way a bit was turned, and whether such a byte was read.
-    flipped: Option<usize>,
-    pub(super) has_brought_a_flip: bool,
+    /// Bytes that were read so far.
+    pub(super) read: u64,
+    /// What was turned in which byte of all. Turned twice, a bit is as it was.
+    turned: BTreeMap<u64, u8>,
     /// The sender has ended its direction.
     ended: bool,
 }
@@ -57,8 +58,8 @@ impl Pipe {
             cut_after: None,
             taken: 0,
             broken: false,
-            flipped: None,
-            has_brought_a_flip: false,
+            read: 0,
+            turned: BTreeMap::new(),
             ended: false,
         }
     }
@@ -114,8 +115,7 @@ impl Pipe {
     /// Takes the first `count` bytes, which are there, behind `out`.
     pub(super) fn read(&mut self, mut count: usize, out: &mut Vec<u8>) {
         out.extend(self.bytes.drain(..count));
-        self.has_brought_a_flip |= self.flipped.is_some_and(|at| at < count);
-        self.flipped = self.flipped.and_then(|at| at.checked_sub(count));
+        self.read += count as u64;
         while count > 0 {
             let (at, first) = self.due.pop_front().unwrap();
             if first > count {
@@ -153,7 +153,6 @@ impl Pipe {
     pub(super) fn break_off(&mut self, kept: usize) {
         self.broken = true;
         self.bytes.truncate(kept);
-        self.flipped.take_if(|at| *at >= kept);
         let mut left = kept;
         self.due.retain_mut(|(_, count)| {
             *count = (*count).min(left);
@@ -165,6 +164,11 @@ impl Pipe {
     /// Turns one bit of what is on its way.
     pub(super) fn flip(&mut self, at: usize, bit: u32) {
         self.bytes[at] ^= 1 << bit;
-        self.flipped = self.flipped.min(Some(at)).or(Some(at));
+        *self.turned.entry(self.read + at as u64).or_default() ^= 1 << bit;
+    }
+
+    /// Whether one of the first `count` bytes of all is not what was sent.
+    pub(super) fn is_wrong(&self, count: u64) -> bool {
+        self.turned.range(..count).any(|(_, bits)| *bits != 0)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Connection, PATIENCE, Trouble, World};
+use super::{Connection, End, PATIENCE, Trouble, World};
 use crate::link::Shape;
 use crate::link::testing::faults::Fault;
 use crate::link::testing::messages::Key;
@@ -129,10 +129,14 @@ impl World<'_> {
     }
 
     pub(super) fn finish(mut self) -> Run {
-        // one that nobody has read yet, nobody can have noticed
+        // one in a frame that is not whole yet, nobody can have noticed
+        let is_past = |(pipe, reader): (&Pipe, &End<'_>)| {
+            pipe.is_wrong(pipe.read - reader.decoder.pending() as u64)
+        };
         let unnoticed = |c: &Connection<'_>| {
-            let is_read = c.pipes.iter().any(|pipe| pipe.has_brought_a_flip);
-            c.is_flipped && is_read && c.ends.iter().all(|end| end.driver.is_some())
+            let mut ways = c.pipes.iter().zip(c.ends.iter().rev());
+            let is_up = c.ends.iter().all(|end| end.driver.is_some());
+            c.is_flipped && is_up && ways.any(is_past)
         };
         if self.connections.iter().any(unnoticed) {
             let text = "a bit turned on a connection that goes on";
