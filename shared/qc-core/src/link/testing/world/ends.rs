@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use super::{AROUND, Connection, End, LONGEST, OUTPUT, WINDOW, World};
+use super::{Connection, End, IN_HAND, OUTPUT, World};
 use crate::link::driver::Driver;
 use crate::link::testing::oracle::Rule;
 use crate::link::testing::pipe::{At, Pipe};
@@ -240,7 +240,7 @@ impl World<'_> {
         let waits = driver.waits(false);
         this.deadline = waits.deadline;
         let in_hand = driver.pending.bytes() as u64;
-        if in_hand > WINDOW + (LONGEST + AROUND) as u64 {
+        if in_hand > IN_HAND {
             let text = format!("{in_hand} bytes of one link wait for the disk of node {node}");
             self.oracle.breaks(Rule::Bounds, text);
         }

@@ -31,6 +31,9 @@ use crate::wire::{FrameDecoder, Refusal};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// What a node takes unacknowledged on a connection, over all channels.
 const WINDOW: u64 = 3000;
+/// The most of one connection that waits for the disk. Channels that end leave what the store has in hand,
+/// and others begin: nothing is read beyond two windows, and one read brings no more than a window.
+const IN_HAND: u64 = 3 * WINDOW + (LONGEST + AROUND) as u64;
 /// The longest message, and what its record has around it.
 const LONGEST: usize = 2000;
 const AROUND: usize = 200;
