@@ -217,19 +217,12 @@ impl Parent {
 impl Hub {
     /// Long messages to the parent of which nothing comes any more are not waited for.
     pub(super) fn give_up_unfinished(&self) {
-        let (access, now) = (self.access(), self.clock().instant());
-        let up = access
-            .streams()
-            .filter(|rule| rule.uplink == Direction::Send);
-        for stream in up.map(|rule| &rule.name) {
+        let (handed, now) = (&self.inner.handed, self.clock().instant());
+        for (stream, lane) in handed.unfinished_streams() {
             let key = StreamKey::hub(stream.clone());
-            let Some(info) = self.streams().info(&key) else {
-                continue;
-            };
-            let passed = self.streams().position(&key, UPLINK);
-            for lane in lanes::BOTH {
-                let handed = &self.inner.handed;
-                handed.give_up(stream, lane, passed, info.last, now);
+            if let Some(info) = self.streams().info(&key) {
+                let passed = self.streams().position(&key, UPLINK);
+                handed.give_up(&stream, lane, passed, info.last, now);
             }
         }
     }

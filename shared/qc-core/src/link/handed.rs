@@ -166,6 +166,11 @@ impl Handed {
         self.begin(&(stream.clone(), lane), position, Seq::ZERO)
     }
 
+    /// The streams of which long messages are on their way.
+    pub fn unfinished_streams(&self) -> Vec<(StreamName, Lane)> {
+        self.unfinished().keys().cloned().collect()
+    }
+
     /// Gives up long messages of a stream of which nothing comes any more, if everything up to `position`
     /// is acknowledged, by whichever receiver, and `newest` is the newest that there is.
     pub fn give_up(
